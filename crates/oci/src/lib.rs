@@ -1,0 +1,26 @@
+//! Values of the OCI image-spec and distribution-spec, and what Docker adds to them.
+//!
+//! Pure: no I/O, no async, no clock. What is parsed here comes from outside and is hostile:
+//! every parser refuses what it does not understand and never panics. A digest is always that
+//! of the exact bytes; a document that was pulled is kept as bytes and never serialised again.
+
+mod config;
+mod descriptor;
+mod digest;
+pub mod docker_archive;
+mod json;
+mod layer_id;
+mod manifest;
+mod media_type;
+mod platform;
+mod reference;
+
+pub use config::{Empty, HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
+pub use descriptor::{Descriptor, annotation};
+pub use digest::{Digest, DigestError, Hasher};
+pub use json::to_canonical_json;
+pub use layer_id::{ChainId, DiffId};
+pub use manifest::{Document, DocumentError, Index, MAX_DOCUMENT_SIZE, Manifest};
+pub use media_type::{Compression, MediaType};
+pub use platform::{Platform, PlatformError};
+pub use reference::{Reference, ReferenceError};
