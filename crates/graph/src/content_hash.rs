@@ -1,0 +1,157 @@
+//! Stable hashing: the same value has the same digest in every process, on every machine and in
+//! every release that keeps [`VERSION`]. Never `std::hash::Hash`, which promises none of that.
+//!
+//! Everything of varying length is preceded by its length and every enum by the number of its
+//! variant, so that no two different values feed the same bytes.
+
+use std::collections::BTreeMap;
+
+use oci::{Digest, Hasher, Platform, Reference};
+
+/// Enters every digest; a change makes all cache keys new.
+const VERSION: u8 = 1;
+
+/// Feeds values to a digest.
+#[derive(Debug)]
+pub struct ContentHasher(Hasher);
+
+impl ContentHasher {
+    /// A hasher for values of the kind that `domain` names; equal bytes in two domains differ.
+    #[must_use]
+    pub fn new(domain: &str) -> Self {
+        let mut hasher = Self(Hasher::new());
+        hasher.0.update(&[VERSION]);
+        hasher.bytes(domain.as_bytes());
+        hasher
+    }
+
+    /// Adds bytes, preceded by their number.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    /// Adds a number.
+    pub fn number(&mut self, number: u64) {
+        self.0.update(&number.to_le_bytes());
+    }
+
+    /// The digest of all that was added.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        self.0.finish()
+    }
+}
+
+/// A value with a stable digest.
+pub trait ContentHash {
+    /// Feeds the whole value to `hasher`.
+    fn feed(&self, hasher: &mut ContentHasher);
+}
+
+/// Implements [`ContentHash`] for a struct by feeding each field in turn. Naming every field is
+/// what the compiler checks: a new field that is not named here does not build.
+macro_rules! content_hash_struct {
+    ($name:ident { $($field:ident),* $(,)? }) => {
+        impl $crate::ContentHash for $name {
+            fn feed(&self, hasher: &mut $crate::ContentHasher) {
+                let Self { $($field),* } = self;
+                $($crate::ContentHash::feed($field, hasher);)*
+            }
+        }
+    };
+}
+pub(crate) use content_hash_struct;
+
+/// Implements [`ContentHash`] for an enum of variants that hold nothing.
+macro_rules! content_hash_plain_enum {
+    ($name:ident) => {
+        impl $crate::ContentHash for $name {
+            fn feed(&self, hasher: &mut $crate::ContentHasher) {
+                hasher.number(*self as u64);
+            }
+        }
+    };
+}
+pub(crate) use content_hash_plain_enum;
+
+impl ContentHash for str {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.bytes(self.as_bytes());
+    }
+}
+
+impl ContentHash for String {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        self.as_str().feed(hasher);
+    }
+}
+
+impl ContentHash for bool {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.number(u64::from(*self));
+    }
+}
+
+impl ContentHash for u32 {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.number(u64::from(*self));
+    }
+}
+
+impl ContentHash for u64 {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.number(*self);
+    }
+}
+
+impl ContentHash for i64 {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.number(self.cast_unsigned());
+    }
+}
+
+impl ContentHash for Digest {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.bytes(self.as_bytes());
+    }
+}
+
+impl ContentHash for Reference {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        self.to_string().feed(hasher);
+    }
+}
+
+impl ContentHash for Platform {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        self.to_string().feed(hasher);
+        self.os_version.feed(hasher);
+    }
+}
+
+impl<T: ContentHash> ContentHash for Option<T> {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.number(u64::from(self.is_some()));
+        if let Some(value) = self {
+            value.feed(hasher);
+        }
+    }
+}
+
+impl<T: ContentHash> ContentHash for Vec<T> {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.number(self.len() as u64);
+        self.iter().for_each(|value| value.feed(hasher));
+    }
+}
+
+impl<K: ContentHash, V: ContentHash> ContentHash for BTreeMap<K, V> {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        hasher.number(self.len() as u64);
+        for (key, value) in self {
+            key.feed(hasher);
+            value.feed(hasher);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The build graph in values: what a frontend makes and the solver runs.
+//!
+//! Pure: no I/O, no protobuf. A graph is ordered by construction, since a vertex can only name
+//! vertices that were added before it, so there are no cycles. Equal vertices are one vertex.
+//! What does not change a result (names, places in a Dockerfile) never enters a digest.
+
+mod content_hash;
+mod op;
+mod selection;
+mod vertex;
+
+pub use content_hash::{ContentHash, ContentHasher};
+pub use op::exec::{
+    CacheSharing, ExecOp, ExtraHost, FileOwner, Mount, MountSource, NetworkMode, Process,
+    SecretTarget, SecurityMode, Ulimit,
+};
+pub use op::file::{
+    Chmod, Copy, FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName,
+    Remove,
+};
+pub use op::source::{GitSource, HttpSource, ImageSource, LocalSource, PullPolicy, SourceOp};
+pub use op::{DiffOp, MergeOp, Op};
+pub use selection::{InputKey, SelectedPath, Selection};
+pub use vertex::{Edge, Graph, GraphError, Location, Meta, Vertex, VertexDigest, VertexId};

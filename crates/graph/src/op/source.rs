@@ -1,0 +1,132 @@
+//! Ops that bring something in.
+
+use oci::{Digest, Platform, Reference};
+
+use crate::content_hash::{
+    ContentHash, ContentHasher, content_hash_plain_enum, content_hash_struct,
+};
+
+/// Brings something in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceOp {
+    /// The file system of an image.
+    Image(ImageSource),
+    /// Files that the client offers.
+    Local(LocalSource),
+    /// A git repository's tree.
+    Git(GitSource),
+    /// One file from a URL.
+    Http(HttpSource),
+}
+
+/// The file system of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSource {
+    /// Its name; with a digest once it was resolved.
+    pub reference: Reference,
+    /// Which of the images under that name.
+    pub platform: Platform,
+    /// Whether the registry is asked for a newer one.
+    pub pull: PullPolicy,
+}
+
+/// When a registry is asked about an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// Only when the image is not in the store.
+    #[default]
+    Missing,
+    /// Every time.
+    Always,
+    /// Every time, but the image in the store serves when the registry cannot be reached.
+    Newer,
+    /// Not at all.
+    Never,
+}
+
+/// Files that the client offers under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSource {
+    /// `context`, `dockerfile`, or the name of a further context.
+    pub name: String,
+    /// Patterns of `.dockerignore`, in order; what they exclude is not part of the source.
+    pub exclude: Vec<String>,
+}
+
+/// A git repository's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitSource {
+    /// Where it is.
+    pub url: String,
+    /// Branch, tag, commit or full ref; the default branch when none.
+    pub reference: Option<String>,
+    /// The directory within it that is wanted.
+    pub subdirectory: Option<String>,
+    /// Keep `.git`.
+    pub keep_git_directory: bool,
+    /// The commit that must be found.
+    pub checksum: Option<String>,
+}
+
+/// One file from a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSource {
+    /// Where it is.
+    pub url: String,
+    /// What it must be.
+    pub checksum: Option<Digest>,
+    /// The name that the file gets.
+    pub file_name: String,
+    /// Permission bits of the file; `0600` when none.
+    pub mode: Option<u32>,
+    /// Owner of the file; root when none.
+    pub uid: Option<u32>,
+    /// Group of the file; root when none.
+    pub gid: Option<u32>,
+}
+
+impl ContentHash for SourceOp {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        match self {
+            Self::Image(source) => {
+                hasher.number(0);
+                source.feed(hasher);
+            }
+            Self::Local(source) => {
+                hasher.number(1);
+                source.feed(hasher);
+            }
+            Self::Git(source) => {
+                hasher.number(2);
+                source.feed(hasher);
+            }
+            Self::Http(source) => {
+                hasher.number(3);
+                source.feed(hasher);
+            }
+        }
+    }
+}
+
+content_hash_plain_enum!(PullPolicy);
+content_hash_struct!(ImageSource {
+    reference,
+    platform,
+    pull
+});
+content_hash_struct!(LocalSource { name, exclude });
+content_hash_struct!(GitSource {
+    url,
+    reference,
+    subdirectory,
+    keep_git_directory,
+    checksum
+});
+content_hash_struct!(HttpSource {
+    url,
+    checksum,
+    file_name,
+    mode,
+    uid,
+    gid
+});

@@ -1,0 +1,318 @@
+//! Vertices, the edges between them, and the graph that holds them.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use oci::Digest;
+
+use crate::content_hash::{ContentHash, ContentHasher};
+use crate::{FileInput, MountSource, Op};
+
+/// A vertex of one graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VertexId(u32);
+
+impl VertexId {
+    /// Its place in the graph; inputs come before the vertices that use them.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One output of a vertex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edge {
+    /// The vertex.
+    pub vertex: VertexId,
+    /// Which of its outputs.
+    pub output: u32,
+}
+
+impl From<VertexId> for Edge {
+    fn from(vertex: VertexId) -> Self {
+        Self { vertex, output: 0 }
+    }
+}
+
+/// Identity of a definition: the op and all that leads to it. Not a cache key, since what a
+/// source resolves to is not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VertexDigest(pub Digest);
+
+impl fmt::Display for VertexDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An op, its inputs, and what people are told about it.
+#[derive(Debug, Clone)]
+pub struct Vertex {
+    /// What it does.
+    pub op: Op,
+    /// What it works on.
+    pub inputs: Vec<Edge>,
+    /// What does not change the result.
+    pub meta: Meta,
+    /// Its identity.
+    pub digest: VertexDigest,
+}
+
+/// What is known of a vertex that does not change its result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// As progress shows it, such as `[build 2/4] RUN make`.
+    pub name: String,
+    /// Run it even when its result is known.
+    pub ignore_cache: bool,
+    /// Where in a Dockerfile it was written; several places when equal vertices were merged.
+    pub locations: Vec<Location>,
+}
+
+/// Lines of a source file, counted from 1, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// First line.
+    pub first_line: u32,
+    /// Last line.
+    pub last_line: u32,
+}
+
+/// Vertices in an order in which inputs come first; equal ones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    vertices: Vec<Vertex>,
+    by_digest: HashMap<VertexDigest, VertexId>,
+}
+
+/// Why a vertex cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// An input names a vertex that is not in the graph.
+    #[error("vertex {name:?} uses vertex {input}, which was not added before it")]
+    UnknownVertex {
+        /// The vertex that was to be added.
+        name: String,
+        /// The place of the missing one.
+        input: usize,
+    },
+    /// An action or a mount names an input or an action that does not exist.
+    #[error("vertex {name:?} names {what} {index}, which it does not have")]
+    UnknownInput {
+        /// The vertex that was to be added.
+        name: String,
+        /// `input` or `action`.
+        what: &'static str,
+        /// Its index.
+        index: u32,
+    },
+    /// There is no room for another vertex.
+    #[error("the graph has more than {} vertices", u32::MAX)]
+    TooLarge,
+}
+
+impl Graph {
+    /// Adds a vertex, or finds the equal one that is there.
+    ///
+    /// # Errors
+    /// The vertex names something that does not exist.
+    pub fn add(&mut self, op: Op, inputs: Vec<Edge>, meta: Meta) -> Result<VertexId, GraphError> {
+        self.check(&op, &inputs, &meta)?;
+        let digest = self.digest(&op, &inputs);
+        if let Some(&existing) = self.by_digest.get(&digest) {
+            let known = &mut self.vertices[existing.index()].meta;
+            known.ignore_cache |= meta.ignore_cache;
+            for location in meta.locations {
+                if !known.locations.contains(&location) {
+                    known.locations.push(location);
+                }
+            }
+            return Ok(existing);
+        }
+        let id = VertexId(u32::try_from(self.vertices.len()).map_err(|_| GraphError::TooLarge)?);
+        self.by_digest.insert(digest, id);
+        self.vertices.push(Vertex {
+            op,
+            inputs,
+            meta,
+            digest,
+        });
+        Ok(id)
+    }
+
+    /// The vertex with this identity in this graph; none when it is of another graph.
+    #[must_use]
+    pub fn get(&self, id: VertexId) -> Option<&Vertex> {
+        self.vertices.get(id.index())
+    }
+
+    /// All vertices, inputs first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (VertexId, &Vertex)> {
+        (0u32..).map(VertexId).zip(&self.vertices)
+    }
+
+    /// The number of vertices.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.vertices.len()
+    }
+
+    /// There is no vertex.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.vertices.is_empty()
+    }
+
+    fn digest(&self, op: &Op, inputs: &[Edge]) -> VertexDigest {
+        let mut hasher = ContentHasher::new("vertex");
+        op.feed(&mut hasher);
+        hasher.number(inputs.len() as u64);
+        for input in inputs {
+            self.vertices[input.vertex.index()]
+                .digest
+                .0
+                .feed(&mut hasher);
+            input.output.feed(&mut hasher);
+        }
+        VertexDigest(hasher.finish())
+    }
+
+    fn check(&self, op: &Op, inputs: &[Edge], meta: &Meta) -> Result<(), GraphError> {
+        let name = || meta.name.clone();
+        if let Some(edge) = inputs
+            .iter()
+            .find(|edge| edge.vertex.index() >= self.vertices.len())
+        {
+            return Err(GraphError::UnknownVertex {
+                name: name(),
+                input: edge.vertex.index(),
+            });
+        }
+        let unknown = |what, index| GraphError::UnknownInput {
+            name: name(),
+            what,
+            index,
+        };
+        for index in named_inputs(op) {
+            if index as usize >= inputs.len() {
+                return Err(unknown("input", index));
+            }
+        }
+        match earlier_action_missing(op) {
+            Some(index) => Err(unknown("action", index)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn named_inputs(op: &Op) -> Vec<u32> {
+    let of_input = |input: &FileInput| match input {
+        FileInput::Input(index) => Some(*index),
+        FileInput::Scratch | FileInput::Action(_) => None,
+    };
+    match op {
+        Op::Exec(exec) => exec
+            .mounts
+            .iter()
+            .filter_map(|mount| match mount.source {
+                MountSource::Bind { input, .. } | MountSource::Cache { input, .. } => input,
+                _ => None,
+            })
+            .collect(),
+        Op::File(file) => file
+            .actions
+            .iter()
+            .flat_map(|a| a.file_inputs())
+            .filter_map(of_input)
+            .collect(),
+        Op::Source(_) | Op::Merge(_) | Op::Diff(_) => Vec::new(),
+    }
+}
+
+fn earlier_action_missing(op: &Op) -> Option<u32> {
+    let Op::File(file) = op else { return None };
+    file.actions.iter().enumerate().find_map(|(place, action)| {
+        action
+            .file_inputs()
+            .into_iter()
+            .find_map(|input| match input {
+                FileInput::Action(index) if *index as usize >= place => Some(*index),
+                _ => None,
+            })
+    })
+}
+
+impl crate::FileAction {
+    fn file_inputs(&self) -> Vec<&FileInput> {
+        match &self.kind {
+            crate::FileActionKind::Copy(copy) => vec![&self.input, &copy.from],
+            _ => vec![&self.input],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LocalSource, MergeOp, SourceOp};
+
+    fn local(name: &str) -> Op {
+        Op::Source(SourceOp::Local(LocalSource {
+            name: name.to_owned(),
+            exclude: Vec::new(),
+        }))
+    }
+
+    fn at(line: u32) -> Meta {
+        let location = Location {
+            first_line: line,
+            last_line: line,
+        };
+        Meta {
+            locations: vec![location],
+            ..Meta::default()
+        }
+    }
+
+    #[test]
+    fn equal_vertices_are_one_and_keep_every_place() {
+        let mut graph = Graph::default();
+        let first = graph.add(local("context"), Vec::new(), at(1)).unwrap();
+        let other = graph.add(local("other"), Vec::new(), at(2)).unwrap();
+        let again = graph.add(local("context"), Vec::new(), at(3)).unwrap();
+        assert_eq!((first, graph.len()), (again, 2));
+        assert_ne!(first, other);
+        assert_eq!(graph.get(first).unwrap().meta.locations.len(), 2);
+    }
+
+    #[test]
+    fn the_order_of_inputs_is_part_of_the_identity() {
+        let mut graph = Graph::default();
+        let a = graph.add(local("a"), Vec::new(), at(1)).unwrap();
+        let b = graph.add(local("b"), Vec::new(), at(1)).unwrap();
+        let ab = graph
+            .add(Op::Merge(MergeOp), vec![a.into(), b.into()], at(2))
+            .unwrap();
+        let ba = graph
+            .add(Op::Merge(MergeOp), vec![b.into(), a.into()], at(2))
+            .unwrap();
+        assert_ne!(graph.get(ab).unwrap().digest, graph.get(ba).unwrap().digest);
+    }
+
+    #[test]
+    fn an_input_must_be_there_first() {
+        let mut graph = Graph::default();
+        let missing = Edge {
+            vertex: VertexId(4),
+            output: 0,
+        };
+        let error = graph
+            .add(Op::Merge(MergeOp), vec![missing], Meta::default())
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "vertex \"\" uses vertex 4, which was not added before it"
+        );
+    }
+}
