@@ -148,7 +148,7 @@ impl Graph {
     }
 
     /// All vertices, inputs first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (VertexId, &Vertex)> {
+    pub fn iter(&self) -> impl Iterator<Item = (VertexId, &Vertex)> {
         (0u32..).map(VertexId).zip(&self.vertices)
     }
 
