@@ -1,0 +1,57 @@
+//! Rules on lines of any text file.
+
+use super::{Finding, Rule};
+
+/// Spelled apart so that this file does not find itself.
+const MARKS: [&str; 2] = [concat!("FIX", "ME"), concat!("XX", "X:")];
+
+pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |line: usize, rule: Rule, detail: String| {
+        findings.push(Finding {
+            path: path.to_owned(),
+            line: line + 1,
+            rule,
+            detail,
+        });
+    };
+    for (line, content) in text.lines().enumerate() {
+        if content.ends_with([' ', '\t']) {
+            find(
+                line,
+                Rule::TrailingSpace,
+                "the line ends in white space".to_owned(),
+            );
+        }
+        for mark in MARKS.into_iter().filter(|mark| content.contains(mark)) {
+            find(
+                line,
+                Rule::Unfinished,
+                format!("`{mark}` says that this is not done"),
+            );
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn lines() {
+        let text = concat!("one \ntwo\n\tthree\t\n// FIX", "ME later\n");
+        let found: Vec<String> = check("a.md", text)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "a.md:1: trailing-space: the line ends in white space",
+                "a.md:3: trailing-space: the line ends in white space",
+                concat!("a.md:4: unfinished: `FIX", "ME` says that this is not done"),
+            ]
+        );
+    }
+}
