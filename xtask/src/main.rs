@@ -3,9 +3,13 @@
 //! Every command is one module. Processes are started through [`command`] only, the environment
 //! is read in [`environment`] only, and everything a person sees goes through [`ui`].
 
+mod base_images;
 mod command;
 mod environment;
+mod packages;
 mod paths;
+mod registry;
+mod suite;
 mod tidy;
 mod ui;
 
@@ -26,6 +30,21 @@ struct Arguments {
 enum Chore {
     /// Check what the compiler cannot: layers, sizes, headers, safety comments
     Tidy,
+    /// Run every test, the end-to-end ones included
+    Test {
+        /// Passed on to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Make the stand-ins for Docker Hub's base images
+    BaseImages {
+        /// Only these, by name
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        only: Vec<String>,
+        /// Serve them on loopback until standard input ends
+        #[arg(long)]
+        serve: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -41,5 +60,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Tidy => tidy::run(),
+        Chore::Test { arguments } => suite::run(&arguments),
+        Chore::BaseImages { only, serve } => base_images::run(&only, serve),
     }
 }
