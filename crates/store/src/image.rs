@@ -1,0 +1,212 @@
+//! Tags: full references that lead to a manifest or an index.
+//!
+//! The database decides; `index.json` follows for tools that read OCI layouts. The same
+//! transaction that changes a tag notes that the file is behind, and only a written file clears
+//! the note, so a death in between is made good by whoever opens the store next.
+
+use oci::{Descriptor, Index, MediaType, Reference, annotation};
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::time::SystemTime;
+
+use crate::Store;
+use crate::db::{Durability, WriteLock, corrupt, millis, time};
+use crate::error::{Result, StoreError};
+use crate::file;
+use crate::layout::new_name;
+
+/// A tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The full name, with tag or digest.
+    pub reference: Reference,
+    /// What it leads to.
+    pub descriptor: Descriptor,
+    /// When it came to lead there.
+    pub updated: SystemTime,
+}
+
+/// The tags of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Images<'a> {
+    store: &'a Store,
+}
+
+impl<'a> Images<'a> {
+    pub(crate) const fn new(store: &'a Store) -> Self {
+        Self { store }
+    }
+
+    /// Makes `reference` lead to `descriptor`, whose blob is here; what it led to before.
+    /// A name without tag and digest gets the tag `latest`. Nothing is written if it leads there.
+    ///
+    /// # Errors
+    /// The blob is not here, or the tag cannot be written.
+    pub fn put(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        now: SystemTime,
+    ) -> Result<Option<Descriptor>> {
+        let reference = reference.clone().with_default_tag();
+        let before = self.get(&reference)?.map(|image| image.descriptor);
+        if before.as_ref() == Some(descriptor) {
+            return Ok(before);
+        }
+        let document = serde_json::to_string(descriptor)?;
+        self.change(|connection| {
+            // Under the write lock, which collection takes too before it removes blobs.
+            match self.store.blobs().size(&descriptor.digest)? {
+                None => return Err(StoreError::MissingBlob(descriptor.digest)),
+                Some(found) if found != descriptor.size => {
+                    return Err(StoreError::SizeMismatch {
+                        digest: descriptor.digest,
+                        expected: descriptor.size,
+                        found,
+                    });
+                }
+                Some(_) => {}
+            }
+            let before = get(connection, &reference)?.map(|image| image.descriptor);
+            connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO image (reference, descriptor, updated)
+                     VALUES (?, ?, ?)",
+                )?
+                .execute((reference.to_string(), document, millis(now)))?;
+            Ok(before)
+        })
+    }
+
+    /// Where `reference` leads.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn get(&self, reference: &Reference) -> Result<Option<Image>> {
+        let reference = reference.clone().with_default_tag();
+        self.store
+            .database()
+            .query(|connection| get(connection, &reference))
+    }
+
+    /// All tags, by name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn list(&self) -> Result<Vec<Image>> {
+        self.store.database().query(list)
+    }
+
+    /// Removes a tag; where it led.
+    ///
+    /// # Errors
+    /// The database or `index.json` cannot be written.
+    pub fn remove(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        let reference = reference.clone().with_default_tag();
+        if self.get(&reference)?.is_none() {
+            return Ok(None);
+        }
+        self.change(|connection| {
+            let before = get(connection, &reference)?.map(|image| image.descriptor);
+            connection
+                .prepare_cached("DELETE FROM image WHERE reference = ?")?
+                .execute([reference.to_string()])?;
+            Ok(before)
+        })
+    }
+
+    /// Writes `index.json` if a process died before it did.
+    pub(crate) fn recover(&self) -> Result<()> {
+        let database = self.store.database();
+        if !database.query(is_behind)? || database.is_read_only() {
+            return Ok(());
+        }
+        let lock = database.lock()?;
+        if database.query(is_behind)? {
+            self.write_index(&lock)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes that `index.json` must have.
+    pub(crate) fn index(&self) -> Result<Vec<u8>> {
+        let mut manifests = Vec::new();
+        for image in self.list()? {
+            let mut descriptor = image.descriptor;
+            let name = image.reference.to_string();
+            for key in [annotation::REF_NAME, annotation::IMAGE_NAME] {
+                descriptor.annotations.insert(key.to_owned(), name.clone());
+            }
+            manifests.push(descriptor);
+        }
+        Ok(oci::to_canonical_json(&Index {
+            schema_version: 2,
+            media_type: Some(MediaType::OciIndex),
+            artifact_type: None,
+            manifests,
+            subject: None,
+            annotations: std::collections::BTreeMap::new(),
+        })?)
+    }
+
+    /// Writes `index.json` from the database.
+    pub(crate) fn write_index(&self, lock: &WriteLock<'_>) -> Result<()> {
+        let path = self.store.layout().index();
+        file::write_atomic(&path, &new_name(&path), &self.index()?)?;
+        self.store
+            .database()
+            .write_under(lock, Durability::Relaxed, |connection| {
+                connection
+                    .prepare_cached("DELETE FROM meta WHERE name = 'index_is_behind'")?
+                    .execute([])?;
+                Ok(())
+            })
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let database = self.store.database();
+        let lock = database.lock()?;
+        let result = database.write_under(&lock, Durability::Full, |connection| {
+            let result = work(connection)?;
+            connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO meta (name, value) VALUES ('index_is_behind', 1)",
+                )?
+                .execute([])?;
+            Ok(result)
+        })?;
+        self.write_index(&lock)?;
+        Ok(result)
+    }
+}
+
+fn is_behind(connection: &Connection) -> Result<bool> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM meta WHERE name = 'index_is_behind'")?
+        .exists([])?)
+}
+
+fn get(connection: &Connection, reference: &Reference) -> Result<Option<Image>> {
+    connection
+        .prepare_cached("SELECT reference, descriptor, updated FROM image WHERE reference = ?")?
+        .query_row([reference.to_string()], |row| Ok(image(row)))
+        .optional()?
+        .transpose()
+}
+
+fn list(connection: &Connection) -> Result<Vec<Image>> {
+    connection
+        .prepare_cached("SELECT reference, descriptor, updated FROM image ORDER BY reference")?
+        .query_map([], |row| Ok(image(row)))?
+        .map(|row| row?)
+        .collect()
+}
+
+fn image(row: &Row<'_>) -> Result<Image> {
+    let reference: String = row.get(0)?;
+    let descriptor: String = row.get(1)?;
+    Ok(Image {
+        reference: reference.parse().map_err(|error| corrupt("image", error))?,
+        descriptor: serde_json::from_str(&descriptor).map_err(|error| corrupt("image", error))?,
+        updated: time(row.get(2)?),
+    })
+}

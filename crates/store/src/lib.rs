@@ -1,0 +1,50 @@
+//! The store: kiln's state on disk, an OCI image layout with a database beside it.
+//!
+//! Any number of processes and threads use one store at once. What always holds:
+//! - What is seen under its name is whole and verified: temporary file, fsync, rename, fsync of the
+//!   directory, then the metadata transaction.
+//! - After a process dies at any instruction the store opens, and nothing that was finished is
+//!   lost. After a power cut tags and containers are there; some cache records may be missing.
+//! - What a live lease holds is not collected. A dead process's lease is recognised by its free
+//!   file lock, never by a process number.
+//!
+//! Begin with [`Store`]; `layout` says where things are. Every call may block.
+
+mod blob;
+mod container;
+mod db;
+mod error;
+mod file;
+mod history;
+mod image;
+mod layer;
+mod layout;
+mod lease;
+mod lock;
+mod record;
+mod snapshot;
+mod stat_cache;
+mod store;
+
+pub use blob::{Blob, BlobWriter, Blobs, Download, Ingest, VerifiedReader};
+pub use container::{Container, ContainerState, Containers};
+pub use error::{Result, StoreError};
+pub use history::{Build, History};
+pub use image::{Image, Images};
+pub use layer::{LayerId, LayerRow, LayerSource, Layers, NewLayer};
+pub use layout::{FORMAT, Features};
+pub use lease::{Hold, Lease, Resource};
+pub use lock::KeyGuard;
+pub use record::{Ancestor, Key, NewRecord, Record, Records};
+pub use snapshot::{Snapshots, Synced, TempSnapshot};
+pub use stat_cache::{FileStat, StatCache};
+pub use store::Store;
+
+/// Lower-case hexadecimal characters.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,316 @@
+//! Cache records: what an operation with a certain key resulted in.
+//!
+//! A record has one key of its own and any number of aliases. A key leads to one record at a time;
+//! the latest word counts. A record names layers that exist: collection removes both or neither.
+
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::Store;
+use crate::db::{self, Durability, millis, time};
+use crate::error::{Result, StoreError};
+use crate::layer::LayerId;
+use crate::lease::{Lease, Resource};
+
+/// A use is not noted again before this has passed, so that a cached build writes nothing.
+const USE_GRAIN: Duration = Duration::from_secs(3600);
+
+/// A key of a cache record.
+pub type Key = [u8; 32];
+
+/// What is to be remembered under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewRecord<'a> {
+    /// The result, in the caller's own form.
+    pub value: &'a [u8],
+    /// The layers that the result needs.
+    pub layers: &'a [LayerId],
+    /// What the key was made of, in the caller's own form, to explain a later miss.
+    pub parts: &'a [u8],
+    /// What records of the same step have in common, however their keys differ.
+    pub lineage: Option<&'a Key>,
+}
+
+/// What is remembered under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its own key, also when it was found by an alias.
+    pub key: Key,
+    /// The result, in the caller's own form.
+    pub value: Vec<u8>,
+    /// The layers that the result needs.
+    pub layers: Vec<LayerId>,
+    /// When it was written.
+    pub created: SystemTime,
+    /// When it was last used, to the hour.
+    pub used: SystemTime,
+}
+
+/// The latest record of a step, to compare a missing key with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Its own key.
+    pub key: Key,
+    /// What its key was made of.
+    pub parts: Vec<u8>,
+    /// When it was written.
+    pub created: SystemTime,
+}
+
+/// The cache records of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Records<'a> {
+    store: &'a Store,
+}
+
+impl<'a> Records<'a> {
+    pub(crate) const fn new(store: &'a Store) -> Self {
+        Self { store }
+    }
+
+    /// The record under `key`. It may be collected at any time; see [`take`](Self::take).
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn get(&self, key: &Key) -> Result<Option<Record>> {
+        self.store
+            .database()
+            .query(|connection| get(connection, key))
+    }
+
+    /// The records under `keys`, in the same order, all of one moment.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+        self.store
+            .database()
+            .read(|connection| keys.iter().map(|key| get(connection, key)).collect())
+    }
+
+    /// The record under `key`, held with its layers. Its use is noted by
+    /// [`note_uses`](Self::note_uses).
+    ///
+    /// # Errors
+    /// The database cannot be read, or the lease not written.
+    pub fn take(&self, lease: &Lease, key: &Key) -> Result<Option<Record>> {
+        let _hold = lease.hold()?;
+        let record = self.get(key)?;
+        if let Some(record) = &record {
+            hold(lease, record)?;
+        }
+        Ok(record)
+    }
+
+    /// As [`take`](Self::take), for many keys at once.
+    ///
+    /// # Errors
+    /// The database cannot be read, or the lease not written.
+    pub fn take_many(&self, lease: &Lease, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+        let _hold = lease.hold()?;
+        let records = self.get_many(keys)?;
+        for record in records.iter().flatten() {
+            hold(lease, record)?;
+        }
+        Ok(records)
+    }
+
+    /// Writes a record, in place of what `key` led to. Held by `lease`, as its layers must be.
+    ///
+    /// # Errors
+    /// A layer does not exist, or the database cannot be written.
+    pub fn put(&self, lease: &Lease, key: &Key, new: NewRecord<'_>) -> Result<()> {
+        let _hold = lease.hold()?;
+        self.store
+            .database()
+            .write(Durability::Relaxed, |connection| {
+                put(connection, key, &new, millis(lease.started()))
+            })?;
+        lease.add(&[Resource::Record(*key)])
+    }
+
+    /// Makes `alias` lead to the record under `key`.
+    ///
+    /// # Errors
+    /// There is no such record, or the database cannot be written.
+    pub fn alias(&self, alias: &Key, key: &Key) -> Result<()> {
+        if alias == key {
+            return Ok(());
+        }
+        self.store
+            .database()
+            .write(Durability::Relaxed, |connection| {
+                let id = id_of(connection, key)?.ok_or(StoreError::MissingRecord(*key))?;
+                connection
+                    .prepare_cached("DELETE FROM record WHERE key = ? AND id <> ?")?
+                    .execute(params![alias, id])?;
+                connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO record_alias (key, record) VALUES (?, ?)",
+                    )?
+                    .execute(params![alias, id])?;
+                Ok(())
+            })
+    }
+
+    /// Forgets what `key` leads to, under all its keys; whether there was anything.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn remove(&self, key: &Key) -> Result<bool> {
+        self.store
+            .database()
+            .write(Durability::Relaxed, |connection| {
+                let Some(id) = id_of(connection, key)? else {
+                    return Ok(false);
+                };
+                remove(connection, id)?;
+                Ok(true)
+            })
+    }
+
+    /// What the key of the record under `key` was made of.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn parts(&self, key: &Key) -> Result<Option<Vec<u8>>> {
+        self.store.database().read(|connection| {
+            let Some(id) = id_of(connection, key)? else {
+                return Ok(None);
+            };
+            Ok(connection
+                .prepare_cached("SELECT parts FROM record WHERE id = ?")?
+                .query_row([id], |row| row.get(0))
+                .optional()?)
+        })
+    }
+
+    /// The record of `lineage` that was written last.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn latest(&self, lineage: &Key) -> Result<Option<Ancestor>> {
+        self.store.database().query(|connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT key, parts, created FROM record WHERE lineage = ?
+                     ORDER BY created DESC, id DESC LIMIT 1",
+                )?
+                .query_row([lineage], |row| {
+                    Ok(Ancestor {
+                        key: row.get(0)?,
+                        parts: row.get(1)?,
+                        created: time(row.get(2)?),
+                    })
+                })
+                .optional()?)
+        })
+    }
+
+    /// Notes that the records taken under `lease` were used at its start. Writes nothing for those
+    /// whose use was noted within the hour before.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn note_uses(&self, lease: &Lease) -> Result<()> {
+        let keys = lease.take_used();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let now = millis(lease.started());
+        self.store
+            .database()
+            .write(Durability::Relaxed, |connection| {
+                let mut note = connection
+                    .prepare_cached("UPDATE record SET used = max(used, ?) WHERE key = ?")?;
+                for key in keys {
+                    note.execute(params![now, key])?;
+                }
+                Ok(())
+            })
+    }
+}
+
+fn hold(lease: &Lease, record: &Record) -> Result<()> {
+    let mut resources = vec![Resource::Record(record.key)];
+    resources.extend(record.layers.iter().map(|id| Resource::Layer(*id)));
+    lease.add(&resources)?;
+    if record.used + USE_GRAIN < lease.started() {
+        lease.note_use(record.key);
+    }
+    Ok(())
+}
+
+fn get(connection: &Connection, key: &Key) -> Result<Option<Record>> {
+    const COLUMNS: &str = "SELECT key, value, layers, created, used FROM record WHERE key = ?1";
+    const BY_ALIAS: &str = "SELECT key, value, layers, created, used FROM record
+         WHERE id = (SELECT record FROM record_alias WHERE key = ?1)";
+    for sql in [COLUMNS, BY_ALIAS] {
+        let found = connection
+            .prepare_cached(sql)?
+            .query_row([key], |row| Ok(record(row)))
+            .optional()?;
+        if let Some(record) = found {
+            return record.map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn record(row: &Row<'_>) -> Result<Record> {
+    let layers: Vec<u8> = row.get(2)?;
+    Ok(Record {
+        key: row.get(0)?,
+        value: row.get(1)?,
+        layers: db::layer_ids("record", &layers)?,
+        created: time(row.get(3)?),
+        used: time(row.get(4)?),
+    })
+}
+
+fn put(connection: &Connection, key: &Key, new: &NewRecord<'_>, now: i64) -> Result<()> {
+    let mut exists = connection.prepare_cached("SELECT 1 FROM layer WHERE id = ?")?;
+    for layer in new.layers {
+        if !exists.exists([layer.0])? {
+            return Err(StoreError::MissingLayer(*layer));
+        }
+    }
+    connection
+        .prepare_cached("DELETE FROM record_alias WHERE key = ?")?
+        .execute([key])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO record (key, lineage, created, used, layers, value, parts)
+             VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6)
+             ON CONFLICT (key) DO UPDATE SET lineage = ?2, created = ?3, used = ?3,
+                 layers = ?4, value = ?5, parts = ?6",
+        )?
+        .execute(params![
+            key,
+            new.lineage,
+            now,
+            db::layer_ids_bytes(new.layers),
+            new.value,
+            new.parts
+        ])?;
+    Ok(())
+}
+
+fn id_of(connection: &Connection, key: &Key) -> Result<Option<i64>> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT id FROM record WHERE key = ?1
+             UNION ALL SELECT record FROM record_alias WHERE key = ?1 LIMIT 1",
+        )?
+        .query_row([key], |row| row.get(0))
+        .optional()?)
+}
+
+/// Removes a record with its aliases.
+pub(crate) fn remove(connection: &Connection, id: i64) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM record WHERE id = ?")?
+        .execute([id])?;
+    Ok(())
+}
