@@ -8,6 +8,7 @@ mod command;
 mod environment;
 mod packages;
 mod paths;
+mod peers;
 mod registry;
 mod suite;
 mod tidy;
@@ -45,6 +46,8 @@ enum Chore {
         #[arg(long)]
         serve: bool,
     },
+    /// Unpack today's builders and clients of other projects
+    Peers(peers::Wishes),
 }
 
 fn main() -> ExitCode {
@@ -62,5 +65,6 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Tidy => tidy::run(),
         Chore::Test { arguments } => suite::run(&arguments),
         Chore::BaseImages { only, serve } => base_images::run(&only, serve),
+        Chore::Peers(wishes) => peers::run(wishes),
     }
 }
