@@ -1,0 +1,379 @@
+//! Toy ops: what they make is a text that follows from the op and the inputs, so that results
+//! can be compared and predicted; what they are told to do beside that is in a shared script.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use graph::{
+    Copy, Edge, ExecOp, FileAction, FileActionKind, FileInput, FileOp, Graph, HttpSource,
+    LocalSource, MergeOp, Meta, Mount, MountSource, Op, Process, SourceOp, VertexId,
+};
+use solver::{
+    BuildOptions, CacheKey, Checksum, How, MemoryStorage, Portion, ProgressSender, Solution,
+    SolveError, Solver, Step, Worker,
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) type Storage = MemoryStorage<Text>;
+pub(crate) type ToyError = SolveError<Broken, std::convert::Infallible>;
+pub(crate) type Outcome = Result<Solution<Text>, ToyError>;
+
+/// One output: what is in each file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Text(pub(crate) Arc<BTreeMap<String, String>>);
+
+/// A step was told to fail.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is broken")]
+pub(crate) struct Broken(pub(crate) String);
+
+/// What steps do, by name, and what they did; all workers of a world share it.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    /// How long a step runs.
+    pub(crate) delays: BTreeMap<String, Duration>,
+    /// Steps that fail, after their delay.
+    pub(crate) broken: BTreeSet<String>,
+    /// Files of local sources and what keyed sources resolve to.
+    pub(crate) sources: BTreeMap<String, String>,
+    /// Steps that make something else each time.
+    pub(crate) restless: BTreeSet<String>,
+    /// `pin`, `sum`, `run`, `done`, `drop` and the name of the step, in order.
+    pub(crate) events: Vec<String>,
+    pub(crate) running: usize,
+    pub(crate) most_running: usize,
+}
+
+/// A worker of toy ops.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Toy {
+    pub(crate) script: Arc<Mutex<Script>>,
+}
+
+/// A solver, its storage and its script.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) solver: Solver<Toy, Storage>,
+    pub(crate) toy: Toy,
+}
+
+/// Counts a run until it ends or is dropped.
+struct Running {
+    toy: Toy,
+    name: String,
+    done: bool,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(Arc::new(Storage::new()), Toy::default())
+    }
+
+    pub(crate) fn with(storage: Arc<Storage>, toy: Toy) -> Self {
+        let clock = Arc::new(|| SystemTime::UNIX_EPOCH);
+        let solver = Solver::new(storage, clock);
+        Self { solver, toy }
+    }
+
+    /// The same records and script in another process.
+    pub(crate) fn restart(&self) -> Self {
+        Self::with(Arc::clone(self.solver.storage()), self.toy.clone())
+    }
+
+    pub(crate) async fn build(&self, graph: &Graph, targets: &[VertexId]) -> Outcome {
+        self.build_with(graph, targets, options()).await
+    }
+
+    pub(crate) async fn build_with(
+        &self,
+        graph: &Graph,
+        targets: &[VertexId],
+        options: BuildOptions,
+    ) -> Outcome {
+        let targets: Vec<Edge> = targets.iter().map(|&id| id.into()).collect();
+        let (toy, graph) = (Arc::new(self.toy.clone()), Arc::new(graph.clone()));
+        self.solver.build(toy, graph, &targets, options).await
+    }
+
+    pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.toy.script.lock().unwrap())
+    }
+
+    /// What happened since the last call, but for `done`.
+    pub(crate) fn events(&self) -> String {
+        let mut events = self.script(|script| std::mem::take(&mut script.events));
+        events.retain(|event| !event.starts_with("done"));
+        events.join(", ")
+    }
+}
+
+pub(crate) fn options() -> BuildOptions {
+    BuildOptions {
+        jobs: NonZeroUsize::new(64).unwrap(),
+        cancel: CancellationToken::new(),
+        progress: ProgressSender::discard(),
+    }
+}
+
+/// What became of each vertex: `name: untouched`, `cached` or `executed`.
+pub(crate) fn summary(graph: &Graph, solution: &Solution<Text>) -> String {
+    let mut summary = String::new();
+    for vertex in &solution.vertices {
+        let name = &graph.get(vertex.id).unwrap().meta.name;
+        let how = match vertex.how {
+            How::Untouched => "untouched",
+            How::Cached(_) => "cached",
+            How::Executed(_) => "executed",
+        };
+        let separator = if summary.is_empty() { "" } else { ", " };
+        write!(summary, "{separator}{name} {how}").unwrap();
+    }
+    summary
+}
+
+/// Adds vertices by name.
+pub(crate) trait Add {
+    fn vertex(&mut self, name: &str, op: Op, inputs: &[VertexId], fresh: bool) -> VertexId;
+
+    /// A source that is pinned to what the script says.
+    fn keyed(&mut self, name: &str) -> VertexId {
+        let op = Op::Source(SourceOp::Http(HttpSource {
+            url: name.to_owned(),
+            checksum: None,
+            file_name: "file".to_owned(),
+            mode: None,
+            uid: None,
+            gid: None,
+        }));
+        self.vertex(name, op, &[], false)
+    }
+
+    /// A source without a key, with one file `/a` and one `/b` that the script says.
+    fn local(&mut self, name: &str) -> VertexId {
+        let op = Op::Source(SourceOp::Local(LocalSource {
+            name: name.to_owned(),
+            exclude: Vec::new(),
+        }));
+        self.vertex(name, op, &[], false)
+    }
+
+    /// Depends on all of its inputs.
+    fn run(&mut self, name: &str, inputs: &[VertexId]) -> VertexId {
+        self.vertex(name, exec(name, inputs.len()), inputs, false)
+    }
+
+    /// The same, whatever is recorded.
+    fn fresh(&mut self, name: &str, inputs: &[VertexId]) -> VertexId {
+        self.vertex(name, exec(name, inputs.len()), inputs, true)
+    }
+
+    /// Depends on all of the first and on one file of the second.
+    fn copy(&mut self, name: &str, base: VertexId, from: VertexId, file: &str) -> VertexId {
+        let op = Op::File(FileOp {
+            actions: vec![FileAction {
+                input: FileInput::Input(0),
+                kind: FileActionKind::Copy(Copy {
+                    from: FileInput::Input(1),
+                    source: file.to_owned(),
+                    destination: format!("/{name}"),
+                    owner: None,
+                    mode: None,
+                    follow_links: false,
+                    directory_contents: false,
+                    wildcard: false,
+                    allow_empty_wildcard: false,
+                    create_destination: true,
+                    unpack: false,
+                    parents: false,
+                    exclude: Vec::new(),
+                }),
+                output: Some(0),
+            }],
+        });
+        self.vertex(name, op, &[base, from], false)
+    }
+
+    fn merge(&mut self, name: &str, inputs: &[VertexId]) -> VertexId {
+        self.vertex(name, Op::Merge(MergeOp), inputs, false)
+    }
+}
+
+impl Add for Graph {
+    fn vertex(&mut self, name: &str, op: Op, inputs: &[VertexId], fresh: bool) -> VertexId {
+        let meta = Meta {
+            name: name.to_owned(),
+            ignore_cache: fresh,
+            locations: Vec::new(),
+        };
+        let inputs = inputs.iter().map(|&id| id.into()).collect();
+        self.add(op, inputs, meta).unwrap()
+    }
+}
+
+fn exec(name: &str, inputs: usize) -> Op {
+    let mount = |input: u32| Mount {
+        target: if input == 0 {
+            "/".to_owned()
+        } else {
+            format!("/{input}")
+        },
+        source: MountSource::Bind {
+            input: Some(input),
+            selector: String::new(),
+            output: (input == 0).then_some(0),
+        },
+        read_only: false,
+    };
+    Op::Exec(ExecOp {
+        process: Process {
+            args: vec![name.to_owned()],
+            env: Vec::new(),
+            cwd: "/".to_owned(),
+            user: String::new(),
+        },
+        mounts: (0u32..).take(inputs).map(mount).collect(),
+        network: graph::NetworkMode::Default,
+        security: graph::SecurityMode::Sandbox,
+        extra_hosts: Vec::new(),
+        hostname: None,
+        shm_size: None,
+        ulimits: Vec::new(),
+        proxy: BTreeMap::new(),
+    })
+}
+
+impl Toy {
+    fn note(&self, what: &str, step: &Step) {
+        let event = format!("{what} {}", step.vertex().meta.name);
+        self.script.lock().unwrap().events.push(event);
+    }
+
+    fn source(&self, name: &str) -> String {
+        let script = self.script.lock().unwrap();
+        script.sources.get(name).cloned().unwrap_or_default()
+    }
+
+    fn make(&self, step: &Step, inputs: &[Text]) -> Text {
+        let name = &step.vertex().meta.name;
+        let mut files = BTreeMap::new();
+        match &step.vertex().op {
+            Op::Source(_) => {
+                for file in ["/a", "/b"] {
+                    let text = self.source(&format!("{name}{file}"));
+                    files.insert(file.to_owned(), format!("{name}{file}={text}"));
+                }
+            }
+            Op::File(op) => {
+                files.clone_from(&inputs[0].0);
+                for action in &op.actions {
+                    if let FileActionKind::Copy(copy) = &action.kind {
+                        let file = inputs[1].0.get(&copy.source).cloned();
+                        files.insert(copy.destination.clone(), file.unwrap_or_default());
+                    }
+                }
+            }
+            _ => {
+                let mut hash = blake(inputs);
+                if self.script.lock().unwrap().restless.contains(name) {
+                    let runs = self.script.lock().unwrap().events.len();
+                    write!(hash, " {runs}").unwrap();
+                }
+                files.insert("/a".to_owned(), format!("{name}({hash})"));
+                files.insert("/b".to_owned(), format!("{name} always makes this"));
+            }
+        }
+        Text(Arc::new(files))
+    }
+}
+
+/// A short text for long inputs.
+fn blake(inputs: &[Text]) -> String {
+    let text = format!("{inputs:?}");
+    oci::Digest::of(text.as_bytes()).hex()[..12].to_owned()
+}
+
+impl Worker for Toy {
+    type Output = Text;
+    type Error = Broken;
+
+    async fn pin(&self, step: &Step) -> Result<Option<CacheKey>, Broken> {
+        self.note("pin", step);
+        let name = step.vertex().meta.name.clone();
+        if self
+            .script
+            .lock()
+            .unwrap()
+            .broken
+            .contains(&format!("pin {name}"))
+        {
+            return Err(Broken(name));
+        }
+        match &step.vertex().op {
+            Op::Source(SourceOp::Local(_)) => Ok(None),
+            _ => {
+                let files = format!("{:?}", self.make(step, &[]));
+                Ok(Some(CacheKey(
+                    *oci::Digest::of(files.as_bytes()).as_bytes(),
+                )))
+            }
+        }
+    }
+
+    async fn checksum(
+        &self,
+        step: &Step,
+        input: &Text,
+        portion: &Portion,
+    ) -> Result<Checksum, Broken> {
+        self.note("sum", step);
+        let text = match portion {
+            Portion::All => format!("{input:?}"),
+            Portion::Paths(selection) => selection
+                .paths
+                .iter()
+                .map(|path| format!("{:?}", input.0.get(&path.path)))
+                .collect(),
+        };
+        Ok(Checksum(*oci::Digest::of(text.as_bytes()).as_bytes()))
+    }
+
+    async fn execute(&self, step: &Step, inputs: Vec<Text>) -> Result<Vec<Text>, Broken> {
+        self.note("run", step);
+        let name = step.vertex().meta.name.clone();
+        let mut running = Running::new(self, &name);
+        let delay = self.script.lock().unwrap().delays.get(&name).copied();
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        running.done = true;
+        if self.script.lock().unwrap().broken.contains(&name) {
+            return Err(Broken(name));
+        }
+        Ok(vec![self.make(step, &inputs)])
+    }
+}
+
+impl Running {
+    fn new(toy: &Toy, name: &str) -> Self {
+        let mut script = toy.script.lock().unwrap();
+        script.running += 1;
+        script.most_running = script.most_running.max(script.running);
+        Self {
+            toy: toy.clone(),
+            name: name.to_owned(),
+            done: false,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut script = self.toy.script.lock().unwrap();
+        script.running -= 1;
+        let what = if self.done { "done" } else { "drop" };
+        script.events.push(format!("{what} {}", self.name));
+    }
+}
