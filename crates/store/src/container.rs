@@ -215,7 +215,8 @@ fn get(connection: &Connection, id_or_name: &str) -> Result<Option<Container>> {
         .transpose()
 }
 
-fn list(connection: &Connection) -> Result<Vec<Container>> {
+/// All containers, oldest first.
+pub(crate) fn list(connection: &Connection) -> Result<Vec<Container>> {
     connection
         .prepare_cached(
             "SELECT id, name, image, image_digest, config, layers, created, state

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oci::Digest;
 
-use crate::{LayerId, hex};
+use crate::LayerId;
 
 /// A result of the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -89,6 +89,9 @@ pub enum StoreError {
         /// The kind of file system.
         kind: &'static str,
     },
+    /// A live process holds a lease.
+    #[error("store {0:?} is in use")]
+    InUse(PathBuf),
     /// Bytes are not those that the digest names.
     #[error("digest mismatch: expected {expected}, found {found}")]
     DigestMismatch {
@@ -123,9 +126,6 @@ pub enum StoreError {
     /// The layer is not in the store.
     #[error("layer {0} is not in the store")]
     MissingLayer(LayerId),
-    /// The cache record is not in the store.
-    #[error("cache record {} is not in the store", hex(.0))]
-    MissingRecord([u8; 32]),
     /// No container has this ID or name.
     #[error("no such container: {0}")]
     MissingContainer(String),

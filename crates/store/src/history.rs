@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, Row, params};
 
-use crate::Store;
 use crate::db::{Durability, millis, time};
 use crate::error::Result;
+use crate::{Store, file};
 
 /// A build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,22 +81,26 @@ impl<'a> History<'a> {
     /// The database cannot be read.
     pub fn list(&self, limit: usize) -> Result<Vec<Build>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.store.database().query(|connection: &Connection| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT id, started, finished, outcome, log FROM build
-                     ORDER BY started DESC, id DESC LIMIT ?",
-                )?
-                .query_map([limit], build)?
-                .collect::<Result<_, _>>()?)
-        })
+        self.store
+            .database()
+            .query(|connection| list(connection, limit))
     }
 
-    /// Forgets a build; whether it was known.
+    /// Where the log of a build goes; its [`put`](Self::put) names it.
+    #[must_use]
+    pub fn log_path(&self, id: &str) -> PathBuf {
+        self.store.layout().logs().join(format!("{id}.log"))
+    }
+
+    /// Forgets a build, and removes its log if that is in the store; whether it was known.
     ///
     /// # Errors
-    /// The database cannot be written.
+    /// The database cannot be written, or the log not removed.
     pub fn remove(&self, id: &str) -> Result<bool> {
+        let log = self.get(id)?.and_then(|build| build.log);
+        if let Some(log) = log.filter(|log| log.starts_with(self.store.root())) {
+            file::remove_file(&log)?;
+        }
         self.store
             .database()
             .write(Durability::Relaxed, |connection| {
@@ -106,6 +110,17 @@ impl<'a> History<'a> {
                     > 0)
             })
     }
+}
+
+/// The latest builds, newest first.
+pub(crate) fn list(connection: &Connection, limit: i64) -> Result<Vec<Build>> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT id, started, finished, outcome, log FROM build
+             ORDER BY started DESC, id DESC LIMIT ?",
+        )?
+        .query_map([limit], build)?
+        .collect::<Result<_, _>>()?)
 }
 
 fn build(row: &Row<'_>) -> rusqlite::Result<Build> {

@@ -52,28 +52,33 @@ impl<'a> Images<'a> {
         if before.as_ref() == Some(descriptor) {
             return Ok(before);
         }
-        let document = serde_json::to_string(descriptor)?;
         self.change(|connection| {
-            // Under the write lock, which collection takes too before it removes blobs.
-            match self.store.blobs().size(&descriptor.digest)? {
-                None => return Err(StoreError::MissingBlob(descriptor.digest)),
-                Some(found) if found != descriptor.size => {
-                    return Err(StoreError::SizeMismatch {
-                        digest: descriptor.digest,
-                        expected: descriptor.size,
-                        found,
-                    });
-                }
-                Some(_) => {}
-            }
             let before = get(connection, &reference)?.map(|image| image.descriptor);
-            connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO image (reference, descriptor, updated)
-                     VALUES (?, ?, ?)",
-                )?
-                .execute((reference.to_string(), document, millis(now)))?;
+            self.insert(connection, &reference, descriptor, now)?;
             Ok(before)
+        })
+    }
+
+    /// As [`put`](Self::put) for several at once: all of them or none.
+    ///
+    /// # Errors
+    /// A blob is not here, or the tags cannot be written.
+    pub fn put_many(&self, tags: &[(Reference, Descriptor)], now: SystemTime) -> Result<()> {
+        let mut changed = Vec::new();
+        for (reference, descriptor) in tags {
+            let reference = reference.clone().with_default_tag();
+            let before = self.get(&reference)?;
+            if before.is_none_or(|before| before.descriptor != *descriptor) {
+                changed.push((reference, descriptor));
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.change(|connection| {
+            changed.iter().try_for_each(|(reference, descriptor)| {
+                self.insert(connection, reference, descriptor, now)
+            })
         })
     }
 
@@ -127,31 +132,10 @@ impl<'a> Images<'a> {
         Ok(())
     }
 
-    /// The bytes that `index.json` must have.
-    pub(crate) fn index(&self) -> Result<Vec<u8>> {
-        let mut manifests = Vec::new();
-        for image in self.list()? {
-            let mut descriptor = image.descriptor;
-            let name = image.reference.to_string();
-            for key in [annotation::REF_NAME, annotation::IMAGE_NAME] {
-                descriptor.annotations.insert(key.to_owned(), name.clone());
-            }
-            manifests.push(descriptor);
-        }
-        Ok(oci::to_canonical_json(&Index {
-            schema_version: 2,
-            media_type: Some(MediaType::OciIndex),
-            artifact_type: None,
-            manifests,
-            subject: None,
-            annotations: std::collections::BTreeMap::new(),
-        })?)
-    }
-
     /// Writes `index.json` from the database.
     pub(crate) fn write_index(&self, lock: &WriteLock<'_>) -> Result<()> {
         let path = self.store.layout().index();
-        file::write_atomic(&path, &new_name(&path), &self.index()?)?;
+        file::write_atomic(&path, &new_name(&path), &index(&self.list()?)?)?;
         self.store
             .database()
             .write_under(lock, Durability::Relaxed, |connection| {
@@ -160,6 +144,34 @@ impl<'a> Images<'a> {
                     .execute([])?;
                 Ok(())
             })
+    }
+
+    /// Under the write lock, which collection takes too before it removes blobs.
+    fn insert(
+        &self,
+        connection: &Connection,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        now: SystemTime,
+    ) -> Result<()> {
+        match self.store.blobs().size(&descriptor.digest)? {
+            None => return Err(StoreError::MissingBlob(descriptor.digest)),
+            Some(found) if found != descriptor.size => {
+                return Err(StoreError::SizeMismatch {
+                    digest: descriptor.digest,
+                    expected: descriptor.size,
+                    found,
+                });
+            }
+            Some(_) => {}
+        }
+        let document = serde_json::to_string(descriptor)?;
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO image (reference, descriptor, updated) VALUES (?, ?, ?)",
+            )?
+            .execute((reference.to_string(), document, millis(now)))?;
+        Ok(())
     }
 
     fn change<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
@@ -179,6 +191,26 @@ impl<'a> Images<'a> {
     }
 }
 
+/// The bytes that `index.json` must have.
+pub(crate) fn index(images: &[Image]) -> Result<Vec<u8>> {
+    let manifests = images.iter().map(|image| {
+        let mut descriptor = image.descriptor.clone();
+        let name = image.reference.to_string();
+        for key in [annotation::REF_NAME, annotation::IMAGE_NAME] {
+            descriptor.annotations.insert(key.to_owned(), name.clone());
+        }
+        descriptor
+    });
+    Ok(oci::to_canonical_json(&Index {
+        schema_version: 2,
+        media_type: Some(MediaType::OciIndex),
+        artifact_type: None,
+        manifests: manifests.collect(),
+        subject: None,
+        annotations: std::collections::BTreeMap::new(),
+    })?)
+}
+
 fn is_behind(connection: &Connection) -> Result<bool> {
     Ok(connection
         .prepare_cached("SELECT 1 FROM meta WHERE name = 'index_is_behind'")?
@@ -193,7 +225,8 @@ fn get(connection: &Connection, reference: &Reference) -> Result<Option<Image>> 
         .transpose()
 }
 
-fn list(connection: &Connection) -> Result<Vec<Image>> {
+/// All tags, by name.
+pub(crate) fn list(connection: &Connection) -> Result<Vec<Image>> {
     connection
         .prepare_cached("SELECT reference, descriptor, updated FROM image ORDER BY reference")?
         .query_map([], |row| Ok(image(row)))?

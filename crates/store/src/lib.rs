@@ -11,34 +11,45 @@
 //! Begin with [`Store`]; `layout` says where things are. Every call may block.
 
 mod blob;
+mod cache_mount;
 mod container;
 mod db;
+mod disk;
 mod error;
 mod file;
+mod fsck;
 mod history;
 mod image;
 mod layer;
 mod layout;
 mod lease;
 mod lock;
+mod prune;
+mod reach;
+mod rebuild;
 mod record;
 mod snapshot;
 mod stat_cache;
 mod store;
+mod usage;
 
 pub use blob::{Blob, BlobWriter, Blobs, Download, Ingest, VerifiedReader};
+pub use cache_mount::{CacheMount, CacheMountRow, CacheMounts, Sharing};
 pub use container::{Container, ContainerState, Containers};
 pub use error::{Result, StoreError};
+pub use fsck::{Depth, Problem};
 pub use history::{Build, History};
 pub use image::{Image, Images};
 pub use layer::{LayerId, LayerRow, LayerSource, Layers, NewLayer};
 pub use layout::{FORMAT, Features};
 pub use lease::{Hold, Lease, Resource};
 pub use lock::KeyGuard;
+pub use prune::{Keep, PruneRequest, Pruned, Removed};
 pub use record::{Ancestor, Key, NewRecord, Record, Records};
 pub use snapshot::{Snapshots, Synced, TempSnapshot};
 pub use stat_cache::{FileStat, StatCache};
 pub use store::Store;
+pub use usage::{Kind, Usage, UsageItem, UsageSum};
 
 /// Lower-case hexadecimal characters.
 pub(crate) fn hex(bytes: &[u8]) -> String {

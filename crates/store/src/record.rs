@@ -1,7 +1,7 @@
 //! Cache records: what an operation with a certain key resulted in.
 //!
-//! A record has one key of its own and any number of aliases. A key leads to one record at a time;
-//! the latest word counts. A record names layers that exist: collection removes both or neither.
+//! A record has one key of its own. Aliases lead to it from keys that are cheaper to compute, and may
+//! be noted before it exists. A key leads to one record at a time; the latest word counts. A record names layers that exist: collection removes both or neither.
 
 use std::time::{Duration, SystemTime};
 
@@ -130,10 +130,10 @@ impl<'a> Records<'a> {
         lease.add(&[Resource::Record(*key)])
     }
 
-    /// Makes `alias` lead to the record under `key`.
+    /// Makes `alias` lead to `key`, whether or not there is a record under `key` yet.
     ///
     /// # Errors
-    /// There is no such record, or the database cannot be written.
+    /// The database cannot be written.
     pub fn alias(&self, alias: &Key, key: &Key) -> Result<()> {
         if alias == key {
             return Ok(());
@@ -141,20 +141,42 @@ impl<'a> Records<'a> {
         self.store
             .database()
             .write(Durability::Relaxed, |connection| {
-                let id = id_of(connection, key)?.ok_or(StoreError::MissingRecord(*key))?;
                 connection
-                    .prepare_cached("DELETE FROM record WHERE key = ? AND id <> ?")?
-                    .execute(params![alias, id])?;
+                    .prepare_cached("DELETE FROM record WHERE key = ?")?
+                    .execute([alias])?;
                 connection
                     .prepare_cached(
-                        "INSERT OR REPLACE INTO record_alias (key, record) VALUES (?, ?)",
+                        "INSERT OR REPLACE INTO record_alias (alias, key) VALUES (?, ?)",
                     )?
-                    .execute(params![alias, id])?;
+                    .execute([alias, key])?;
                 Ok(())
             })
     }
 
-    /// Forgets what `key` leads to, under all its keys; whether there was anything.
+    /// The key that `alias` leads to.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn resolve(&self, alias: &Key) -> Result<Option<Key>> {
+        self.store
+            .database()
+            .query(|connection| resolve(connection, alias))
+    }
+
+    /// The keys that `aliases` lead to, in the same order, all of one moment.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn resolve_many(&self, aliases: &[Key]) -> Result<Vec<Option<Key>>> {
+        self.store.database().read(|connection| {
+            aliases
+                .iter()
+                .map(|alias| resolve(connection, alias))
+                .collect()
+        })
+    }
+
+    /// Forgets the record that `key` leads to, and its aliases; whether there was one.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -162,10 +184,10 @@ impl<'a> Records<'a> {
         self.store
             .database()
             .write(Durability::Relaxed, |connection| {
-                let Some(id) = id_of(connection, key)? else {
+                let Some(record) = get(connection, key)? else {
                     return Ok(false);
                 };
-                remove(connection, id)?;
+                remove(connection, &record.key)?;
                 Ok(true)
             })
     }
@@ -176,12 +198,10 @@ impl<'a> Records<'a> {
     /// The database cannot be read.
     pub fn parts(&self, key: &Key) -> Result<Option<Vec<u8>>> {
         self.store.database().read(|connection| {
-            let Some(id) = id_of(connection, key)? else {
-                return Ok(None);
-            };
+            let key = resolve(connection, key)?.unwrap_or(*key);
             Ok(connection
-                .prepare_cached("SELECT parts FROM record WHERE id = ?")?
-                .query_row([id], |row| row.get(0))
+                .prepare_cached("SELECT parts FROM record WHERE key = ?")?
+                .query_row([key], |row| row.get(0))
                 .optional()?)
         })
     }
@@ -243,10 +263,10 @@ fn hold(lease: &Lease, record: &Record) -> Result<()> {
 }
 
 fn get(connection: &Connection, key: &Key) -> Result<Option<Record>> {
-    const COLUMNS: &str = "SELECT key, value, layers, created, used FROM record WHERE key = ?1";
+    const BY_KEY: &str = "SELECT key, value, layers, created, used FROM record WHERE key = ?1";
     const BY_ALIAS: &str = "SELECT key, value, layers, created, used FROM record
-         WHERE id = (SELECT record FROM record_alias WHERE key = ?1)";
-    for sql in [COLUMNS, BY_ALIAS] {
+         WHERE key = (SELECT key FROM record_alias WHERE alias = ?1)";
+    for sql in [BY_KEY, BY_ALIAS] {
         let found = connection
             .prepare_cached(sql)?
             .query_row([key], |row| Ok(record(row)))
@@ -277,7 +297,7 @@ fn put(connection: &Connection, key: &Key, new: &NewRecord<'_>, now: i64) -> Res
         }
     }
     connection
-        .prepare_cached("DELETE FROM record_alias WHERE key = ?")?
+        .prepare_cached("DELETE FROM record_alias WHERE alias = ?")?
         .execute([key])?;
     connection
         .prepare_cached(
@@ -297,20 +317,20 @@ fn put(connection: &Connection, key: &Key, new: &NewRecord<'_>, now: i64) -> Res
     Ok(())
 }
 
-fn id_of(connection: &Connection, key: &Key) -> Result<Option<i64>> {
+fn resolve(connection: &Connection, alias: &Key) -> Result<Option<Key>> {
     Ok(connection
-        .prepare_cached(
-            "SELECT id FROM record WHERE key = ?1
-             UNION ALL SELECT record FROM record_alias WHERE key = ?1 LIMIT 1",
-        )?
-        .query_row([key], |row| row.get(0))
+        .prepare_cached("SELECT key FROM record_alias WHERE alias = ?")?
+        .query_row([alias], |row| row.get(0))
         .optional()?)
 }
 
 /// Removes a record with its aliases.
-pub(crate) fn remove(connection: &Connection, id: i64) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM record WHERE id = ?")?
-        .execute([id])?;
+pub(crate) fn remove(connection: &Connection, key: &Key) -> Result<()> {
+    for sql in [
+        "DELETE FROM record WHERE key = ?",
+        "DELETE FROM record_alias WHERE key = ?",
+    ] {
+        connection.prepare_cached(sql)?.execute([key])?;
+    }
     Ok(())
 }

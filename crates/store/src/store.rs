@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::blob::Blobs;
+use crate::cache_mount::CacheMounts;
 use crate::container::Containers;
 use crate::db::Database;
 use crate::error::Result;
@@ -97,6 +98,12 @@ impl Store {
     #[must_use]
     pub const fn stat_cache(&self) -> StatCache<'_> {
         StatCache::new(self)
+    }
+
+    /// Directories that steps keep between builds.
+    #[must_use]
+    pub const fn cache_mounts(&self) -> CacheMounts<'_> {
+        CacheMounts::new(self)
     }
 
     /// Containers that were created.

@@ -55,11 +55,12 @@ CREATE TABLE record (
 ) STRICT;
 CREATE INDEX record_by_lineage ON record (lineage, created) WHERE lineage IS NOT NULL;
 
+-- From keys that are computed without I/O to keys of records, which may not be there yet.
 CREATE TABLE record_alias (
-    key BLOB NOT NULL PRIMARY KEY,
-    record INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE
+    alias BLOB NOT NULL PRIMARY KEY,
+    key BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX record_alias_by_record ON record_alias (record);
+CREATE INDEX record_alias_by_key ON record_alias (key);
 
 CREATE TABLE stat_cache (
     device INTEGER NOT NULL,

@@ -15,6 +15,7 @@
 //! locks/write           held around every write transaction
 //! locks/collect         shared while something is taken under a lease, exclusive in collection
 //! locks/keys/<hex>      locks on cache keys
+//! logs/<build>.log      what a build said
 //! trash/                removed trees on their way out
 //! kiln.db               metadata (SQLite, write-ahead log)
 //! ```
@@ -33,7 +34,7 @@ use crate::{LayerId, hex};
 
 pub use version::{FORMAT, Features};
 
-pub(crate) use init::open;
+pub(crate) use init::{OCI_LAYOUT, open};
 
 /// The paths of one store.
 #[derive(Debug, Clone)]
@@ -50,11 +51,12 @@ const DIRECTORIES: &[(&str, u32)] = &[
     ("containers", 0o700),
     ("leases", 0o700),
     ("locks/keys", 0o700),
+    ("logs", 0o700),
     ("trash", 0o700),
 ];
 
 /// Every name that a store has in its root.
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "version",
     "version.new",
     "oci-layout",
@@ -68,11 +70,15 @@ const NAMES: &[&str] = &[
     "containers",
     "leases",
     "locks",
+    "logs",
     "trash",
     "kiln.db",
     "kiln.db-wal",
     "kiln.db-shm",
     "kiln.db-journal",
+    "kiln.db.damaged",
+    "kiln.db.damaged-wal",
+    "kiln.db.damaged-shm",
 ];
 
 impl Layout {
@@ -138,10 +144,18 @@ impl Layout {
         self.root.join("leases")
     }
 
+    pub(crate) fn key_locks(&self) -> PathBuf {
+        self.root.join("locks/keys")
+    }
+
     pub(crate) fn key_lock(&self, key: &[u8; 32]) -> PathBuf {
-        let mut path = self.root.join("locks/keys");
+        let mut path = self.key_locks();
         path.push(hex(key));
         path
+    }
+
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
     }
 
     pub(crate) fn write_lock(&self) -> PathBuf {

@@ -288,10 +288,16 @@ fn records_are_found_by_key_and_alias() {
         many.iter().map(Option::is_some).collect::<Vec<_>>(),
         [false, true]
     );
-    assert!(records.alias(&definition, &other).is_err());
-    assert!(records.remove(&content).unwrap());
+    assert_eq!(
+        records.resolve_many(&[definition, other]).unwrap(),
+        [Some(content), None]
+    );
+    assert!(records.remove(&definition).unwrap());
     assert!(!records.remove(&content).unwrap());
     assert_eq!(value(definition), None);
+    records.alias(&definition, &other).unwrap();
+    assert_eq!(records.resolve(&definition).unwrap(), Some(other));
+    assert_eq!(value(definition), None, "its record is still to come");
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! Removing what nobody needs.
+//!
+//! Decisions are made while nobody can take anything or write (`locks/collect`, `locks/write`).
+//! Rows go first, in one transaction; then files are moved aside, and removed when others may go on
+//! again. A death in between leaves files without rows, which the next collection finds.
+
+mod leftovers;
+mod plan;
+mod sweep;
+
+use std::time::SystemTime;
+
+use crate::Store;
+use crate::error::Result;
+use crate::lease;
+use crate::usage::{Kind, Usage};
+
+pub(crate) use leftovers::find as find_leftovers;
+
+/// Which things of a kind stay, apart from those that are in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// All.
+    #[default]
+    All,
+    /// Those used since then.
+    UsedSince(SystemTime),
+    /// None.
+    Nothing,
+}
+
+/// What is to be removed. What neither a tag, a container, a live lease nor a record that stays
+/// needs goes in any case, as do leftovers of dead processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PruneRequest {
+    /// The present time.
+    pub now: SystemTime,
+    /// Which cache records stay.
+    pub records: Keep,
+    /// Which cache mounts stay.
+    pub cache_mounts: Keep,
+    /// Which past builds stay in the history.
+    pub builds: Keep,
+    /// Beyond that, the least recently used records and cache mounts go until the store takes no
+    /// more than this.
+    pub max_bytes: Option<u64>,
+    /// Only say what would go.
+    pub dry_run: bool,
+}
+
+/// A thing that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// What it was.
+    pub kind: Kind,
+    /// Which one.
+    pub id: String,
+    /// The bytes that the file system got back.
+    pub bytes: u64,
+}
+
+/// What is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// By kind.
+    pub removed: Vec<Removed>,
+}
+
+impl PruneRequest {
+    /// Keeps all records, cache mounts and builds.
+    #[must_use]
+    pub const fn new(now: SystemTime) -> Self {
+        Self {
+            now,
+            records: Keep::All,
+            cache_mounts: Keep::All,
+            builds: Keep::All,
+            max_bytes: None,
+            dry_run: false,
+        }
+    }
+}
+
+impl Pruned {
+    /// The bytes that the file system got back.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.removed.iter().map(|removed| removed.bytes).sum()
+    }
+}
+
+impl Keep {
+    /// Whether something stays that was last used then, in milliseconds since 1970.
+    fn keeps(self, used: i64) -> bool {
+        match self {
+            Self::All => true,
+            Self::UsedSince(time) => used >= crate::db::millis(time),
+            Self::Nothing => false,
+        }
+    }
+}
+
+impl Store {
+    /// Removes what nobody needs.
+    ///
+    /// # Errors
+    /// The store cannot be read or written, or a document cannot be read that says what a tag
+    /// needs. What was removed before the error stays removed.
+    pub fn prune(&self, request: &PruneRequest) -> Result<Pruned> {
+        // Measured before, since others wait while decisions are made.
+        let usage = match request.max_bytes {
+            Some(_) => self.usage()?,
+            None => Usage::default(),
+        };
+        let lease = self.lease(request.now)?;
+        let mut plan;
+        {
+            let _collect = lease::collect_lock(self.layout())?;
+            let lock = self.database().lock()?;
+            plan = self
+                .database()
+                .read(|connection| plan::Plan::make(self, connection, request, &usage))?;
+            if !request.dry_run {
+                sweep::forget(self, &lock, &plan, request.now)?;
+                sweep::move_aside(&mut plan, &lease)?;
+            }
+        }
+        sweep::finish(plan, request.dry_run)
+    }
+
+    /// Removes what dead processes left, and nothing else. Worth a call before each build.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn clean(&self, now: SystemTime) -> Result<Pruned> {
+        let lease = self.lease(now)?;
+        let mut plan = plan::Plan::default();
+        {
+            let _collect = lease::collect_lock(self.layout())?;
+            let _lock = self.database().lock()?;
+            self.database()
+                .read(|connection| leftovers::gather(&mut plan, self, connection))?;
+            sweep::move_aside(&mut plan, &lease)?;
+        }
+        sweep::finish(plan, false)
+    }
+}
