@@ -7,11 +7,15 @@
 //! Reading order: [`mount`] has the mount values that the crates above speak with one another,
 //! [`resolve`] the way to reach a path beneath a root, [`copy`], [`xattr`] and [`node`] what is done to one file.
 
+pub mod capability;
 pub mod copy;
 pub mod mount;
+pub mod namespace;
 pub mod node;
+pub mod process;
 mod raw;
 pub mod resolve;
+pub mod seccomp;
 pub mod xattr;
 
 pub use resolve::Root;

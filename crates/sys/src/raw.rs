@@ -1,9 +1,12 @@
 //! System calls that rustix lacks, with their structures. Private: the modules above give them
 //! meaning.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ffi::{CStr, c_char, c_int, c_long};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
+
+use crate::seccomp::Instruction;
 
 /// `struct mount_attr`.
 #[repr(C)]
@@ -16,6 +19,13 @@ pub(crate) struct MountAttributes {
 }
 
 impl MountAttributes {
+    /// Not writable.
+    pub(crate) const READ_ONLY: MountAttributes = MountAttributes {
+        set: libc::MOUNT_ATTR_RDONLY,
+        clear: 0,
+        propagation: 0,
+        user_namespace: 0,
+    };
     /// Leave the peer group.
     pub(crate) const PRIVATE: MountAttributes = MountAttributes {
         set: 0,
@@ -48,7 +58,7 @@ pub(crate) fn mount_setattr(
 }
 
 /// The C library's convention (-1 and `errno`) as a result.
-pub(crate) fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
+pub(crate) fn check(result: c_long) -> Result<c_long, Errno> {
     if result == -1 {
         let errno = std::io::Error::last_os_error()
             .raw_os_error()
@@ -56,4 +66,219 @@ pub(crate) fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
         return Err(Errno::from_raw_os_error(errno));
     }
     Ok(result)
+}
+
+/// `struct clone_args`, up to its third version.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CloneArguments {
+    pub(crate) flags: u64,
+    pub(crate) pidfd: u64,
+    pub(crate) child_tid: u64,
+    pub(crate) parent_tid: u64,
+    pub(crate) exit_signal: u64,
+    pub(crate) stack: u64,
+    pub(crate) stack_size: u64,
+    pub(crate) tls: u64,
+    pub(crate) set_tid: u64,
+    pub(crate) set_tid_size: u64,
+    pub(crate) cgroup: u64,
+}
+
+/// `clone3(2)` (Linux 5.3): 0 in the child.
+///
+/// # Safety
+/// The pointers in `arguments` must be good. The child is a copy of this thread alone: until it
+/// executes a program it must not allocate, lock, or return to code that does.
+pub(crate) unsafe fn clone3(arguments: &CloneArguments) -> Result<i32, Errno> {
+    // Kernels that know less take a shorter structure.
+    let size = if arguments.cgroup == 0 {
+        64
+    } else {
+        size_of::<CloneArguments>()
+    };
+    // SAFETY: the structure is as long as said; the rest is the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_ref(arguments), size) };
+    // A process number fits.
+    check(result).map(|pid| pid as i32)
+}
+
+/// All signals blocked in this thread, until dropped: so that a new process cannot run a handler of
+/// ours before it has reset them.
+#[derive(Debug)]
+pub(crate) struct SignalsBlocked(libc::sigset_t);
+
+impl SignalsBlocked {
+    pub(crate) fn new() -> SignalsBlocked {
+        // SAFETY: all zeroes is a valid set.
+        let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+        let mut before = all;
+        // SAFETY: it writes to the set given.
+        unsafe { libc::sigfillset(&raw mut all) };
+        // SAFETY: both sets outlive the call. It cannot fail with valid arguments.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+        SignalsBlocked(before)
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set outlives the call.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
+        };
+    }
+}
+
+/// Gives every signal its default meaning and unblocks it. For a new process: allocates nothing.
+pub(crate) fn default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: the default action runs no code of ours. Those that cannot be set refuse.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: all zeroes is the empty set.
+    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set outlives the call.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+}
+
+/// Gives `SIGCHLD` its default meaning if it is ignored.
+pub(crate) fn keep_child_status() -> Result<(), Errno> {
+    // SAFETY: all zeroes is a valid action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: it only reads the present action into ours.
+    let result = unsafe { libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut action) };
+    check(result.into())?;
+    if action.sa_sigaction == libc::SIG_IGN {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
+    Ok(())
+}
+
+/// Closes a range of descriptors, both ends included. For a new process.
+pub(crate) fn close_range(first: u32, last: u32) {
+    /// How far descriptors are closed one by one where the kernel cannot (before 5.9).
+    const SEARCHED: u32 = 4096;
+    // SAFETY: this process is new and alone; whoever owned those descriptors is in another.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == -1 {
+        for fd in first..=last.min(SEARCHED) {
+            // SAFETY: as above.
+            unsafe { libc::close(fd as c_int) };
+        }
+    }
+}
+
+/// `dup2(2)`: puts a descriptor at a fixed number, to be kept by `execve`. For a new process.
+pub(crate) fn duplicate_to(fd: BorrowedFd<'_>, number: RawFd) -> Result<(), Errno> {
+    // SAFETY: what was at that number belonged to another process.
+    let result = unsafe { libc::dup2(fd.as_raw_fd(), number) };
+    check(result.into()).map(drop)
+}
+
+/// Writes what fits; there is nobody to tell of a failure.
+pub(crate) fn write(fd: RawFd, bytes: &[u8]) {
+    // SAFETY: the bytes outlive the call.
+    let _ = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// `_exit(2)`: runs no destructor and no handler.
+pub(crate) fn exit(status: c_int) -> ! {
+    // SAFETY: it ends this process, which is new and has nothing to clean up.
+    unsafe { libc::_exit(status) }
+}
+
+/// `execve(2)`; returns only to say why not. Both arrays end with a null.
+pub(crate) fn execute(
+    path: &CStr,
+    arguments: &[*const c_char],
+    environment: &[*const c_char],
+) -> Errno {
+    debug_assert!(arguments.ends_with(&[std::ptr::null()]));
+    debug_assert!(environment.ends_with(&[std::ptr::null()]));
+    // SAFETY: the arrays end with a null and point to strings that outlive the call.
+    unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOEXEC)
+}
+
+/// `setrlimit(2)`.
+pub(crate) fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: process 0 is this one, and the structure outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            resource,
+            std::ptr::from_ref(&limit),
+            std::ptr::null_mut::<libc::rlimit64>(),
+        )
+    };
+    check(result).map(drop)
+}
+
+/// Loads a seccomp filter into this thread.
+pub(crate) fn load_seccomp(instructions: &[Instruction]) -> Result<(), Errno> {
+    let length = u16::try_from(instructions.len()).map_err(|_| Errno::TOOBIG)?;
+    // `Instruction` has the layout of `sock_filter`, and the kernel only reads.
+    let program = libc::sock_fprog {
+        len: length,
+        filter: instructions.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the program and its instructions outlive the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            std::ptr::from_ref(&program),
+        )
+    };
+    check(result).map(drop)
+}
+
+/// Moves to a new network namespace and brings its loopback interface up. For a new process.
+pub(crate) fn isolate_network() -> Result<(), Errno> {
+    // SAFETY: no memory or descriptor is unshared.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    check(result.into())?;
+    // SAFETY: it makes a descriptor out of nothing.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    check(socket.into())?;
+    // SAFETY: it was made just now and nobody else knows of it.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: all zeroes is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    // SAFETY: the request names an interface and its new flags, and outlives the call.
+    let result = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    };
+    check(result.into()).map(drop)
+}
+
+/// `pidfd_send_signal(2)` (Linux 5.1).
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<(), Errno> {
+    // SAFETY: no information structure is given, so nothing is read.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(result).map(drop)
 }

@@ -109,6 +109,9 @@ fn file_system(
         Err(Errno::NOSYS) => return classic::file_system(name, options, flags),
         result => result.map_err(MountError::call("fsopen", name))?,
     };
+    // Shown as the device in the mount table.
+    fsconfig_set_string(&context, "source", name)
+        .map_err(MountError::call("fsconfig", format!("{name} source")))?;
     for (key, value) in options {
         fsconfig_set_string(&context, *key, value.as_str()).map_err(MountError::call(
             "fsconfig",

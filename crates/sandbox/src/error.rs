@@ -1,0 +1,141 @@
+//! What goes wrong before the process runs its program.
+
+use std::io;
+use std::path::PathBuf;
+
+use sys::mount::MountError;
+
+/// Why a process was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The program is missing or cannot be executed; the words are Docker's.
+    #[error("{0}")]
+    Command(#[from] LookupError),
+    /// There is no program to run.
+    #[error("no command specified")]
+    NoCommand,
+    /// A text that goes to the kernel holds a NUL byte.
+    #[error("{what} holds a NUL byte: {text:?}")]
+    NulByte {
+        /// Which text.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// A path that must be absolute is not.
+    #[error("{what} must be an absolute path: {path:?}")]
+    Relative {
+        /// Which path.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// A mount could not be made.
+    #[error("mount {}", target.display())]
+    Mount {
+        /// Where it was to appear.
+        target: PathBuf,
+        /// Why not.
+        source: MountError,
+    },
+    /// The place for a mount could not be made.
+    #[error("create mount point {}", target.display())]
+    MountPoint {
+        /// Where.
+        target: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Something that the new process had to do failed.
+    #[error("{what}")]
+    Setup {
+        /// What it was at.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The thread that starts processes could not leave the host's mounts.
+    #[error("prepare the sandbox")]
+    Prepare(#[source] std::sync::Arc<MountError>),
+    /// The system call filter is too long.
+    #[error(transparent)]
+    Filter(#[from] sys::seccomp::FilterSize),
+    /// The thread that starts processes is gone.
+    #[error("the thread that starts processes has ended")]
+    SpawnerGone,
+}
+
+/// Why a program cannot be run.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// No directory of `PATH` has it.
+    #[error("exec: {0:?}: executable file not found in $PATH")]
+    NotInPath(String),
+    /// There is nothing at this path.
+    #[error("exec: {0:?}: stat {0}: no such file or directory")]
+    Missing(String),
+    /// It is there, but is no executable file.
+    #[error("exec: {path:?}: {reason}")]
+    NotExecutable {
+        /// The path as given.
+        path: String,
+        /// The kernel's reason.
+        reason: &'static str,
+    },
+    /// The kernel would not run it: its format, or its interpreter, is unknown or missing.
+    #[error("exec {path}: {reason}")]
+    Refused {
+        /// The path as found.
+        path: String,
+        /// The kernel's reason.
+        reason: &'static str,
+        /// The kernel's error number.
+        errno: i32,
+    },
+}
+
+impl SandboxError {
+    /// The exit code by which a shell or Docker tells of this error: 127 if the program is missing,
+    /// 126 if it cannot be executed. None if it is not the program's fault.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            SandboxError::Command(error) => Some(error.exit_code()),
+            _ => None,
+        }
+    }
+}
+
+impl LookupError {
+    /// 127 if something is missing, 126 if it cannot be executed.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        const NOT_FOUND: i32 = 127;
+        const NOT_EXECUTABLE: i32 = 126;
+        let missing = rustix::io::Errno::NOENT.raw_os_error();
+        match self {
+            LookupError::NotInPath(_) | LookupError::Missing(_) => NOT_FOUND,
+            LookupError::Refused { errno, .. } if *errno == missing => NOT_FOUND,
+            LookupError::NotExecutable { .. } | LookupError::Refused { .. } => NOT_EXECUTABLE,
+        }
+    }
+}
+
+/// The kernel's reason in the words that Docker's users know.
+pub(crate) fn reason(errno: i32) -> &'static str {
+    use rustix::io::Errno;
+    match Errno::from_raw_os_error(errno) {
+        Errno::NOENT => "no such file or directory",
+        Errno::ACCESS => "permission denied",
+        Errno::PERM => "operation not permitted",
+        Errno::ISDIR => "is a directory",
+        Errno::NOTDIR => "not a directory",
+        Errno::NOEXEC => "exec format error",
+        Errno::TOOBIG => "argument list too long",
+        Errno::LOOP => "too many levels of symbolic links",
+        Errno::NAMETOOLONG => "file name too long",
+        Errno::TXTBSY => "text file busy",
+        Errno::NOMEM => "cannot allocate memory",
+        _ => "cannot be executed",
+    }
+}

@@ -1,0 +1,80 @@
+//! The text of `/etc/hosts` and `/etc/resolv.conf`. Pure: reading and writing them is the caller's.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::spec::Network;
+
+/// A host that the process is to know by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtraHost {
+    /// The name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// The text of `/etc/hosts`: the process's own name, then further hosts in their order.
+#[must_use]
+pub fn hosts(hostname: &str, extra: &[ExtraHost]) -> String {
+    let separator = if hostname.is_empty() { "" } else { " " };
+    let mut text = format!(
+        "127.0.0.1\tlocalhost{separator}{hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+    );
+    for ExtraHost { name, address } in extra {
+        let _ = writeln!(text, "{address}\t{name}");
+    }
+    text
+}
+
+/// The text of `/etc/resolv.conf`, made of the host's. On a network of its own the process could not
+/// reach name servers at the host's loopback addresses, so those are left out.
+#[must_use]
+pub fn resolv_conf(host: &str, network: Network) -> String {
+    match network {
+        Network::Host => host.to_owned(),
+        Network::None => host
+            .split_inclusive('\n')
+            .filter(|line| !nameserver(line).is_some_and(|address| address.is_loopback()))
+            .collect(),
+    }
+}
+
+fn nameserver(line: &str) -> Option<IpAddr> {
+    let mut words = line.split_whitespace();
+    if words.next() != Some("nameserver") {
+        return None;
+    }
+    let address = words.next()?;
+    // A scope (`fe80::1%eth0`) is no part of the address.
+    address.split('%').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_in_order() {
+        let extra = [("b", "10.0.0.1"), ("a", "::2")].map(|(name, ip)| ExtraHost {
+            name: name.into(),
+            address: ip.parse().unwrap(),
+        });
+        assert_eq!(
+            hosts("box", &extra),
+            "127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n\
+             10.0.0.1\tb\n::2\ta\n"
+        );
+    }
+
+    #[test]
+    fn loopback_name_servers_only_on_the_hosts_network() {
+        let host = "# c\nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.2\nsearch x\n\
+                    nameserver fe80::1%eth0\noptions edns0";
+        assert_eq!(resolv_conf(host, Network::Host), host);
+        assert_eq!(
+            resolv_conf(host, Network::None),
+            "# c\nnameserver 10.0.0.2\nsearch x\nnameserver fe80::1%eth0\noptions edns0"
+        );
+    }
+}

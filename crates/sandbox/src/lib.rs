@@ -1,0 +1,31 @@
+//! Runs one process in a prepared root file system, away from the host.
+//!
+//! What always holds: the process is PID 1 of a PID namespace, so killing it ends everything it
+//! started; it dies when this process dies; its mounts exist in its own namespace only and vanish with it; no descriptor
+//! of ours is open in it but its standard input, output and error. What a [`Spec`] asks for is either done or an error.
+//! This crate knows no images, blobs or graphs: roots and mounts are [`sys::mount`] values.
+//!
+//! Reading order: [`spec`] says what can be asked for, [`plan`](self) turns it into the steps that the new
+//! process takes, a [`Sandbox`] starts them, and [`Running`] is what has been started.
+
+mod cgroup;
+mod error;
+mod hosts;
+mod plan;
+mod running;
+mod seccomp;
+mod spawner;
+mod spec;
+mod start;
+mod terminal;
+pub mod user;
+
+pub use error::{LookupError, SandboxError};
+pub use hosts::{ExtraHost, hosts, resolv_conf};
+pub use running::Running;
+pub use spec::{Limit, Network, Process, Resource, Security, Spec, Stdio};
+pub use start::Sandbox;
+pub use sys::capability::CapabilitySet;
+pub use sys::process::Exit;
+pub use terminal::Terminal;
+pub use user::User;

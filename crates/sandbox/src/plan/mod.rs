@@ -1,0 +1,269 @@
+//! From what is asked for to the steps that the new process takes.
+//!
+//! Everything that can be done before there is a process is done here, by ordinary code with
+//! ordinary errors: mounts are made detached, mount points are made in the root, texts are turned
+//! into what the kernel wants. What is left for the process is a list of system calls.
+//! Its order is the order of [`Plan::new`], and matters: each step needs rights that a later one gives up.
+
+mod command;
+mod devices;
+mod mounts;
+mod points;
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+use rustix::process::{Gid, Resource as Kernel, getrlimit};
+use sys::capability::{CapabilitySet, CapabilitySets};
+use sys::process::{Execute, Masked, Step};
+use sys::seccomp::Filter;
+
+pub(crate) use command::candidate;
+pub(crate) use points::MountPoints;
+
+use crate::cgroup::Hierarchies;
+use crate::error::SandboxError;
+use crate::seccomp;
+use crate::spec::{Limit, Network, Process, Resource, Security, Spec};
+
+/// What is known of the host, once for all processes.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) hierarchies: Hierarchies,
+    /// What we have, and can pass on, ourselves.
+    pub(crate) capabilities: CapabilitySet,
+    /// The filter that most processes get, once compiled.
+    default_filter: OnceLock<Filter>,
+}
+
+impl Host {
+    pub(crate) fn new(hierarchies: Hierarchies, capabilities: CapabilitySet) -> Host {
+        Host {
+            hierarchies,
+            capabilities,
+            default_filter: OnceLock::new(),
+        }
+    }
+
+    fn filter(&self, allowed: CapabilitySet) -> Result<Filter, SandboxError> {
+        if allowed != CapabilitySet::DOCKER_DEFAULT {
+            return Ok(seccomp::filter(allowed)?);
+        }
+        if let Some(filter) = self.default_filter.get() {
+            return Ok(filter.clone());
+        }
+        let filter = seccomp::filter(allowed)?;
+        Ok(self.default_filter.get_or_init(|| filter).clone())
+    }
+}
+
+/// All that the new process does, and what must be undone when it has ended.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
+    /// What each step is, in words.
+    pub(crate) labels: Vec<String>,
+    pub(crate) execute: Execute,
+    pub(crate) mount_points: MountPoints,
+}
+
+/// Paths of `/proc` and `/sys` that tell of the host or its secrets; as Docker hides them.
+const MASKED: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Paths that change the host when written to.
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// Docker's, by way of systemd's: enough for servers, and small where programs close all that they
+/// might have.
+const OPEN_FILES: Limit = Limit {
+    resource: Resource::OpenFiles,
+    soft: 1024,
+    hard: 524_288,
+};
+
+const UMASK: u32 = 0o022;
+
+impl Plan {
+    /// Plans one process. `devpts` is the instance that its terminal is in, if it has one.
+    pub(crate) fn new(
+        spec: &Spec,
+        host: &Host,
+        devpts: Option<OwnedFd>,
+    ) -> Result<Plan, SandboxError> {
+        let execute = command::execute(&spec.process)?;
+        let mut steps = Steps::default();
+        steps.push("start a session", Step::NewSession);
+        if devpts.is_some() {
+            steps.push("take the terminal", Step::ControllingTerminal);
+        }
+        if spec.network == Network::None {
+            steps.push("isolate the network", Step::IsolateNetwork);
+        }
+        let mount_points = mounts::plan(spec, host, devpts, &mut steps)?;
+        if spec.security == Security::Sandbox {
+            steps.hide_host()?;
+        }
+        let hostname = spec.hostname.clone().into_bytes();
+        steps.push(
+            format!("set the host name {:?}", spec.hostname),
+            Step::HostName(hostname),
+        );
+        steps.limits(&spec.limits);
+        steps.push("set the umask", Step::Umask(UMASK));
+        let cwd = text("working directory", &spec.process.cwd)?;
+        steps.push(
+            format!("chdir to {:?}", spec.process.cwd),
+            Step::Directory(cwd),
+        );
+        steps.give_up_rights(spec, host)?;
+        Ok(Plan {
+            steps: steps.list,
+            labels: steps.labels,
+            execute,
+            mount_points,
+        })
+    }
+}
+
+/// The steps so far, each with what it is in words.
+#[derive(Debug, Default)]
+struct Steps {
+    list: Vec<Step>,
+    labels: Vec<String>,
+}
+
+impl Steps {
+    fn push(&mut self, label: impl Into<String>, step: Step) {
+        self.list.push(step);
+        self.labels.push(label.into());
+    }
+
+    fn hide_host(&mut self) -> Result<(), SandboxError> {
+        for path in MASKED {
+            let masked = Masked {
+                path: text("path", path)?,
+            };
+            self.push(format!("mask {path}"), Step::Mask(masked));
+        }
+        for path in READ_ONLY {
+            self.push(
+                format!("make {path} read-only"),
+                Step::ReadOnly(text("path", path)?),
+            );
+        }
+        Ok(())
+    }
+
+    fn limits(&mut self, asked: &[Limit]) {
+        let mut limits = asked.to_vec();
+        if !asked
+            .iter()
+            .any(|limit| limit.resource == Resource::OpenFiles)
+        {
+            // The default is a wish: without the right to raise a limit ours must do.
+            let most = getrlimit(Kernel::Nofile).maximum.unwrap_or(u64::MAX);
+            let Limit {
+                resource,
+                soft,
+                hard,
+            } = OPEN_FILES;
+            limits.push(Limit {
+                resource,
+                soft: soft.min(most),
+                hard: hard.min(most),
+            });
+        }
+        for Limit {
+            resource,
+            soft,
+            hard,
+        } in limits
+        {
+            let label = format!("limit {resource:?} to {soft}, at most {hard}");
+            self.push(
+                label,
+                Step::Limit {
+                    resource: resource as u32,
+                    soft,
+                    hard,
+                },
+            );
+        }
+    }
+
+    /// The filter needs a right that is given up after it, and itself allows giving it up.
+    fn give_up_rights(&mut self, spec: &Spec, host: &Host) -> Result<(), SandboxError> {
+        let process = &spec.process;
+        if process.no_new_privileges {
+            self.push("forbid new privileges", Step::NoNewPrivileges);
+        }
+        let (bounding, sets, ambient) = match spec.security {
+            Security::Sandbox => {
+                let allowed = process.capabilities.intersection(host.capabilities);
+                let filter = host.filter(allowed)?;
+                self.push("load the system call filter", Step::Seccomp(filter));
+                (allowed, sandboxed(process, allowed), CapabilitySet::EMPTY)
+            }
+            Security::Insecure => {
+                let all = host.capabilities;
+                let sets = CapabilitySets {
+                    effective: all,
+                    permitted: all,
+                    inheritable: all,
+                };
+                (all, sets, all)
+            }
+        };
+        self.push("limit the capabilities", Step::BoundingSet(bounding));
+        let user = &process.user;
+        let identity = Step::Identity {
+            uid: user.uid,
+            gid: user.gid,
+            groups: user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect(),
+            capabilities: sets,
+            ambient,
+        };
+        self.push(format!("become user {}:{}", user.uid, user.gid), identity);
+        Ok(())
+    }
+}
+
+/// Only root has capabilities; others get them by executing a file that gives some.
+fn sandboxed(process: &Process, allowed: CapabilitySet) -> CapabilitySets {
+    if process.user.uid != 0 {
+        return CapabilitySets::default();
+    }
+    CapabilitySets {
+        effective: allowed,
+        permitted: allowed,
+        inheritable: CapabilitySet::EMPTY,
+    }
+}
+
+/// A text as the kernel wants it.
+fn text(what: &'static str, text: &str) -> Result<CString, SandboxError> {
+    CString::new(text).map_err(|_| SandboxError::NulByte {
+        what,
+        text: text.to_owned(),
+    })
+}

@@ -1,0 +1,118 @@
+//! What can be asked of a sandbox.
+
+use std::os::fd::OwnedFd;
+
+use sys::capability::CapabilitySet;
+use sys::mount::{Mount, MountKind};
+
+use crate::terminal::Terminal;
+use crate::user::User;
+
+/// One process, and what it is to see.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The root file system. What the process changes there stays.
+    pub root: MountKind,
+    /// Mounts beyond those that every process has (`/proc`, `/dev`, `/sys` and what is beneath). One
+    /// at the same target takes the place of the usual one. Targets that do not exist are made, and
+    /// removed afterwards if nothing has been put there.
+    pub mounts: Vec<Mount>,
+    /// The process.
+    pub process: Process,
+    /// The name of the host that the process sees.
+    pub hostname: String,
+    /// Which network it has.
+    pub network: Network,
+    /// How far it is held back.
+    pub security: Security,
+    /// Resource limits; those not named are as Docker's.
+    pub limits: Vec<Limit>,
+    /// The size of `/dev/shm` in bytes; 64 MiB without.
+    pub shm_size: Option<u64>,
+}
+
+/// The process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The program and its arguments. The program is looked for in the environment's `PATH`, inside the root, if it
+    /// has no slash.
+    pub args: Vec<String>,
+    /// The environment as `NAME=value`; all of it.
+    pub env: Vec<String>,
+    /// The directory to start in: an absolute path that exists in the root.
+    pub cwd: String,
+    /// As whom.
+    pub user: User,
+    /// What root may do.
+    pub capabilities: CapabilitySet,
+    /// Whether executing a file may never give more privileges.
+    pub no_new_privileges: bool,
+}
+
+/// Which network a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// The host's.
+    Host,
+    /// A loopback interface of its own and nothing else.
+    None,
+}
+
+/// How far a process is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Docker's defaults: system call filter, masked paths, read-only `/sys`, device nodes that
+    /// work in `/dev` only.
+    Sandbox,
+    /// Not at all: all capabilities that we have ourselves, no filter, nothing masked.
+    Insecure,
+}
+
+/// One resource limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Of what.
+    pub resource: Resource,
+    /// What holds; `u64::MAX` is no limit.
+    pub soft: u64,
+    /// What the process may raise it to.
+    pub hard: u64,
+}
+
+/// What can be limited. The numbers are the kernel's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "setrlimit(2) describes each")]
+pub enum Resource {
+    Cpu = 0,
+    FileSize = 1,
+    Data = 2,
+    Stack = 3,
+    Core = 4,
+    ResidentSet = 5,
+    Processes = 6,
+    OpenFiles = 7,
+    LockedMemory = 8,
+    AddressSpace = 9,
+    Locks = 10,
+    PendingSignals = 11,
+    MessageQueues = 12,
+    Nice = 13,
+    RealTimePriority = 14,
+    RealTimeTime = 15,
+}
+
+/// Standard input, output and error.
+#[derive(Debug)]
+pub enum Stdio {
+    /// Three descriptors.
+    Files {
+        /// Standard input.
+        stdin: OwnedFd,
+        /// Standard output.
+        stdout: OwnedFd,
+        /// Standard error.
+        stderr: OwnedFd,
+    },
+    /// A terminal, which controls the process and is `/dev/console` to it.
+    Terminal(Terminal),
+}

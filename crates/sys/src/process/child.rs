@@ -1,0 +1,256 @@
+//! What runs in the new process, up to `execve`.
+//!
+//! This is a copy of one thread of a process with many: any lock may be held by a thread that does
+//! not exist here. So nothing in this file allocates, frees, locks, formats or panics; it makes
+//! system calls on values that were prepared before. No destructor may run either: leaving is by `_exit`.
+
+use std::ffi::{CStr, CString, c_char};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, accessat, statat};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags as Flags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind,
+    mount_bind_recursive, mount_remount, move_mount, open_tree, unmount,
+};
+use rustix::process::{
+    Gid, Pid, Signal, Uid, chdir, ioctl_tiocsctty, pivot_root, set_parent_process_death_signal,
+    setsid, umask,
+};
+use rustix::thread::{
+    set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_gid, set_thread_groups,
+    set_thread_uid,
+};
+
+use super::program::{Candidates, Failure, Program, Stage, Step};
+use crate::capability::{self, CapabilitySet, CapabilitySets};
+use crate::mount::MountFlags;
+use crate::raw;
+
+/// The status with which a process ends that never ran its program.
+const NEVER_RAN: i32 = 125;
+
+/// A program with all that would have to be allocated.
+pub(super) struct Prepared<'a> {
+    pub(super) program: &'a Program,
+    /// As `execve` wants them, with a null at the end.
+    pub(super) arguments: &'a [*const c_char],
+    pub(super) environment: &'a [*const c_char],
+    /// Ranges of descriptors to close.
+    pub(super) closed: &'a [(u32, u32)],
+    pub(super) reporter: RawFd,
+    pub(super) parent: RawFd,
+}
+
+/// Carries out the program; never returns.
+pub(super) fn run(prepared: &Prepared<'_>) -> ! {
+    let failure = match carry_out(prepared) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    raw::write(prepared.reporter, &failure.encode());
+    raw::exit(NEVER_RAN)
+}
+
+fn carry_out(prepared: &Prepared<'_>) -> Result<std::convert::Infallible, Failure> {
+    let program = prepared.program;
+    let at = |stage| {
+        move |errno: Errno| Failure {
+            stage,
+            errno: errno.raw_os_error(),
+        }
+    };
+    prepare(prepared).map_err(at(Stage::Prepare))?;
+    for (index, step) in program.steps.iter().enumerate() {
+        take(step).map_err(at(Stage::Step(index)))?;
+    }
+    // Changing the user or capabilities has cleared the signal, and until it was first set nobody
+    // told us of the parent's death: so set it again, and look again.
+    die_with_parent(prepared.parent).map_err(at(Stage::Prepare))?;
+    execute(prepared)
+}
+
+fn prepare(prepared: &Prepared<'_>) -> Result<(), Errno> {
+    for (first, last) in prepared.closed {
+        raw::close_range(*first, *last);
+    }
+    die_with_parent(prepared.parent)?;
+    for (fd, standard) in prepared.program.stdio.iter().zip(0..) {
+        raw::duplicate_to(fd.as_fd(), standard)?;
+    }
+    raw::default_signals();
+    Ok(())
+}
+
+/// Asks to be killed when the thread that made us ends, and ends if the process is gone already.
+fn die_with_parent(parent: RawFd) -> Result<(), Errno> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // SAFETY: it is open until `execve`: it is among the descriptors that are kept.
+    let parent = unsafe { BorrowedFd::borrow_raw(parent) };
+    let mut fds = [PollFd::from_borrowed_fd(parent, PollFlags::IN)];
+    if poll(&mut fds, Some(&rustix::time::Timespec::default()))? > 0 {
+        raw::exit(NEVER_RAN);
+    }
+    Ok(())
+}
+
+fn take(step: &Step) -> Result<(), Errno> {
+    match step {
+        Step::NewSession => setsid().map(drop),
+        Step::ControllingTerminal => ioctl_tiocsctty(rustix::stdio::stdin()),
+        Step::IsolateNetwork => raw::isolate_network(),
+        Step::EnterRoot(root) => enter_root(root.as_fd()),
+        Step::Attach { mount, target } => attach(mount.as_fd(), target),
+        Step::Mount {
+            fs_type,
+            target,
+            flags,
+            options,
+        } => mount(
+            *fs_type,
+            target.as_c_str(),
+            *fs_type,
+            mount_bits(*flags),
+            Some(options.as_c_str()),
+        ),
+        Step::Bind { source, target } => mount_bind(source.as_c_str(), target.as_c_str()),
+        Step::Remount { path, flags } => {
+            mount_remount(path.as_c_str(), Flags::BIND | mount_bits(*flags), c"")
+        }
+        Step::Mask(masked) => mask(&masked.path),
+        Step::ReadOnly(path) => read_only(path),
+        Step::HostName(name) => rustix::system::sethostname(name),
+        Step::Limit {
+            resource,
+            soft,
+            hard,
+        } => raw::set_limit(*resource, *soft, *hard),
+        Step::Umask(mask) => {
+            umask(Mode::from_raw_mode(*mask));
+            Ok(())
+        }
+        Step::Directory(path) => chdir(path.as_c_str()),
+        Step::NoNewPrivileges => set_no_new_privs(true),
+        Step::Seccomp(filter) => raw::load_seccomp(filter.instructions()),
+        Step::BoundingSet(kept) => capability::limit_bounding_set(*kept),
+        Step::Identity {
+            uid,
+            gid,
+            groups,
+            capabilities,
+            ambient,
+        } => become_user(*uid, *gid, groups, *capabilities, *ambient),
+    }
+}
+
+fn enter_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
+    attach(root, crate::namespace::NEW_ROOT)?;
+    chdir(crate::namespace::NEW_ROOT)?;
+    // The old root goes on top of the new one, from where it is unmounted at once.
+    pivot_root(c".", c".")?;
+    unmount(c".", UnmountFlags::DETACH)?;
+    chdir(c"/")
+}
+
+fn attach(mount: BorrowedFd<'_>, target: &CStr) -> Result<(), Errno> {
+    let empty_path =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
+    move_mount(mount, c"", CWD, target, empty_path)
+}
+
+fn mount_bits(flags: MountFlags) -> Flags {
+    let mut bits = Flags::empty();
+    bits.set(Flags::RDONLY, flags.contains(MountFlags::READ_ONLY));
+    bits.set(Flags::NOSUID, flags.contains(MountFlags::NO_SUID));
+    bits.set(Flags::NODEV, flags.contains(MountFlags::NO_DEV));
+    bits.set(Flags::NOEXEC, flags.contains(MountFlags::NO_EXEC));
+    bits
+}
+
+fn mask(path: &CStr) -> Result<(), Errno> {
+    match mount_bind(c"/dev/null", path) {
+        Err(Errno::NOENT) => Ok(()),
+        // A directory.
+        Err(Errno::NOTDIR) => mount(c"tmpfs", path, c"tmpfs", Flags::RDONLY, Some(c"size=0")),
+        result => result,
+    }
+}
+
+fn read_only(path: &CStr) -> Result<(), Errno> {
+    let how = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = match open_tree(CWD, path, how) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOSYS) => return read_only_by_remount(path),
+        result => result?,
+    };
+    match raw::mount_setattr(tree.as_fd(), true, &raw::MountAttributes::READ_ONLY) {
+        Err(Errno::NOSYS) => return read_only_by_remount(path),
+        result => result?,
+    }
+    attach(tree.as_fd(), path)
+}
+
+/// On kernels before 5.12, where a remount must repeat the flags that hold already: those of `/proc`
+/// and `/sys`, where all such paths are.
+fn read_only_by_remount(path: &CStr) -> Result<(), Errno> {
+    match mount_bind_recursive(path, path) {
+        Err(Errno::NOENT) => return Ok(()),
+        result => result?,
+    }
+    let flags = Flags::BIND | Flags::RDONLY | Flags::NOSUID | Flags::NODEV | Flags::NOEXEC;
+    mount_remount(path, flags, c"")
+}
+
+fn become_user(
+    uid: u32,
+    gid: u32,
+    groups: &[Gid],
+    capabilities: CapabilitySets,
+    ambient: CapabilitySet,
+) -> Result<(), Errno> {
+    set_keep_capabilities(true)?;
+    set_thread_groups(groups)?;
+    set_thread_gid(Gid::from_raw(gid))?;
+    set_thread_uid(Uid::from_raw(uid))?;
+    set_keep_capabilities(false)?;
+    set_capabilities(None::<Pid>, capabilities.into())?;
+    capability::raise_ambient(ambient)
+}
+
+fn execute(prepared: &Prepared<'_>) -> Result<std::convert::Infallible, Failure> {
+    let candidates = &prepared.program.execute.candidates;
+    let searching = matches!(candidates, Candidates::Search(_));
+    for (index, candidate) in candidates.as_slice().iter().enumerate() {
+        match executable(candidate) {
+            Err(_) if searching => {}
+            Err(errno) => {
+                return Err(Failure {
+                    stage: Stage::Lookup,
+                    errno: errno.raw_os_error(),
+                });
+            }
+            Ok(()) => {
+                let errno = raw::execute(candidate, prepared.arguments, prepared.environment);
+                return Err(Failure {
+                    stage: Stage::Execute(index),
+                    errno: errno.raw_os_error(),
+                });
+            }
+        }
+    }
+    Err(Failure {
+        stage: Stage::Lookup,
+        errno: Errno::NOENT.raw_os_error(),
+    })
+}
+
+fn executable(path: &CString) -> Result<(), Errno> {
+    let stat = statat(CWD, path.as_c_str(), AtFlags::empty())?;
+    if FileType::from_raw_mode(stat.st_mode).is_dir() {
+        return Err(Errno::ISDIR);
+    }
+    accessat(CWD, path.as_c_str(), Access::EXEC_OK, AtFlags::empty())
+}

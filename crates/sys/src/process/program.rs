@@ -1,0 +1,225 @@
+//! What a new process does before it runs its program.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use crate::capability::{CapabilitySet, CapabilitySets};
+use crate::mount::MountFlags;
+use crate::seccomp::Filter;
+
+/// All that a new process does. Values only: nothing is looked up when it runs.
+#[derive(Debug)]
+pub struct Program {
+    /// Standard input, output and error.
+    pub stdio: [OwnedFd; 3],
+    /// What to do first, in this order. The index of a failed one is in [`Failure`].
+    pub steps: Vec<Step>,
+    /// What to become then.
+    pub execute: Execute,
+}
+
+/// The program file and its arguments.
+#[derive(Debug)]
+pub struct Execute {
+    /// The files to try, in order. One is an explicit path, and its failure is reported as it is;
+    /// of several, those that are missing or not executable are passed over.
+    pub candidates: Candidates,
+    /// The arguments, the program's name first.
+    pub arguments: Vec<CString>,
+    /// The environment as `NAME=value`.
+    pub environment: Vec<CString>,
+}
+
+/// Where a program may be.
+#[derive(Debug)]
+pub enum Candidates {
+    /// At this path.
+    Path(CString),
+    /// In one of several directories.
+    Search(Vec<CString>),
+}
+
+impl Candidates {
+    pub(super) fn as_slice(&self) -> &[CString] {
+        match self {
+            Candidates::Path(path) => std::slice::from_ref(path),
+            Candidates::Search(paths) => paths,
+        }
+    }
+}
+
+/// One thing that a new process does to itself. Paths are resolved as seen by the process at that
+/// moment, so after [`Step::EnterRoot`] none can leave the new root.
+#[derive(Debug)]
+pub enum Step {
+    /// Become the leader of a new session.
+    NewSession,
+    /// Make standard input the controlling terminal.
+    ControllingTerminal,
+    /// Move to a new network namespace, and bring its loopback interface up.
+    IsolateNetwork,
+    /// Make a detached mount the root, and leave nothing of the old one.
+    EnterRoot(OwnedFd),
+    /// Attach a detached mount.
+    Attach {
+        /// The mount.
+        mount: OwnedFd,
+        /// Where.
+        target: CString,
+    },
+    /// Mount a file system that depends on the process's namespaces.
+    Mount {
+        /// The file system's type.
+        fs_type: &'static CStr,
+        /// Where.
+        target: CString,
+        /// How it may be used.
+        flags: MountFlags,
+        /// The file system's own options.
+        options: CString,
+    },
+    /// Mount one path at another.
+    Bind {
+        /// What.
+        source: CString,
+        /// Where.
+        target: CString,
+    },
+    /// Change how a mount may be used; what the flags do not name is allowed.
+    Remount {
+        /// Its root.
+        path: CString,
+        /// How it may be used from here on.
+        flags: MountFlags,
+    },
+    /// Hide a path, if it exists.
+    Mask(Masked),
+    /// Make a path, and all that is mounted beneath, read-only, if it exists.
+    ReadOnly(CString),
+    /// Set the host name.
+    HostName(Vec<u8>),
+    /// Set a resource limit.
+    Limit {
+        /// `RLIMIT_*`.
+        resource: u32,
+        /// What holds.
+        soft: u64,
+        /// What it may be raised to.
+        hard: u64,
+    },
+    /// Set the mask of new files' modes.
+    Umask(u32),
+    /// Change directory.
+    Directory(CString),
+    /// Never gain privileges by executing a file.
+    NoNewPrivileges,
+    /// Filter system calls from here on.
+    Seccomp(Filter),
+    /// Keep at most these capabilities in the bounding set.
+    BoundingSet(CapabilitySet),
+    /// Change user and groups, and have exactly these capabilities then.
+    Identity {
+        /// The user.
+        uid: u32,
+        /// The group.
+        gid: u32,
+        /// The supplementary groups.
+        groups: Vec<rustix::process::Gid>,
+        /// The capabilities.
+        capabilities: CapabilitySets,
+        /// Capabilities that survive executing a file as another user than root.
+        ambient: CapabilitySet,
+    },
+}
+
+impl Step {
+    /// The descriptor that the step needs.
+    pub(super) fn fd(&self) -> Option<RawFd> {
+        match self {
+            Step::EnterRoot(mount) | Step::Attach { mount, .. } => Some(mount.as_raw_fd()),
+            _ => None,
+        }
+    }
+}
+
+/// A path to hide.
+#[derive(Debug)]
+pub struct Masked {
+    /// The path: a file reads as empty, a directory shows nothing.
+    pub path: CString,
+}
+
+/// Why a process did not get to run its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it was at.
+    pub stage: Stage,
+    /// The kernel's error number.
+    pub errno: i32,
+}
+
+/// What a process was at when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before the first step.
+    Prepare,
+    /// The step with this index.
+    Step(usize),
+    /// Looking for the program: it is missing, a directory, or not executable.
+    Lookup,
+    /// Executing the candidate with this index, which is an executable file.
+    Execute(usize),
+}
+
+/// How a [`Failure`] travels: three numbers of the machine's own byte order.
+pub(super) const FAILURE_SIZE: usize = 12;
+
+impl Failure {
+    pub(super) fn encode(self) -> [u8; FAILURE_SIZE] {
+        let (kind, index) = match self.stage {
+            Stage::Prepare => (0_u32, 0),
+            Stage::Step(index) => (1, index),
+            Stage::Lookup => (2, 0),
+            Stage::Execute(index) => (3, index),
+        };
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let mut bytes = [0; FAILURE_SIZE];
+        bytes[..4].copy_from_slice(&kind.to_ne_bytes());
+        bytes[4..8].copy_from_slice(&index.to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.errno.to_ne_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: [u8; FAILURE_SIZE]) -> Failure {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        let index = u32::from_ne_bytes([e, f, g, h]) as usize;
+        let stage = match u32::from_ne_bytes([a, b, c, d]) {
+            1 => Stage::Step(index),
+            2 => Stage::Lookup,
+            3 => Stage::Execute(index),
+            _ => Stage::Prepare,
+        };
+        Failure {
+            stage,
+            errno: i32::from_ne_bytes([i, j, k, l]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_travel() {
+        for stage in [
+            Stage::Prepare,
+            Stage::Step(7),
+            Stage::Lookup,
+            Stage::Execute(3),
+        ] {
+            let failure = Failure { stage, errno: 13 };
+            assert_eq!(Failure::decode(failure.encode()), failure);
+        }
+    }
+}
