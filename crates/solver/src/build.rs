@@ -21,8 +21,10 @@ mod realise;
 mod state;
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::FuturesUnordered;
@@ -135,10 +137,21 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
             while let Some(event) = self.queue.pop_front() {
                 self.handle(event)?;
             }
-            match select(cancelled.as_mut(), self.asked.next()).await {
+            let next = poll_fn(|context| self.poll_next(context));
+            match select(cancelled.as_mut(), next).await {
                 Either::Left(_) => return Err(SolveError::Cancelled),
                 Either::Right((Some(event), _)) => self.handle(event)?,
                 Either::Right((None, _)) => return self.solution(targets),
+            }
+        }
+    }
+
+    /// The next answer. Permits are granted when there is none yet.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event<W, S>>> {
+        loop {
+            let next = self.asked.poll_next_unpin(context);
+            if next.is_ready() || !self.limiter.grant(context.waker()) {
+                return next;
             }
         }
     }
@@ -163,7 +176,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
                 let record = self.answered(place, answer)?;
                 self.loaded(place, record)
             }
-            Event::Ran(place, answer) => match self.answered(place, answer)? {
+            Event::Ran(place, answer) => match self.or_error(place, answer)? {
                 Some(made) => {
                     self.done(place, made);
                     Ok(())
@@ -173,19 +186,27 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
         }
     }
 
+    /// The answer to a question, or the build's error; tells which vertex failed.
     fn answered<T>(&self, place: Place, answer: Answer<W, S, T>) -> Result<T, BuildError<W, S>> {
-        answer.map_err(|failure| {
-            let Some(step) = self.failed_step(place) else {
-                return self.stalled();
-            };
-            match failure {
-                Failure::Worker(doing, source) => SolveError::Step {
-                    step,
-                    doing,
-                    source,
-                },
-                Failure::Storage(source) => SolveError::Storage { step, source },
-            }
+        if let (Err(failure), Some(planned)) = (&answer, self.plan.get(place)) {
+            self.progress.send(Progress::Failed {
+                vertex: planned.digest,
+                at: (self.shared.clock)(),
+                error: failure.text(),
+            });
+        }
+        self.or_error(place, answer)
+    }
+
+    fn or_error<T>(&self, place: Place, answer: Answer<W, S, T>) -> Result<T, BuildError<W, S>> {
+        answer.map_err(|failure| match (failure, self.failed_step(place)) {
+            (Failure::Worker(doing, source), Some(step)) => SolveError::Step {
+                step,
+                doing,
+                source,
+            },
+            (Failure::Storage(source), Some(step)) => SolveError::Storage { step, source },
+            (_, None) => self.stalled(),
         })
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use crate::cache_storage::CacheStorage;
 use crate::error::{Doing, Failure};
 use crate::keys::CacheKey;
-use crate::limits::{Limiter, Permit};
+use crate::limits::{Limiter, Permit, Turn};
 use crate::progress::StepProgress;
 use crate::progress::step::Listener;
 use crate::worker::{Identity, Step, Worker};
@@ -42,8 +42,6 @@ pub(crate) struct Slot<W: Worker, S: CacheStorage<Output = W::Output>> {
     pub(crate) progress: StepProgress,
     wants_permit: watch::Receiver<bool>,
     permits: mpsc::UnboundedSender<Permit>,
-    /// Dead when the build that started it has left.
-    starter: Weak<()>,
 }
 
 /// What is to be executed.
@@ -53,6 +51,8 @@ pub(crate) struct Job<W: Worker, S> {
     pub(crate) step: Step,
     pub(crate) inputs: Vec<W::Output>,
     pub(crate) fresh: bool,
+    /// Dead when the build that started it has left.
+    pub(crate) starter: Weak<()>,
 }
 
 /// What came out.
@@ -62,7 +62,14 @@ pub(crate) struct Made<O> {
 }
 
 type SlotResult<W, S> =
-    Result<Made<<W as Worker>::Output>, Failure<<W as Worker>::Error, <S as CacheStorage>::Error>>;
+    Result<Made<<W as Worker>::Output>, Broken<<W as Worker>::Error, <S as CacheStorage>::Error>>;
+
+/// Why nothing came out.
+struct Broken<W, S> {
+    failure: Failure<W, S>,
+    /// The build that started the work had left before it failed.
+    orphaned: bool,
+}
 
 struct Slots<W: Worker, S: CacheStorage<Output = W::Output>> {
     slots: HashMap<SlotKey, (u64, Weak<Slot<W, S>>)>,
@@ -78,12 +85,7 @@ struct Entry<W: Worker, S: CacheStorage<Output = W::Output>> {
 
 impl<W: Worker, S: CacheStorage<Output = W::Output>> InFlight<W, S> {
     /// The slot of a key: the one that runs, or a new one.
-    pub(crate) fn join(
-        self: &Arc<Self>,
-        key: SlotKey,
-        job: Job<W, S>,
-        starter: &Arc<()>,
-    ) -> Arc<Slot<W, S>> {
+    pub(crate) fn join(self: &Arc<Self>, key: SlotKey, job: Job<W, S>) -> Arc<Slot<W, S>> {
         let mut slots = self.slots();
         let running = slots.slots.get(&key).and_then(|(_, slot)| slot.upgrade());
         if let Some(slot) = running {
@@ -99,7 +101,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> InFlight<W, S> {
             key,
             number,
         };
-        let slot = Slot::new(job, Some(entry), starter);
+        let slot = Slot::new(job, Some(entry));
         slots.slots.insert(key, (number, Arc::downgrade(&slot)));
         slot
     }
@@ -111,11 +113,11 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> InFlight<W, S> {
 
 impl<W: Worker, S: CacheStorage<Output = W::Output>> Slot<W, S> {
     /// A slot that no other build can join.
-    pub(crate) fn alone(job: Job<W, S>, starter: &Arc<()>) -> Arc<Self> {
-        Self::new(job, None, starter)
+    pub(crate) fn alone(job: Job<W, S>) -> Arc<Self> {
+        Self::new(job, None)
     }
 
-    fn new(job: Job<W, S>, entry: Option<Entry<W, S>>, starter: &Arc<()>) -> Arc<Self> {
+    fn new(job: Job<W, S>, entry: Option<Entry<W, S>>) -> Arc<Self> {
         let (permits, granted) = mpsc::unbounded_channel();
         let (asks, wants_permit) = watch::channel(false);
         let progress = job.step.progress().clone();
@@ -125,16 +127,15 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Slot<W, S> {
             progress,
             wants_permit,
             permits,
-            starter: Arc::downgrade(starter),
         })
     }
 
     /// Drives the slot to its end, and gives it one of the build's permits when it wants one.
-    async fn drive(&self, limiter: Arc<Limiter>, rank: u32) -> SlotResult<W, S> {
+    async fn drive(&self, limiter: &Limiter, turn: Turn) -> SlotResult<W, S> {
         let give_permit = async {
             let mut wants_permit = self.wants_permit.clone();
             if wants_permit.wait_for(|wants| *wants).await.is_ok() {
-                let permit = limiter.acquire(rank).await;
+                let permit = limiter.acquire(turn).await;
                 // When another build was quicker, the permit comes back at once.
                 let _ = self.permits.send(permit);
             }
@@ -150,12 +151,24 @@ async fn work<W: Worker, S: CacheStorage<Output = W::Output>>(
     job: Job<W, S>,
     entry: Option<Entry<W, S>>,
     asks: watch::Sender<bool>,
-    mut granted: mpsc::UnboundedReceiver<Permit>,
+    granted: mpsc::UnboundedReceiver<Permit>,
 ) -> SlotResult<W, S> {
+    let starter = Weak::clone(&job.starter);
     let _cancels = job.step.cancelled().clone().drop_guard();
     let _entry = entry;
-    let _lock = match &job.step.identity {
-        Some(Identity { key, .. }) => Some(job.storage.lock(*key).await.map_err(Failure::storage)?),
+    make(job, asks, granted).await.map_err(|failure| Broken {
+        failure,
+        orphaned: starter.strong_count() == 0,
+    })
+}
+
+async fn make<W: Worker, S: CacheStorage<Output = W::Output>>(
+    job: Job<W, S>,
+    asks: watch::Sender<bool>,
+    granted: mpsc::UnboundedReceiver<Permit>,
+) -> Result<Made<W::Output>, Failure<W::Error, S::Error>> {
+    let _lock = match job.step.key() {
+        Some(key) => Some(job.storage.lock(key).await.map_err(Failure::storage)?),
         None => None,
     };
     if let Some(key) = job.step.key().filter(|_| !job.fresh) {
@@ -164,7 +177,7 @@ async fn work<W: Worker, S: CacheStorage<Output = W::Output>>(
             return Ok(Made::new(outputs, true));
         }
     }
-    let permit = permit(&asks, &mut granted).await;
+    let permit = permit(&asks, granted).await;
     job.step.progress().started();
     let made = job.worker.execute(&job.step, job.inputs).await;
     let outputs = made.map_err(Failure::worker(Doing::Run))?;
@@ -179,7 +192,7 @@ async fn work<W: Worker, S: CacheStorage<Output = W::Output>>(
 /// Waits for the first permit; those that came too late go back.
 async fn permit(
     asks: &watch::Sender<bool>,
-    granted: &mut mpsc::UnboundedReceiver<Permit>,
+    mut granted: mpsc::UnboundedReceiver<Permit>,
 ) -> Option<Permit> {
     asks.send_replace(true);
     let permit = granted.recv().await;
@@ -194,6 +207,15 @@ impl<O> Made<O> {
         Self {
             outputs: outputs.into(),
             was_cached,
+        }
+    }
+}
+
+impl<W, S> Clone for Broken<W, S> {
+    fn clone(&self) -> Self {
+        Self {
+            failure: self.failure.clone(),
+            orphaned: self.orphaned,
         }
     }
 }
@@ -234,11 +256,11 @@ pub(crate) async fn take_part<W: Worker, S: CacheStorage<Output = W::Output>>(
     slot: Arc<Slot<W, S>>,
     listener: Listener,
     limiter: Arc<Limiter>,
-    rank: u32,
+    turn: Turn,
 ) -> Result<Option<Made<W::Output>>, Failure<W::Error, S::Error>> {
-    match slot.drive(limiter, rank).await {
-        Err(_) if slot.starter.strong_count() == 0 => Ok(None),
-        Err(failure) => {
+    match slot.drive(&limiter, turn).await {
+        Err(Broken { orphaned: true, .. }) => Ok(None),
+        Err(Broken { failure, .. }) => {
             listener.failed(failure.text());
             Err(failure)
         }

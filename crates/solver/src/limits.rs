@@ -1,15 +1,20 @@
 //! How many steps of a build run at a time.
 //!
-//! A permit goes to the waiter with the highest rank; among equals, to the one that came first.
-//! It is given back by dropping it, wherever it is then.
+//! Free permits are granted when the build has nothing else to do: when a step ends, the step
+//! that follows it asks before its permit goes to another. They go to those with the highest
+//! rank and, among equals, to those that come first in the graph, so that the order does not
+//! depend on who was quicker. A permit is given back by dropping it, wherever it is then.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use tokio::sync::oneshot;
+
+use crate::plan::Place;
 
 /// Hands out the permits of one build.
 pub(crate) struct Limiter {
@@ -18,19 +23,21 @@ pub(crate) struct Limiter {
 
 /// The right to run one step.
 pub(crate) struct Permit {
-    /// None once it was given back.
-    limiter: Option<Arc<Limiter>>,
+    limiter: Arc<Limiter>,
 }
+
+/// Who goes first: the greatest.
+pub(crate) type Turn = (u32, Reverse<Place>);
 
 struct State {
     free: usize,
-    arrivals: u64,
     waiting: BinaryHeap<Waiter>,
+    /// Wakes the build when a permit has come back.
+    build: Option<Waker>,
 }
 
 struct Waiter {
-    rank: u32,
-    arrival: Reverse<u64>,
+    turn: Turn,
     granted: oneshot::Sender<Permit>,
 }
 
@@ -39,83 +46,75 @@ impl Limiter {
         Arc::new(Self {
             state: Mutex::new(State {
                 free: permits.get(),
-                arrivals: 0,
                 waiting: BinaryHeap::new(),
+                build: None,
             }),
         })
     }
 
-    pub(crate) async fn acquire(self: Arc<Self>, rank: u32) -> Permit {
-        let receiver = {
-            let mut state = self.state();
-            if state.free > 0 {
-                state.free -= 1;
-                None
-            } else {
-                let (granted, receiver) = oneshot::channel();
-                state.arrivals += 1;
-                let arrival = Reverse(state.arrivals);
-                state.waiting.push(Waiter {
-                    rank,
-                    arrival,
-                    granted,
-                });
-                Some(receiver)
-            }
-        };
-        match receiver {
-            None => Permit {
-                limiter: Some(self),
-            },
-            // The sender is dropped only with the limiter, which this future holds.
-            Some(receiver) => match receiver.await {
-                Ok(permit) => permit,
-                Err(_) => std::future::pending().await,
-            },
+    /// Waits for a permit.
+    pub(crate) async fn acquire(&self, turn: Turn) -> Permit {
+        let (granted, receiver) = oneshot::channel();
+        self.state().waiting.push(Waiter { turn, granted });
+        match receiver.await {
+            Ok(permit) => permit,
+            // The sender is dropped only with the limiter, which is borrowed here.
+            Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Grants what is free; says whether somebody got something. The waker is woken when
+    /// something is free again.
+    pub(crate) fn grant(self: &Arc<Self>, build: &Waker) -> bool {
+        let mut granted = false;
+        while let Some(waiter) = self.next(build) {
+            let permit = Permit {
+                limiter: Arc::clone(self),
+            };
+            // Who has gone refuses it, so that it is free again.
+            granted |= waiter.granted.send(permit).is_ok();
+        }
+        granted
+    }
+
+    fn next(&self, build: &Waker) -> Option<Waiter> {
+        let mut state = self.state();
+        if !state
+            .build
+            .as_ref()
+            .is_some_and(|known| known.will_wake(build))
+        {
+            state.build = Some(build.clone());
+        }
+        if state.free == 0 {
+            return None;
+        }
+        let waiter = state.waiting.pop()?;
+        state.free -= 1;
+        Some(waiter)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Passes the permit on to the first waiter that is still there.
-    fn give_back(self: Arc<Self>) {
-        let mut permit = Permit {
-            limiter: Some(Arc::clone(&self)),
-        };
-        loop {
-            let next = {
-                let mut state = self.state();
-                let next = state.waiting.pop();
-                if next.is_none() {
-                    state.free += 1;
-                }
-                next
-            };
-            let Some(waiter) = next else {
-                permit.limiter = None;
-                return;
-            };
-            match waiter.granted.send(permit) {
-                Ok(()) => return,
-                Err(refused) => permit = refused,
-            }
-        }
-    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(limiter) = self.limiter.take() {
-            limiter.give_back();
+        let build = {
+            let mut state = self.limiter.state();
+            state.free += 1;
+            state.build.clone()
+        };
+        if let Some(build) = build {
+            build.wake();
         }
     }
 }
 
 impl Ord for Waiter {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.rank, self.arrival).cmp(&(other.rank, other.arrival))
+        self.turn.cmp(&other.turn)
     }
 }
 

@@ -2,6 +2,7 @@
 //! on a terminal or speaks to a client of the daemon.
 
 mod channel;
+mod ear;
 pub(crate) mod step;
 
 use std::time::SystemTime;

@@ -1,7 +1,10 @@
 //! Which of several steps runs first when not all can: the one with the most steps that must
 //! follow one another after it.
 
+use std::cmp::Reverse;
+
 use crate::build::state::VertexState;
+use crate::limits::Turn;
 use crate::plan::{Place, Plan};
 
 /// Ranks vertices by what depends on them and is not done.
@@ -19,13 +22,14 @@ impl CriticalPath {
         self.done_since += 1;
     }
 
-    /// The number of vertices on the longest chain from this one to a target.
-    pub(super) fn rank<O>(&mut self, place: Place, plan: &Plan, states: &[VertexState<O>]) -> u32 {
+    /// The turn of a vertex: by the number of vertices on the longest chain from it to a target.
+    pub(super) fn turn<O>(&mut self, place: Place, plan: &Plan, states: &[VertexState<O>]) -> Turn {
         if self.ranks.is_empty() || self.done_since > plan.len() / 8 {
             self.ranks = ranks(plan, states);
             self.done_since = 0;
         }
-        self.ranks.get(place).copied().unwrap_or_default()
+        let rank = self.ranks.get(place).copied().unwrap_or_default();
+        (rank, Reverse(place))
     }
 }
 

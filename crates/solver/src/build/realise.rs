@@ -129,19 +129,17 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
             step,
             inputs,
             fresh,
+            starter: Arc::downgrade(&self.presence),
         };
         let slot = match key {
-            Some(key) => {
-                let in_flight = &self.shared.in_flight;
-                in_flight.join(SlotKey { key, fresh }, job, &self.presence)
-            }
-            None => Slot::alone(job, &self.presence),
+            Some(key) => self.shared.in_flight.join(SlotKey { key, fresh }, job),
+            None => Slot::alone(job),
         };
         self.states[place].phase = Phase::Running;
         let listener = slot.progress.listen(self.progress.clone(), vertex);
-        let rank = self.critical_path.rank(place, &self.plan, &self.states);
+        let turn = self.critical_path.turn(place, &self.plan, &self.states);
         let limiter = Arc::clone(&self.limiter);
-        self.ask(async move { Event::Ran(place, take_part(slot, listener, limiter, rank).await) });
+        self.ask(async move { Event::Ran(place, take_part(slot, listener, limiter, turn).await) });
         Ok(())
     }
 

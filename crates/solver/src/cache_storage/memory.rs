@@ -140,3 +140,45 @@ impl<O> fmt::Debug for MemoryStorage<O> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{Subject, check};
+
+    struct Memory(Arc<MemoryStorage<u32>>);
+
+    impl Subject for Memory {
+        type Storage = MemoryStorage<u32>;
+
+        fn storage(&self) -> Arc<MemoryStorage<u32>> {
+            Arc::clone(&self.0)
+        }
+
+        fn output(&self, number: u32) -> u32 {
+            number
+        }
+
+        fn number(&self, output: &u32) -> u32 {
+            *output
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_conforms() {
+        let memory = Memory(Arc::default());
+        check(&memory).await.unwrap();
+        assert_eq!(memory.0.locked(), 0);
+    }
+
+    #[tokio::test]
+    async fn locks_that_nobody_holds_take_no_room() {
+        let storage = MemoryStorage::<u32>::new();
+        for number in 0..1000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&number.to_le_bytes());
+            drop(storage.lock(CacheKey(key)).await);
+        }
+        assert!(storage.held().locks.len() <= 128);
+    }
+}

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 
 use crate::progress::Progress;
 
 /// What a status takes of the room for logs.
-const STATUS_BYTES: u32 = 128;
+const STATUS_BYTES: usize = 128;
 
 /// Makes a channel in which at most `log_bytes` of what steps wrote wait to be read.
 #[must_use]
@@ -43,6 +43,18 @@ pub struct ProgressReceiver {
     room: Arc<Semaphore>,
 }
 
+/// Room in a channel; free again when what it was used for was read.
+#[derive(Debug)]
+pub(super) struct Room(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// What a channel offers at once.
+#[derive(Debug)]
+pub(super) enum Offer {
+    Room(Room),
+    Full,
+    NobodyReads,
+}
+
 #[derive(Debug, Clone)]
 struct Open {
     sender: mpsc::UnboundedSender<Told>,
@@ -53,7 +65,7 @@ struct Open {
 #[derive(Debug)]
 struct Told {
     progress: Progress,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Room>,
 }
 
 impl ProgressSender {
@@ -74,30 +86,61 @@ impl ProgressSender {
 
     /// Tells something when there is room for it; what is larger than all room waits for all.
     pub async fn send_bounded(&self, progress: Progress) {
-        let Some(open) = &self.open else { return };
-        let wanted = match &progress {
-            Progress::Log { bytes, .. } => u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            _ => STATUS_BYTES,
-        };
-        let room = Arc::clone(&open.room);
-        // Closed means that the reader has gone.
-        if let Ok(room) = room.acquire_many_owned(wanted.min(open.capacity)).await {
-            open.send(progress, Some(room));
+        let size = size(&progress);
+        if let Some(room) = self.room(size).await {
+            self.send_in(room, progress);
         }
     }
 
     /// Tells something if there is room for it now.
     pub fn send_if_room(&self, progress: Progress) {
-        let Some(open) = &self.open else { return };
+        if let Offer::Room(room) = self.try_room(size(&progress)) {
+            self.send_in(room, progress);
+        }
+    }
+
+    /// Waits for room; none when nobody reads.
+    pub(super) async fn room(&self, size: usize) -> Option<Room> {
+        let open = self.open.as_ref()?;
         let room = Arc::clone(&open.room);
-        if let Ok(room) = room.try_acquire_many_owned(STATUS_BYTES.min(open.capacity)) {
+        let room = room.acquire_many_owned(open.wanted(size)).await;
+        room.ok().map(Room)
+    }
+
+    /// Room, if there is some now.
+    pub(super) fn try_room(&self, size: usize) -> Offer {
+        let Some(open) = &self.open else {
+            return Offer::NobodyReads;
+        };
+        let room = Arc::clone(&open.room);
+        match room.try_acquire_many_owned(open.wanted(size)) {
+            Ok(room) => Offer::Room(Room(room)),
+            Err(TryAcquireError::NoPermits) => Offer::Full,
+            Err(TryAcquireError::Closed) => Offer::NobodyReads,
+        }
+    }
+
+    /// Tells something that room was found for.
+    pub(super) fn send_in(&self, room: Room, progress: Progress) {
+        if let Some(open) = &self.open {
             open.send(progress, Some(room));
         }
     }
 }
 
+fn size(progress: &Progress) -> usize {
+    match progress {
+        Progress::Log { bytes, .. } => bytes.len(),
+        _ => STATUS_BYTES,
+    }
+}
+
 impl Open {
-    fn send(&self, progress: Progress, room: Option<OwnedSemaphorePermit>) {
+    fn wanted(&self, size: usize) -> u32 {
+        u32::try_from(size).map_or(self.capacity, |size| size.min(self.capacity))
+    }
+
+    fn send(&self, progress: Progress, room: Option<Room>) {
         // A reader that has gone does not want to know.
         let _ = self.sender.send(Told {
             progress,

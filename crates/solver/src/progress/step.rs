@@ -1,17 +1,24 @@
 //! What a step tells, to every build that waits for it.
 //!
 //! A build that joins a running step is told first what the others were told already, up to
-//! [`REPLAY_BYTES`] of the newest output. The slowest reader holds up the step, as a full pipe
-//! would; a reader that has gone does not.
+//! [`REPLAY_BYTES`] of the newest output. A step whose only reader is behind waits for it, as a
+//! full pipe would; a step with several readers waits for the fastest of them, so that nobody
+//! can hold up another's build, and the others are told how much they missed. A reader that has
+//! gone holds up nobody.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select, select_all};
 use graph::VertexDigest;
+use tokio::sync::Notify;
 
+use crate::progress::ear::{Chunk, Ear};
 use crate::progress::{LogStream, Progress, ProgressSender, Status};
 use crate::solver::Clock;
 
@@ -32,24 +39,18 @@ pub(crate) struct Listener {
     ended: bool,
 }
 
-#[derive(Clone)]
-struct Ear {
-    /// Builds of one graph have the same digests, so that those do not tell them apart.
-    number: u64,
-    sender: ProgressSender,
-    vertex: VertexDigest,
-}
-
 struct Listeners {
     clock: Clock,
     state: Mutex<State>,
+    /// Somebody came or went.
+    changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
     started: Option<SystemTime>,
     explained: Option<String>,
-    output: VecDeque<(SystemTime, LogStream, Bytes)>,
+    output: VecDeque<Chunk>,
     output_bytes: usize,
     /// The latest of each part.
     statuses: Vec<(SystemTime, Status)>,
@@ -59,9 +60,12 @@ struct State {
 
 impl StepProgress {
     pub(crate) fn new(clock: Clock) -> Self {
-        let state = Mutex::default();
         Self {
-            listeners: Arc::new(Listeners { clock, state }),
+            listeners: Arc::new(Listeners {
+                clock,
+                state: Mutex::default(),
+                changed: Notify::new(),
+            }),
         }
     }
 
@@ -74,24 +78,24 @@ impl StepProgress {
         progress
     }
 
-    /// Passes on what the step wrote; waits while a reader is behind.
+    /// Passes on what the step wrote; waits while nobody has room for it.
     pub async fn log(&self, stream: LogStream, bytes: Bytes) {
-        let at = (self.listeners.clock)();
-        let ears = {
-            let mut state = self.state();
-            state.keep_output(at, stream, bytes.clone());
-            state.ears.clone()
+        let chunk = Chunk {
+            at: (self.listeners.clock)(),
+            stream,
+            bytes,
         };
-        for Ear { sender, vertex, .. } in ears {
-            let bytes = bytes.clone();
-            let log = Progress::Log {
-                vertex,
-                at,
-                stream,
-                bytes,
-            };
-            sender.send_bounded(log).await;
+        let (ears, arrivals) = {
+            let mut state = self.state();
+            state.keep(chunk.clone());
+            (state.ears.clone(), state.arrivals)
+        };
+        let (told, mut behind): (Vec<_>, Vec<_>) =
+            ears.into_iter().partition(|ear| ear.hears(&chunk));
+        if told.is_empty() {
+            self.wait_for_one(&chunk, &mut behind, arrivals).await;
         }
+        behind.iter().for_each(|ear| ear.misses(&chunk));
     }
 
     /// Tells how far a part of the step has come. One that is not the last may be left out.
@@ -124,6 +128,33 @@ impl StepProgress {
         state.explained = Some(reason);
     }
 
+    /// Waits until one of the ears has heard a chunk and takes it out, or until all have gone,
+    /// or until another ear has come, which was told of the chunk as it came.
+    async fn wait_for_one(&self, chunk: &Chunk, behind: &mut Vec<Ear>, arrivals: u64) {
+        loop {
+            let mut changed = pin!(self.listeners.changed.notified());
+            changed.as_mut().enable();
+            {
+                let state = self.state();
+                behind.retain(|ear| state.ears.iter().any(|e| e.number == ear.number));
+                if behind.is_empty() || state.arrivals != arrivals {
+                    return;
+                }
+            }
+            let rooms = behind.iter().map(|ear| ear.room(chunk).boxed());
+            let (place, room) = match select(select_all(rooms), changed).await {
+                Either::Left(((room, place, _), _)) => (place, room),
+                Either::Right(_) => continue,
+            };
+            let ear = behind.swap_remove(place);
+            if let Some(room) = room {
+                ear.tell(chunk, room);
+                behind.retain(|ear| !ear.hears(chunk));
+                return;
+            }
+        }
+    }
+
     pub(crate) fn started(&self) {
         let at = (self.listeners.clock)();
         let mut state = self.state();
@@ -139,6 +170,7 @@ impl StepProgress {
         state.replay(&sender, vertex);
         let ear = state.add(sender, vertex);
         drop(state);
+        self.listeners.changed.notify_waiters();
         Listener {
             listeners: Arc::clone(&self.listeners),
             ear,
@@ -160,23 +192,19 @@ impl Listeners {
 impl State {
     fn add(&mut self, sender: ProgressSender, vertex: VertexDigest) -> Ear {
         self.arrivals += 1;
-        let ear = Ear {
-            number: self.arrivals,
-            sender,
-            vertex,
-        };
+        let ear = Ear::new(self.arrivals, sender, vertex);
         self.ears.push(ear.clone());
         ear
     }
 
-    fn keep_output(&mut self, at: SystemTime, stream: LogStream, bytes: Bytes) {
-        self.output_bytes += bytes.len();
-        self.output.push_back((at, stream, bytes));
+    fn keep(&mut self, chunk: Chunk) {
+        self.output_bytes += chunk.bytes.len();
+        self.output.push_back(chunk);
         while self.output_bytes > REPLAY_BYTES {
-            let Some((_, _, oldest)) = self.output.pop_front() else {
+            let Some(oldest) = self.output.pop_front() else {
                 break;
             };
-            self.output_bytes -= oldest.len();
+            self.output_bytes -= oldest.bytes.len();
         }
     }
 
@@ -187,14 +215,8 @@ impl State {
         if let Some(reason) = self.explained.clone() {
             sender.send(Progress::Explained { vertex, reason });
         }
-        for (at, stream, bytes) in &self.output {
-            let (at, stream, bytes) = (*at, *stream, bytes.clone());
-            sender.send(Progress::Log {
-                vertex,
-                at,
-                stream,
-                bytes,
-            });
+        for chunk in &self.output {
+            sender.send(chunk.progress(vertex));
         }
         for (at, status) in &self.statuses {
             let (at, status) = (*at, status.clone());
@@ -229,6 +251,7 @@ impl Drop for Listener {
         let started = state.started.is_some();
         state.ears.retain(|ear| ear.number != self.ear.number);
         drop(state);
+        self.listeners.changed.notify_waiters();
         if started && !self.ended {
             let (vertex, at) = (self.ear.vertex, (self.listeners.clock)());
             self.ear.sender.send(Progress::Cancelled { vertex, at });

@@ -2,4 +2,10 @@
 //! that stands still unless everybody waits.
 
 mod caching;
+mod failures;
+mod limits;
+mod progress;
+mod properties;
+mod scale;
+mod sharing;
 mod toy;

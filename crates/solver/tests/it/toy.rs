@@ -7,10 +7,12 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use graph::{
     Copy, Edge, ExecOp, FileAction, FileActionKind, FileInput, FileOp, Graph, HttpSource,
-    LocalSource, MergeOp, Meta, Mount, MountSource, Op, Process, SourceOp, VertexId,
+    LocalSource, MergeOp, Meta, Mount, MountSource, Op, Process, SourceOp, Vertex, VertexId,
 };
+use solver::progress::LogStream;
 use solver::{
     BuildOptions, CacheKey, Checksum, How, MemoryStorage, Portion, ProgressSender, Solution,
     SolveError, Solver, Step, Worker,
@@ -35,12 +37,19 @@ pub(crate) struct Broken(pub(crate) String);
 pub(crate) struct Script {
     /// How long a step runs.
     pub(crate) delays: BTreeMap<String, Duration>,
+    /// How often a step lets others go first, where time does not stand still.
+    pub(crate) turns: BTreeMap<String, usize>,
+    /// What a step writes when it starts, a chunk each.
+    pub(crate) output: BTreeMap<String, Vec<String>>,
     /// Steps that fail, after their delay.
     pub(crate) broken: BTreeSet<String>,
     /// Files of local sources and what keyed sources resolve to.
     pub(crate) sources: BTreeMap<String, String>,
+    /// All sources with equal files are equal.
+    pub(crate) same: bool,
     /// Steps that make something else each time.
     pub(crate) restless: BTreeSet<String>,
+    moods: usize,
     /// `pin`, `sum`, `run`, `done`, `drop` and the name of the step, in order.
     pub(crate) events: Vec<String>,
     pub(crate) running: usize,
@@ -83,23 +92,29 @@ impl World {
         Self::with(Arc::clone(self.solver.storage()), self.toy.clone())
     }
 
-    pub(crate) async fn build(&self, graph: &Graph, targets: &[VertexId]) -> Outcome {
-        self.build_with(graph, targets, options()).await
+    pub(crate) fn build<'a>(
+        &'a self,
+        graph: &'a Graph,
+        targets: &[VertexId],
+    ) -> impl Future<Output = Outcome> + Send + use<'a> {
+        self.build_with(graph, targets, options())
     }
 
-    pub(crate) async fn build_with(
-        &self,
-        graph: &Graph,
+    pub(crate) fn build_with<'a>(
+        &'a self,
+        graph: &'a Graph,
         targets: &[VertexId],
         options: BuildOptions,
-    ) -> Outcome {
+    ) -> impl Future<Output = Outcome> + Send + use<'a> {
         let targets: Vec<Edge> = targets.iter().map(|&id| id.into()).collect();
-        let (toy, graph) = (Arc::new(self.toy.clone()), Arc::new(graph.clone()));
-        self.solver.build(toy, graph, &targets, options).await
+        async move {
+            let (toy, graph) = (Arc::new(self.toy.clone()), Arc::new(graph.clone()));
+            self.solver.build(toy, graph, &targets, options).await
+        }
     }
 
     pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
-        change(&mut self.toy.script.lock().unwrap())
+        self.toy.script(change)
     }
 
     /// What happened since the last call, but for `done`.
@@ -251,19 +266,41 @@ impl Toy {
         self.script.lock().unwrap().events.push(event);
     }
 
+    async fn write(&self, step: &Step) {
+        let name = &step.vertex().meta.name;
+        let output = self.script(|script| script.output.get(name).cloned());
+        for text in output.unwrap_or_default() {
+            let bytes = Bytes::from(text.into_bytes());
+            step.progress().log(LogStream::Stdout, bytes).await;
+        }
+    }
+
     fn source(&self, name: &str) -> String {
-        let script = self.script.lock().unwrap();
-        script.sources.get(name).cloned().unwrap_or_default()
+        self.script(|script| script.sources.get(name).cloned().unwrap_or_default())
+    }
+
+    pub(crate) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.script.lock().unwrap())
     }
 
     fn make(&self, step: &Step, inputs: &[Text]) -> Text {
-        let name = &step.vertex().meta.name;
+        self.result(step.vertex(), inputs)
+    }
+
+    /// What a vertex makes of its inputs.
+    pub(crate) fn result(&self, vertex: &Vertex, inputs: &[Text]) -> Text {
+        let name = &vertex.meta.name;
         let mut files = BTreeMap::new();
-        match &step.vertex().op {
+        match &vertex.op {
             Op::Source(_) => {
                 for file in ["/a", "/b"] {
                     let text = self.source(&format!("{name}{file}"));
-                    files.insert(file.to_owned(), format!("{name}{file}={text}"));
+                    let whose = if self.script(|script| script.same) {
+                        ""
+                    } else {
+                        name
+                    };
+                    files.insert(file.to_owned(), format!("{whose}{file}={text}"));
                 }
             }
             Op::File(op) => {
@@ -276,10 +313,13 @@ impl Toy {
                 }
             }
             _ => {
-                let mut hash = blake(inputs);
-                if self.script.lock().unwrap().restless.contains(name) {
-                    let runs = self.script.lock().unwrap().events.len();
-                    write!(hash, " {runs}").unwrap();
+                let mut hash = short(inputs) + &self.source(name);
+                if self.script(|script| script.restless.contains(name)) {
+                    let nth = self.script(|script| {
+                        script.moods += 1;
+                        script.moods
+                    });
+                    write!(hash, " {nth}").unwrap();
                 }
                 files.insert("/a".to_owned(), format!("{name}({hash})"));
                 files.insert("/b".to_owned(), format!("{name} always makes this"));
@@ -290,7 +330,7 @@ impl Toy {
 }
 
 /// A short text for long inputs.
-fn blake(inputs: &[Text]) -> String {
+fn short(inputs: &[Text]) -> String {
     let text = format!("{inputs:?}");
     oci::Digest::of(text.as_bytes()).hex()[..12].to_owned()
 }
@@ -302,13 +342,7 @@ impl Worker for Toy {
     async fn pin(&self, step: &Step) -> Result<Option<CacheKey>, Broken> {
         self.note("pin", step);
         let name = step.vertex().meta.name.clone();
-        if self
-            .script
-            .lock()
-            .unwrap()
-            .broken
-            .contains(&format!("pin {name}"))
-        {
+        if self.script(|script| script.broken.contains(&format!("pin {name}"))) {
             return Err(Broken(name));
         }
         match &step.vertex().op {
@@ -344,12 +378,16 @@ impl Worker for Toy {
         self.note("run", step);
         let name = step.vertex().meta.name.clone();
         let mut running = Running::new(self, &name);
-        let delay = self.script.lock().unwrap().delays.get(&name).copied();
+        self.write(step).await;
+        for _ in 0..self.script(|script| script.turns.get(&name).copied().unwrap_or(0)) {
+            tokio::task::yield_now().await;
+        }
+        let delay = self.script(|script| script.delays.get(&name).copied());
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
         }
         running.done = true;
-        if self.script.lock().unwrap().broken.contains(&name) {
+        if self.script(|script| script.broken.contains(&name)) {
             return Err(Broken(name));
         }
         Ok(vec![self.make(step, &inputs)])
