@@ -174,6 +174,11 @@ fn serve_cached(others: &[String]) -> Result<Served> {
     Ok(served)
 }
 
+/// Puts a static busybox at this path.
+pub(crate) fn busybox(to: &Path) -> Result<()> {
+    alpine::place_busybox(to)
+}
+
 /// The names under which the image is pushed.
 fn references(recipe: &Recipe) -> Vec<String> {
     recipe

@@ -4,7 +4,10 @@
 //! is read in [`environment`] only, and everything a person sees goes through [`ui`].
 
 mod base_images;
+mod bench;
+mod binary;
 mod command;
+mod demo;
 mod environment;
 mod packages;
 mod paths;
@@ -14,6 +17,7 @@ mod suite;
 mod tidy;
 mod ui;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -37,6 +41,14 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Build and run the href-counter example, both ways
+    Demo {
+        /// The kiln binary, instead of building it
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+    },
+    /// Measure kiln beside other builders
+    Bench(bench::Wishes),
     /// Make the stand-ins for Docker Hub's base images
     BaseImages {
         /// Only these, by name
@@ -64,6 +76,8 @@ fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Tidy => tidy::run(),
         Chore::Test { arguments } => suite::run(&arguments),
+        Chore::Demo { binary } => demo::run(binary.as_deref()),
+        Chore::Bench(wishes) => bench::run(&wishes),
         Chore::BaseImages { only, serve } => base_images::run(&only, serve),
         Chore::Peers(wishes) => peers::run(wishes),
     }

@@ -1,6 +1,7 @@
 //! What a person sees: the only place in this crate that prints.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 /// A line of result.
 #[expect(clippy::print_stdout, reason = "the one place that prints results")]
@@ -54,9 +55,27 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A time as people read it.
+pub(crate) fn time(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1000.0;
+    match milliseconds {
+        0.0..10.0 => format!("{milliseconds:.2} ms"),
+        10.0..1000.0 => format!("{milliseconds:.0} ms"),
+        _ => format!("{:.2} s", time.as_secs_f64()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use std::time::Duration;
+
+    use super::{table, time};
+
+    #[test]
+    fn times_have_three_figures() {
+        let shown = [500, 12_345, 345_678, 12_345_678].map(|t| time(Duration::from_micros(t)));
+        assert_eq!(shown, ["0.50 ms", "12 ms", "346 ms", "12.35 s"]);
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

@@ -85,7 +85,7 @@ pub(super) fn fill_busybox(root: &Path) -> Result<()> {
 }
 
 /// The host's own busybox when it is the package's, else the package's.
-fn place_busybox(to: &Path) -> Result<()> {
+pub(super) fn place_busybox(to: &Path) -> Result<()> {
     let scratch = TempDir::with_prefix("kiln-busybox-")?;
     let installed = command::quiet(command::program("dpkg-query").args(["-W", "busybox-static"]));
     let from = match installed {

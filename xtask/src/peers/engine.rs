@@ -92,6 +92,13 @@ impl<'a> Engine<'a> {
         self.folder.join("docker.sock")
     }
 
+    /// The daemon's process, as this process sees it.
+    pub(crate) fn process(&self) -> Option<u32> {
+        let id = self.server.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
     /// Waits until the engine answers.
     fn wait(&mut self) -> Result<()> {
         let begun = Instant::now();
@@ -112,10 +119,8 @@ impl<'a> Engine<'a> {
 
     /// Asks the engine to end, so that it removes its control groups, and waits for that.
     fn ask_to_end(&mut self) -> Result<bool> {
-        let id = self.server.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-        for child in children.split_whitespace() {
-            command::quiet(command::program("kill").args(["-TERM", child]))?;
+        if let Some(daemon) = self.process() {
+            command::quiet(command::program("kill").args(["-TERM", &daemon.to_string()]))?;
         }
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {

@@ -1,0 +1,187 @@
+//! The contexts: files and Dockerfiles, the same for every builder.
+//!
+//! The last stage is always `last`. Where a build must not find its steps done already, the first
+//! of them copies the file `nonce`, which is new in every round.
+
+use std::fs;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::base_images;
+
+/// Steps in the long chain beyond those in the short one.
+pub(super) const CHAIN: u32 = 20;
+
+const SCRATCH: &str = "FROM scratch AS bin\nCOPY busybox /bin/busybox\n";
+const TRUE: &str = "RUN [\"/bin/busybox\", \"true\"]\n";
+
+pub(super) fn five_stages(folder: &Path) -> Result<()> {
+    base_images::busybox(&folder.join("busybox"))?;
+    let mut text = SCRATCH.to_owned();
+    for stage in ["one", "two", "three"] {
+        text.push_str(&format!(
+            "FROM bin AS {stage}\nWORKDIR /{stage}\nCOPY Dockerfile ./\n"
+        ));
+        text.push_str(&format!(
+            "RUN [\"/bin/busybox\", \"touch\", \"/{stage}/made\"]\n"
+        ));
+    }
+    text.push_str("FROM bin AS last\n");
+    for stage in ["one", "two", "three"] {
+        text.push_str(&format!("COPY --from={stage} /{stage} /{stage}\n"));
+    }
+    dockerfile(folder, "Dockerfile", &text)
+}
+
+pub(super) fn chain(folder: &Path) -> Result<()> {
+    base_images::busybox(&folder.join("busybox"))?;
+    let chain = |steps: u32| {
+        let steps = TRUE.repeat(steps as usize);
+        format!("{SCRATCH}FROM bin AS last\nCOPY nonce /nonce\n{steps}")
+    };
+    dockerfile(folder, "Dockerfile.short", &chain(1))?;
+    dockerfile(folder, "Dockerfile", &chain(1 + CHAIN))
+}
+
+pub(super) fn parallel_stages(folder: &Path) -> Result<()> {
+    base_images::busybox(&folder.join("busybox"))?;
+    let mut text = format!("{SCRATCH}FROM bin AS begin\nCOPY nonce /nonce\n");
+    let mut copies = String::new();
+    for stage in 0..24 {
+        text.push_str(&format!(
+            "FROM begin AS stage{stage}\n\
+             RUN [\"/bin/busybox\", \"sh\", \"-c\", \"sleep 0.2; echo {stage} > /out{stage}\"]\n"
+        ));
+        copies.push_str(&format!("COPY --from=stage{stage} /out{stage} /\n"));
+    }
+    text.push_str(&format!("FROM scratch AS last\n{copies}"));
+    dockerfile(folder, "Dockerfile", &text)
+}
+
+pub(super) fn many_files(folder: &Path) -> Result<()> {
+    files(&folder.join("files"), 20_000, 4_000)?;
+    dockerfile(folder, "Dockerfile", "FROM scratch AS last\nCOPY . /all/\n")
+}
+
+/// The stage `source` has the files; `last` copies them. The nonce comes after, so that the copy
+/// is made in every round and the source is not.
+pub(super) fn copy_between_stages(folder: &Path) -> Result<()> {
+    files(&folder.join("files"), 30_000, 2_000)?;
+    fs::write(folder.join("nonce"), "")?;
+    let text = "FROM scratch AS source\nCOPY files /files\n\
+                FROM scratch AS last\nCOPY nonce /nonce\nCOPY --from=source /files /files\n";
+    dockerfile(folder, "Dockerfile", text)
+}
+
+/// A file that compresses about as well as programs do.
+pub(super) fn large_file(folder: &Path) -> Result<()> {
+    const SIZE: usize = 512 << 20;
+    let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(folder.join("large"))?);
+    let mut random = Random::new(7);
+    let mut written = 0;
+    let mut history = vec![0; 1 << 16];
+    while written < SIZE {
+        // A run of new bytes, then one seen before, as in machine code and its tables.
+        let place = random.below(history.len() - 256);
+        let length = 4 + random.below(28);
+        for byte in &mut history[place..place + length] {
+            *byte = random.byte();
+        }
+        file.write_all(&history[place..place + length])?;
+        let again = random.below(history.len() - 256);
+        let repeated = 16 + random.below(48);
+        file.write_all(&history[again..again + repeated])?;
+        written += length + repeated;
+    }
+    file.flush()?;
+    dockerfile(
+        folder,
+        "Dockerfile",
+        "FROM scratch AS last\nCOPY large /large\n",
+    )
+}
+
+pub(super) fn many_instructions(folder: &Path) -> Result<()> {
+    let mut text = String::new();
+    for stage in 0..99 {
+        text.push_str(&format!(
+            "FROM scratch AS stage{stage}\nCOPY Dockerfile /out{stage}\n"
+        ));
+        for instruction in 0..17 {
+            text.push_str(&format!("ENV V{instruction}={stage}\n"));
+        }
+    }
+    text.push_str("FROM scratch AS last\n");
+    for stage in 0..99 {
+        text.push_str(&format!("COPY --from=stage{stage} /out{stage} /\n"));
+    }
+    dockerfile(folder, "Dockerfile", &text)
+}
+
+/// For builds that are to find everything done.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one of several changes, of which others can fail"
+)]
+pub(super) fn unchanged(_: &Path, _: usize) -> Result<()> {
+    Ok(())
+}
+
+pub(super) fn new_nonce(folder: &Path, round: usize) -> Result<()> {
+    Ok(fs::write(folder.join("nonce"), format!("{round}\n"))?)
+}
+
+pub(super) fn one_file(folder: &Path, round: usize) -> Result<()> {
+    Ok(fs::write(
+        folder.join("files/7/7"),
+        format!("changed in round {round}\n"),
+    )?)
+}
+
+/// `count` files of `size` bytes, a hundred to a folder, each different.
+fn files(folder: &Path, count: usize, size: usize) -> Result<()> {
+    let mut random = Random::new(count as u64);
+    let mut content = vec![0; size];
+    for number in 0..count {
+        let place = folder.join((number / 100).to_string());
+        if number % 100 == 0 {
+            fs::create_dir_all(&place)?;
+        }
+        for byte in content.iter_mut().step_by(16) {
+            *byte = random.byte();
+        }
+        fs::write(place.join((number % 100).to_string()), &content)?;
+    }
+    Ok(())
+}
+
+fn dockerfile(folder: &Path, name: &str, text: &str) -> Result<()> {
+    Ok(fs::write(folder.join(name), text)?)
+}
+
+/// The same numbers every time (xorshift).
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_be_bytes()[0]
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() >> 33) as usize % limit
+    }
+}
