@@ -71,6 +71,8 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// For the answer to an upload whose last byte was sent: the registry may still copy it.
     pub commit_timeout: Duration,
+    /// Larger blobs are sent in chunks from the start.
+    pub upload_whole_max: u64,
     /// How much one request carries to a registry that refuses whole uploads.
     pub upload_chunk: u64,
 }
@@ -88,6 +90,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(60),
             commit_timeout: Duration::from_secs(600),
+            upload_whole_max: u64::MAX,
             upload_chunk: 16 << 20,
         }
     }

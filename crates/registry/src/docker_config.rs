@@ -6,6 +6,7 @@
 mod helper;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -56,6 +57,7 @@ pub enum DockerConfigError {
 #[derive(Debug)]
 pub struct DockerCredentials {
     config: DockerConfig,
+    path: Vec<PathBuf>,
     helper_timeout: Duration,
 }
 
@@ -170,13 +172,25 @@ impl Entry {
 }
 
 impl DockerCredentials {
-    /// Asks a helper no longer than 30 seconds: it may have to unlock a keyring.
+    /// Credentials from `config`; helpers are searched for in the directories of `path`, and
+    /// waited for no longer than 30 seconds: they may have to unlock a keyring.
     #[must_use]
-    pub const fn new(config: DockerConfig) -> Self {
+    pub const fn new(config: DockerConfig, path: Vec<PathBuf>) -> Self {
         Self {
             config,
+            path,
             helper_timeout: Duration::from_secs(30),
         }
+    }
+
+    async fn ask_helper(&self, name: &str, servers: &[String]) -> Result<Credential, HelperError> {
+        for server in servers {
+            let credential = run_helper(name, server, &self.path, self.helper_timeout).await?;
+            if credential != Credential::Anonymous {
+                return Ok(credential);
+            }
+        }
+        Ok(Credential::Anonymous)
     }
 }
 
@@ -193,7 +207,7 @@ impl Credentials for DockerCredentials {
                     servers,
                     otherwise,
                 } => {
-                    let asked = ask_helper(&name, &servers, self.helper_timeout).await;
+                    let asked = self.ask_helper(&name, &servers).await;
                     let found = asked.map_err(|error| CredentialsError {
                         domain: domain.to_owned(),
                         source: Box::new(error),
@@ -207,20 +221,6 @@ impl Credentials for DockerCredentials {
             }
         })
     }
-}
-
-async fn ask_helper(
-    name: &str,
-    servers: &[String],
-    timeout: Duration,
-) -> Result<Credential, HelperError> {
-    for server in servers {
-        let credential = run_helper(name, server, timeout).await?;
-        if credential != Credential::Anonymous {
-            return Ok(credential);
-        }
-    }
-    Ok(Credential::Anonymous)
 }
 
 /// The keys that may stand for a domain, the usual one first.

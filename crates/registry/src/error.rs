@@ -14,9 +14,9 @@ use oci::Digest;
 
 use crate::CredentialsError;
 pub use hint::Hint;
+pub(crate) use problem::{Asked, Shown, check_status, content_type, next_chunk, read_bounded};
 pub use problem::{Problem, Problems};
-pub(crate) use problem::{check_status, content_type, next_chunk, read_bounded};
-pub use transport::TransportError;
+pub use transport::{SetupError, TransportError};
 
 /// Why a registry did not give or take what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +144,14 @@ pub enum Error {
         /// The digest of what came.
         found: Digest,
     },
+    /// A document or an answer of the API that is larger than any of its kind.
+    #[error("{at}: the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// Where.
+        at: Box<At>,
+        /// The limit.
+        limit: u64,
+    },
     /// More bytes, or fewer, than the descriptor states.
     #[error("{at}: size is {found} where {expected} was expected")]
     Size {
@@ -208,7 +216,7 @@ pub enum Error {
         at: Box<At>,
         /// Why.
         #[source]
-        source: TransportError,
+        source: SetupError,
     },
     /// Mirrors failed before the registry itself did.
     #[error("{last}{}", MirrorList(mirrors))]

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::auth::{Asker, Authorization, Challenge, Scopes};
 use crate::client::Client;
 use crate::endpoint::{Endpoint, Scheme};
-use crate::error::{At, What, check_status, read_bounded};
+use crate::error::{Asked, At, Shown, What, check_status, read_bounded};
 use crate::push::Piece;
 use crate::wire::{host_of, not_a_url};
 
@@ -56,8 +56,7 @@ pub(crate) struct Answer {
     pub(crate) response: Response,
     /// Where it came from.
     pub(crate) at: At,
-    is_itself: bool,
-    with_credentials: bool,
+    shown: Shown,
     stall: Duration,
 }
 
@@ -84,14 +83,13 @@ impl<'a> Call<'a> {
 impl Answer {
     /// The response if it is a success.
     pub(crate) async fn success(self, what: What) -> Result<(Response, At), Error> {
-        let response = check_status(
-            &self.at,
+        let asked = Asked {
+            at: &self.at,
             what,
-            self.with_credentials,
-            self.stall,
-            self.response,
-        )
-        .await?;
+            shown: self.shown,
+            stall: self.stall,
+        };
+        let response = check_status(asked, self.response).await?;
         Ok((response, self.at))
     }
 }
@@ -109,7 +107,7 @@ impl Client {
         };
         let authorization = self.auth.before(asker, &call.scopes).await?;
         let answer = self.follow(call, scheme, authorization.as_ref()).await?;
-        if answer.response.status() != StatusCode::UNAUTHORIZED || !answer.is_itself {
+        if answer.response.status() != StatusCode::UNAUTHORIZED || answer.shown == Shown::Url {
             return Ok(answer);
         }
         let challenge = Challenge::of(answer.response.headers(), scheme.name());
@@ -165,8 +163,11 @@ impl Client {
             let authorization = authorization.filter(|_| is_itself);
             let response = self.send(call, scheme, &at, &url, authorization).await?;
             let answer = Answer {
-                is_itself,
-                with_credentials: authorization.is_some_and(|a| a.with_credentials),
+                shown: match authorization {
+                    _ if !is_itself => Shown::Url,
+                    Some(authorization) if authorization.with_credentials => Shown::Credentials,
+                    _ => Shown::Nothing,
+                },
                 stall: self.wire.limits.stall_timeout,
                 response,
                 at,

@@ -23,6 +23,7 @@ mod wire;
 pub use client::Client;
 pub use config::{Config, ConfigError, HostConfig, Limits, Proxy};
 pub use credentials::{Anonymous, BoxFuture, Credential, Credentials, CredentialsError, Secret};
-pub use error::{At, Error, Hint, Problem, Problems, TransportError, What};
+pub use error::{At, Error, Hint, Problem, Problems, SetupError, TransportError, What};
 pub use pull::{BlobStream, Resolved};
 pub use push::{BlobBody, BlobSource, Pushed};
+pub use wire::CertificatesError;

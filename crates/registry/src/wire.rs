@@ -3,14 +3,18 @@
 //! Making the first HTTPS client reads the system's certificates; nothing before that does,
 //! and plain HTTP never. No redirect is followed and no proxy taken from the environment here.
 
+mod tls;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use reqwest::{Certificate, ClientBuilder, Identity, NoProxy, RequestBuilder, Response, Url};
+use reqwest::{ClientBuilder, Identity, NoProxy, RequestBuilder, Response, Url};
 
 use crate::endpoint::{Endpoint, Endpoints, Scheme, Schemes};
-use crate::error::{At, TransportError, read_bounded};
+use crate::error::{At, SetupError, read_bounded};
 use crate::{Config, ConfigError, Error, HostConfig, Limits, Proxy};
+
+pub use tls::CertificatesError;
 
 /// What all requests of a client share, whoever makes them.
 #[derive(Debug)]
@@ -72,9 +76,9 @@ impl Wire {
         }
         let client = self
             .build(&trust, &endpoint.host)
-            .map_err(|error| Error::Setup {
+            .map_err(|source| Error::Setup {
                 at: Box::new(at.clone()),
-                source: TransportError::new(error),
+                source,
             })?;
         clients.insert(trust, client.clone());
         Ok(client)
@@ -114,9 +118,9 @@ impl Wire {
         };
         match (self.speaks(endpoint, second, at).await, error) {
             (Ok(true), _) => Ok(second),
-            // Both failed: the first says more, or it answered and is as good as any.
-            (_, Some(error)) => Err(error),
-            (_, None) => Ok(first),
+            // The first choice says more, unless it only said to try the second.
+            (_, Some(error)) | (Err(error), None) => Err(error),
+            (Ok(false), None) => Ok(first),
         }
     }
 
@@ -159,7 +163,7 @@ impl Wire {
         }
     }
 
-    fn build(&self, trust: &Trust, endpoint: &HostConfig) -> reqwest::Result<reqwest::Client> {
+    fn build(&self, trust: &Trust, endpoint: &HostConfig) -> Result<reqwest::Client, SetupError> {
         let mut builder = ClientBuilder::new()
             .user_agent(&self.user_agent)
             .redirect(reqwest::redirect::Policy::none())
@@ -185,22 +189,35 @@ impl Wire {
                 is_itself,
             } => {
                 let host = self.hosts.get(domain).unwrap_or(endpoint);
-                for pem in &host.authorities {
-                    builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem)?);
-                }
-                if let (true, Some(identity)) = (is_itself, &host.identity) {
-                    builder = builder.identity(Identity::from_pem(identity.expose().as_bytes())?);
-                }
-                builder = builder.tls_danger_accept_invalid_certs(!verify);
+                builder = if *verify {
+                    builder.tls_backend_preconfigured(tls::config(host, *is_itself)?)
+                } else {
+                    unverified(builder, host, *is_itself)?
+                };
             }
         }
-        builder.build()
+        Ok(builder.build()?)
     }
 
     /// Loopback is never proxied, as in Go's clients.
     fn not_proxied(&self) -> Option<NoProxy> {
         let configured = self.proxy.except.as_deref().unwrap_or_default();
         NoProxy::from_string(&format!("localhost,127.0.0.0/8,::1,{configured}"))
+    }
+}
+
+/// Any certificate; the client's own is shown to the host itself.
+fn unverified(
+    builder: ClientBuilder,
+    host: &HostConfig,
+    is_itself: bool,
+) -> reqwest::Result<ClientBuilder> {
+    let builder = builder.tls_danger_accept_invalid_certs(true);
+    match &host.identity {
+        Some(identity) if is_itself => {
+            Ok(builder.identity(Identity::from_pem(identity.expose().as_bytes())?))
+        }
+        _ => Ok(builder),
     }
 }
 

@@ -148,6 +148,16 @@ impl FakeRegistry {
     }
 }
 
+/// `127.0.0.1:PORT` of a port where nobody listens.
+///
+/// # Panics
+/// No loopback port can be had.
+#[must_use]
+pub fn closed_port() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a loopback port");
+    listener.local_addr().expect("a bound port").to_string()
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

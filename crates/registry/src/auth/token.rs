@@ -8,8 +8,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use tokio::sync::Mutex;
 
 use super::{Asker, Authorization, Scopes, TokenService, basic, bearer};
-use crate::error::{What, check_status, read_bounded};
-use crate::retry::Retry;
+use crate::error::{Asked, Shown, What, check_status, read_bounded};
 use crate::wire::host_of;
 use crate::{Credential, Error};
 
@@ -58,13 +57,7 @@ pub(super) async fn get(
             return Ok(token.authorization.clone());
         }
     }
-    let mut retry = Retry::new(asker.wire.limits);
-    let token = loop {
-        match fetch(asker, request).await {
-            Ok(token) => break token,
-            Err(error) => retry.after(error).await?,
-        }
-    };
+    let token = fetch(asker, request).await?;
     let authorization = token.authorization.clone();
     *slot = Some(token);
     Ok(authorization)
@@ -123,24 +116,28 @@ async fn send(
         }
     };
     let response = asker.wire.timed(asker.at, builder).await?;
-    check_status(
-        asker.at,
-        What::Api,
-        with_credentials,
-        asker.wire.limits.stall_timeout,
-        response,
-    )
-    .await
-    .map_err(|error| match error {
-        // A login that the service refuses is the user's to mend, like the registry's own.
-        unauthorized @ Error::Unauthorized { .. } => unauthorized,
-        other => failure(
-            asker,
-            request.service,
-            refusal(&other),
-            other.is_retryable(),
-        ),
-    })
+    let asked = Asked {
+        at: asker.at,
+        what: What::Api,
+        shown: if with_credentials {
+            Shown::Credentials
+        } else {
+            Shown::Nothing
+        },
+        stall: asker.wire.limits.stall_timeout,
+    };
+    check_status(asked, response)
+        .await
+        .map_err(|error| match error {
+            // A login that the service refuses is the user's to mend, like the registry's own.
+            unauthorized @ Error::Unauthorized { .. } => unauthorized,
+            other => failure(
+                asker,
+                request.service,
+                refusal(&other),
+                other.is_retryable(),
+            ),
+        })
 }
 
 fn with_basic(builder: RequestBuilder, credential: &Credential) -> RequestBuilder {

@@ -3,10 +3,13 @@
 //! Protocol: the server on standard input; JSON on standard output; a failure is a message on
 //! standard output and an exit code that is not 0.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
+use tokio::process::Child;
 
 use crate::{Credential, Secret};
 
@@ -21,6 +24,12 @@ pub enum HelperError {
     /// The config names something that is no program's name.
     #[error("invalid credential helper name {0:?}")]
     Name(String),
+    /// No directory of the search path has it.
+    #[error("{program} is not in PATH")]
+    Missing {
+        /// `docker-credential-NAME`.
+        program: String,
+    },
     /// It could not be started or talked to.
     #[error("cannot run {program}")]
     Run {
@@ -28,10 +37,10 @@ pub enum HelperError {
         program: String,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It took too long.
-    #[error("{program} gave no answer for {} s", after.as_secs())]
+    #[error("{program} gave no answer for {} s", after.as_secs_f32())]
     Timeout {
         /// `docker-credential-NAME`.
         program: String,
@@ -61,14 +70,16 @@ struct Answer {
     secret: String,
 }
 
-/// Asks `docker-credential-{name}` for the credential of `server`;
-/// [`Credential::Anonymous`] when it has none. The program is killed when this is dropped.
+/// Asks `docker-credential-{name}`, the first of that name in `path`, for the credential of
+/// `server`; [`Credential::Anonymous`] when it has none. The program is killed when this is
+/// dropped.
 ///
 /// # Errors
 /// The program cannot be run, fails, or does not answer.
 pub async fn run_helper(
     name: &str,
     server: &str,
+    path: &[PathBuf],
     timeout: Duration,
 ) -> Result<Credential, HelperError> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -76,8 +87,9 @@ pub async fn run_helper(
         return Err(HelperError::Name(name.to_owned()));
     }
     let program = format!("docker-credential-{name}");
-    let output = match tokio::time::timeout(timeout, get(&program, server)).await {
-        Ok(Ok(output)) => output,
+    let output = match tokio::time::timeout(timeout, get(&program, server, path)).await {
+        Ok(Ok(Some(output))) => output,
+        Ok(Ok(None)) => return Err(HelperError::Missing { program }),
         Ok(Err(source)) => return Err(HelperError::Run { program, source }),
         Err(_) => {
             return Err(HelperError::Timeout {
@@ -89,23 +101,37 @@ pub async fn run_helper(
     read(program, &output)
 }
 
-async fn get(program: &str, server: &str) -> std::io::Result<Output> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that runs credential helpers"
-    )]
-    let mut command = tokio::process::Command::new(program);
-    let mut child = command
+/// `None` when no directory has the program.
+async fn get(program: &str, server: &str, path: &[PathBuf]) -> io::Result<Option<Output>> {
+    for directory in path {
+        match start(&directory.join(program)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(child) => return talk(child, server).await.map(Some),
+        }
+    }
+    Ok(None)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that runs credential helpers"
+)]
+fn start(program: &Path) -> io::Result<Child> {
+    tokio::process::Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
-        .spawn()?;
+        .spawn()
+}
+
+async fn talk(mut child: Child, server: &str) -> io::Result<Output> {
     if let Some(mut stdin) = child.stdin.take() {
-        match stdin.write_all(server.as_bytes()).await {
+        match stdin.write_all(format!("{server}\n").as_bytes()).await {
             // It may answer without reading.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
             _ => {}
         }
     }

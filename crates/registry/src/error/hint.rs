@@ -121,6 +121,7 @@ impl Error {
             | Self::Unexpected { at, .. }
             | Self::Redirect { at, .. }
             | Self::Digest { at, .. }
+            | Self::TooLarge { at, .. }
             | Self::Size { at, .. }
             | Self::Document { at, .. }
             | Self::LostUpload { at, .. }

@@ -29,21 +29,36 @@ pub struct Problem {
     pub message: String,
 }
 
+/// What a request was about, for the error that its answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) at: &'a At,
+    pub(crate) what: What,
+    pub(crate) shown: Shown,
+    pub(crate) stall: Duration,
+}
+
+/// What the answering host was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// No credentials: there are none, or it has not asked.
+    Nothing,
+    /// Credentials, or a token that they gave.
+    Credentials,
+    /// Nothing, since the registry has sent us there with a URL that has to do.
+    Url,
+}
+
 /// Passes a success on and turns everything else into an error.
-pub(crate) async fn check_status(
-    at: &At,
-    what: What,
-    with_credentials: bool,
-    stall: Duration,
-    response: Response,
-) -> Result<Response, Error> {
+pub(crate) async fn check_status(asked: Asked<'_>, response: Response) -> Result<Response, Error> {
     let status = response.status().as_u16();
     if (200..300).contains(&status) {
         return Ok(response);
     }
     let retry_after = retry_after(response.headers());
     let is_html = content_type(response.headers()).is_some_and(|t| t == "text/html");
-    let body = read_bounded(at, MAX_BODY, stall, response)
+    // Without its body the status still says what is wrong.
+    let body = read_bounded(asked.at, MAX_BODY, asked.stall, response)
         .await
         .unwrap_or_default();
     let problems = if is_html {
@@ -51,16 +66,19 @@ pub(crate) async fn check_status(
     } else {
         Problems::parse(&body)
     };
-    let at = Box::new(at.clone());
+    let at = Box::new(asked.at.clone());
     Err(match status {
-        401 | 403 => Error::Unauthorized {
+        401 | 403 if asked.shown != Shown::Url => Error::Unauthorized {
             at,
             status,
-            with_credentials,
+            with_credentials: asked.shown == Shown::Credentials,
             problems,
         },
-        // Some registries hide what may not be seen behind 404 with an authorization code.
-        404 => Error::NotFound { at, what, problems },
+        404 => Error::NotFound {
+            at,
+            what: asked.what,
+            problems,
+        },
         429 => Error::RateLimited {
             at,
             retry_after,
@@ -86,10 +104,9 @@ pub(crate) async fn read_bounded(
     while let Some(chunk) = next_chunk(at, stall, &mut response).await? {
         body.extend_from_slice(&chunk);
         if body.len() as u64 > limit {
-            return Err(Error::Size {
+            return Err(Error::TooLarge {
                 at: Box::new(at.clone()),
-                expected: limit,
-                found: body.len() as u64,
+                limit,
             });
         }
     }

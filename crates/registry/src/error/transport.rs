@@ -4,10 +4,28 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use super::{At, Error};
+use crate::CertificatesError;
 
 /// A failure below HTTP. Shows the innermost cause, since the outer ones say nothing.
 #[derive(Debug)]
 pub struct TransportError(reqwest::Error);
+
+/// Why no HTTP client can be made for a host.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The system has no certificates, or a proxy's URL is none.
+    #[error("{0}")]
+    Client(TransportError),
+    /// The certificates in the host's settings.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
+}
+
+impl From<reqwest::Error> for SetupError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Client(TransportError::new(error))
+    }
+}
 
 impl TransportError {
     pub(crate) fn new(error: reqwest::Error) -> Self {
@@ -44,6 +62,7 @@ impl Error {
         let is_builder = error.is_builder();
         let source = TransportError::new(error);
         if is_builder {
+            let source = SetupError::Client(source);
             Self::Setup { at, source }
         } else if source.says("InvalidContentType") || source.says("corrupt message") {
             Self::PlainHttp { at }

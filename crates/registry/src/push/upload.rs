@@ -21,7 +21,7 @@ use crate::{Client, Error};
 
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 /// Smaller chunks than this are no registry's limit.
-const MIN_CHUNK: u64 = 64 << 10;
+const MIN_CHUNK: u64 = 32 << 10;
 
 /// A session that the registry has begun.
 #[derive(Debug)]
@@ -66,7 +66,11 @@ impl Client {
             body,
         };
         let mut retry = self.retry(false);
-        let mut mode = Mode::Whole;
+        let mut mode = if descriptor.size > self.wire.limits.upload_whole_max {
+            Mode::Chunks(self.wire.limits.upload_chunk)
+        } else {
+            Mode::Whole
+        };
         loop {
             let sent = match &mut upload {
                 None => self.begin(job).await.map(|begun| upload = Some(begun)),

@@ -27,10 +27,11 @@ impl Request {
     pub(super) fn read(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Self>> {
         let mut lines = Vec::new();
         loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
+            let mut line = Vec::new();
+            if reader.read_until(b'\n', &mut line)? == 0 {
                 return Ok(None);
             }
+            let line = String::from_utf8_lossy(&line);
             let line = line.trim_end();
             if line.is_empty() {
                 break;
@@ -42,8 +43,9 @@ impl Request {
         Ok(Some(Self {
             method: method.unwrap_or_default().to_owned(),
             target: target.unwrap_or_default().to_owned(),
-            headers: lines[1..]
+            headers: lines
                 .iter()
+                .skip(1)
                 .filter_map(|line| line.split_once(':'))
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
                 .collect(),

@@ -1,6 +1,6 @@
 //! Requests to answers (distribution-spec, "Endpoints").
 
-use std::io::{self, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,9 +10,17 @@ use super::Effect;
 use super::http::{Request, Response, wait_for_client};
 use super::state::{Noted, State, Upload};
 
+/// The first byte of a client that tries TLS.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// Answers all requests of one connection.
 pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
+    if reader.fill_buf()?.first() == Some(&TLS_HANDSHAKE) {
+        // What servers say to a client that tries TLS.
+        Response::new(400).write(stream, false, None)?;
+        return Ok(());
+    }
     while let Some(request) = Request::read(&mut reader)? {
         if !serve_one(&request, &mut reader, stream, state)? {
             return Ok(());
@@ -47,7 +55,7 @@ fn serve_one(
     }
     // Answers before the body came, as front ends do, and takes no more of it.
     let is_too_much = request.length() > max;
-    let mut response = Response::new(413);
+    let mut response = Response::new(413).with("Connection", "close");
     if !is_too_much {
         let body = request.body(reader, usize::MAX)?;
         response = match &effect {
@@ -66,7 +74,9 @@ fn serve_one(
     lock(state).noted[index].status = Some(response.status);
     let can_go_on = response.write(stream, is_head, effect.as_ref())?;
     if is_too_much {
-        return wait_for_client(stream);
+        // Closing while the client still sends would take the answer away from it.
+        request.body(reader, usize::MAX)?;
+        return Ok(false);
     }
     Ok(can_go_on)
 }
