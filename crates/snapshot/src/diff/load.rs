@@ -1,0 +1,154 @@
+//! Reads what a member needs before its turn comes, several files at a time.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::walk::Item;
+use super::{DiffError, Meaning};
+use crate::file::{FileError, Kind, Stat, failed};
+use crate::marks;
+use crate::tar::Xattr;
+
+/// Content up to this size is read ahead; larger files are only opened.
+const SMALL: u64 = 32 * 1024;
+
+/// A file with all that its member needs.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) path: PathBuf,
+    pub(super) stat: Stat,
+    pub(super) xattrs: Vec<Xattr>,
+    pub(super) content: Content,
+}
+
+/// What a member is made of beside its metadata.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Nothing.
+    None,
+    /// All bytes of a file.
+    Bytes(Vec<u8>),
+    /// A file to be read.
+    File(File),
+    /// Where a symbolic link leads.
+    Target(PathBuf),
+    /// A directory that hides those below it.
+    Opaque,
+    /// A name that is gone.
+    Whiteout,
+}
+
+/// Loads batches of files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loader<'a> {
+    meaning: Meaning,
+    pool: Option<&'a ThreadPool>,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) const fn new(meaning: Meaning, pool: Option<&'a ThreadPool>) -> Self {
+        Self { meaning, pool }
+    }
+
+    pub(super) fn load(&self, batch: Vec<Item>) -> Result<Vec<Loaded>, DiffError> {
+        match self.pool {
+            Some(pool) if batch.len() > 4 => pool.install(|| {
+                batch
+                    .into_par_iter()
+                    .with_min_len(8)
+                    .map(|item| self.one(item))
+                    .collect()
+            }),
+            _ => batch.into_iter().map(|item| self.one(item)).collect(),
+        }
+    }
+
+    /// Loads a batch, on the pool if there is one, while `work` runs on this thread.
+    pub(super) fn beside<A>(
+        &self,
+        batch: Vec<Item>,
+        work: impl FnOnce() -> A,
+    ) -> (Result<Vec<Loaded>, DiffError>, A) {
+        let Some(pool) = self.pool else {
+            let done = work();
+            return (self.load(batch), done);
+        };
+        let mut loaded = Ok(Vec::new());
+        let done = pool.in_place_scope(|scope| {
+            scope.spawn(|_| loaded = self.load(batch));
+            work()
+        });
+        (loaded, done)
+    }
+
+    fn one(&self, item: Item) -> Result<Loaded, DiffError> {
+        let Item { dir, entry, path } = item;
+        let mut stat = dir.stat(&entry)?;
+        let content = match (stat.kind, self.meaning) {
+            (Kind::Character, Meaning::Layer(_)) if stat.is_whiteout() => Content::Whiteout,
+            (_, Meaning::Layer(_)) if entry.name.as_encoded_bytes().starts_with(b".wh.") => {
+                return Err(DiffError::ReservedName(path));
+            }
+            (Kind::File, _) => {
+                let file = dir.open(&entry)?;
+                // The size that counts is that of the very file that is read.
+                stat = Stat::of(&file).map_err(failed("stat", &path))?;
+                let xattrs = marks::xattrs_of(&file).map_err(failed("getxattr", &path))?;
+                return Ok(Loaded {
+                    content: content(file, &stat, &path)?,
+                    path,
+                    stat,
+                    xattrs,
+                });
+            }
+            (Kind::Symlink, _) => Content::Target(dir.read_link(&entry)?),
+            (Kind::Directory, Meaning::Layer(marks)) => {
+                let opened = dir.enter(&entry)?;
+                match opened.layer_fds().first() {
+                    Some((_, fd)) if marks.is_opaque(fd).map_err(failed("getxattr", &path))? => {
+                        Content::Opaque
+                    }
+                    _ => Content::None,
+                }
+            }
+            _ => Content::None,
+        };
+        let xattrs = match content {
+            Content::Whiteout => Vec::new(),
+            _ => dir.xattrs(&entry)?,
+        };
+        Ok(Loaded {
+            path,
+            stat,
+            xattrs,
+            content,
+        })
+    }
+}
+
+fn content(mut file: File, stat: &Stat, path: &PathBuf) -> Result<Content, FileError> {
+    if stat.size > SMALL {
+        return Ok(Content::File(file));
+    }
+    // One byte more, to see the end without asking again.
+    let mut bytes = vec![0; stat.size as usize + 1];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file
+            .read(&mut bytes[filled..])
+            .map_err(failed("read", path))?
+        {
+            0 => break,
+            length => filled += length,
+        }
+        if filled == stat.size as usize {
+            break;
+        }
+    }
+    bytes.truncate(filled);
+    Ok(Content::Bytes(bytes))
+}

@@ -1,0 +1,125 @@
+//! Layer directories and whole file systems as tars.
+//!
+//! Equal directories give equal bytes. Members come in the order of a walk that takes the names of
+//! each directory by their bytes and every directory before what is in it. Of several names of one
+//! file the first is the file and the others are links to it. Owners are numbers, times whole
+//! seconds. Sockets are left out: they mean nothing without their process. Overlay's marks become
+//! whiteouts (image-spec, layer.md, "Representing Changes").
+//!
+//! Files are read ahead in batches, on a pool if there is one; the bytes do not depend on it.
+
+mod emit;
+mod hashing;
+mod load;
+mod walk;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use rayon::ThreadPool;
+
+use crate::file::FileError;
+use crate::tar::TarError;
+use crate::{Marks, Tree};
+
+pub use hashing::{Hashed, HashingWriter};
+
+use emit::Emitter;
+use load::Loader;
+use walk::Walk;
+
+/// How a tar is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Times after this one, in seconds, become this one (`SOURCE_DATE_EPOCH`).
+    pub clamp_mtime: Option<i64>,
+    /// Where files are read ahead; on the calling thread if there is none.
+    pub pool: Option<&'a ThreadPool>,
+}
+
+/// A part of a file system.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Where it is; a link is taken itself.
+    pub path: PathBuf,
+    /// The name that it has in the archive; without one, what is in the directory at `path` is at
+    /// the top and the directory itself is left out.
+    pub name: Option<OsString>,
+}
+
+/// Why a tar cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DiffError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The archive cannot be written.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// A file whose name means something else in a layer.
+    #[error("cannot put {} into a layer: names that begin with .wh. mark removed files there", .0.display())]
+    ReservedName(PathBuf),
+    /// A file that was written to meanwhile.
+    #[error("{} changed while it was read", .0.display())]
+    Changed(PathBuf),
+    /// There is nothing at the path.
+    #[error("{:?}: not found", .0)]
+    NotFound(PathBuf),
+}
+
+/// What the files of a tree stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// Overlay's marks are changes.
+    Layer(Marks),
+    /// Every file is itself.
+    Files,
+}
+
+/// Writes the layer tar of the layer directory `layer`; the stream is given back.
+///
+/// # Errors
+/// A file cannot be read or has no place in a layer, or the stream cannot be written.
+pub fn tar<W: Write>(
+    layer: &Path,
+    marks: Marks,
+    options: &Options<'_>,
+    output: W,
+) -> Result<W, DiffError> {
+    let tree = Tree::directory(layer)?;
+    let walk = Walk::of_directory(tree.root().clone(), PathBuf::new())?;
+    write(walk, Meaning::Layer(marks), options, output)
+}
+
+/// Writes a part of a file system; the stream is given back.
+///
+/// # Errors
+/// There is no such part, a file cannot be read, or the stream cannot be written.
+pub fn export<W: Write>(
+    tree: &Tree,
+    part: &Part,
+    options: &Options<'_>,
+    output: W,
+) -> Result<W, DiffError> {
+    let walk = Walk::of_part(tree, part)?;
+    write(walk, Meaning::Files, options, output)
+}
+
+fn write<W: Write>(
+    mut walk: Walk,
+    meaning: Meaning,
+    options: &Options<'_>,
+    output: W,
+) -> Result<W, DiffError> {
+    let loader = Loader::new(meaning, options.pool);
+    let mut emitter = Emitter::new(output, options.clamp_mtime);
+    let mut ready = loader.load(walk.batch()?)?;
+    while !ready.is_empty() {
+        let batch = walk.batch()?;
+        let (next, emitted) = loader.beside(batch, || emitter.all(ready));
+        emitted?;
+        ready = next?;
+    }
+    Ok(emitter.finish()?)
+}

@@ -1,0 +1,26 @@
+//! File systems of layers: made, read, copied between, turned into layer tars and back.
+//!
+//! A *layer directory* holds what one layer changes, in the form that overlayfs gives an upper
+//! directory: whiteouts are character devices 0:0, opaque directories carry an attribute. A *stack*
+//! is a list of layer directories, bottom first. Layer directories never change once they are
+//! published, and everything here relies on that.
+//!
+//! Reading order: [`Tree`] reads a directory or a stack without mounting it; [`Upper`] writes a new
+//! layer above a stack; [`diff`] and [`apply`] turn layer directories into tars and back;
+//! [`copy`](mod@copy) and [`checksum`] are what `COPY` does and what it depends on.
+
+pub mod apply;
+pub mod diff;
+mod extract;
+mod file;
+mod marks;
+pub mod tar;
+mod tree;
+mod upper;
+
+pub use extract::{ExtractError, Limits};
+pub use file::{FileError, Kind, Stat, Time};
+pub use marks::Marks;
+pub use tar::Xattr;
+pub use tree::{Dir, Entry, Filter, Found, Resolved, Tree, Verdict, has_wildcards, matches};
+pub use upper::{Attributes, Made, NewDirectory, Upper, UpperDir, UpperError};

@@ -1,0 +1,311 @@
+//! One directory of a tree: the directories of all layers that show through.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat};
+use rustix::io::Errno;
+
+use super::{Form, MAX_DEPTH, Shape, Verdict};
+use crate::file::{FileError, Kind, Stat, failed};
+use crate::{Xattr, marks};
+
+/// A directory that is open in every layer that shows through, top first.
+#[derive(Debug, Clone)]
+pub struct Dir {
+    pub(super) shape: Arc<Shape>,
+    path: PathBuf,
+    depth: usize,
+    /// With the number of its layer. Empty only for the root of an empty stack.
+    layers: Vec<(usize, Arc<OwnedFd>)>,
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub name: OsString,
+    /// What it is.
+    pub kind: Kind,
+    /// Which of the directory's layers has it.
+    layer: usize,
+}
+
+impl Dir {
+    pub(super) fn root(
+        shape: Arc<Shape>,
+        layers: Vec<(usize, Arc<OwnedFd>)>,
+    ) -> Result<Self, FileError> {
+        let mut root = Self {
+            shape,
+            path: PathBuf::new(),
+            depth: 0,
+            layers: Vec::new(),
+        };
+        for (number, fd) in layers {
+            root.push(number, fd)?;
+            if root.is_closed()? {
+                break;
+            }
+        }
+        Ok(root)
+    }
+
+    pub(super) fn reshaped(self, shape: Shape) -> Self {
+        Self {
+            shape: Arc::new(shape),
+            ..self
+        }
+    }
+
+    /// Its path in the tree, without a leading slash; empty for the root.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What `stat` says of the directory itself, as the topmost layer has it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn own_stat(&self) -> Result<Stat, FileError> {
+        let fd = self.top()?;
+        Stat::of(fd).map_err(failed("stat", self.shown()))
+    }
+
+    /// The extended attributes of the directory itself that belong to what it is.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn own_xattrs(&self) -> Result<Vec<Xattr>, FileError> {
+        let fd = self.top()?;
+        marks::xattrs_of(fd).map_err(failed("getxattr", self.shown()))
+    }
+
+    /// All names, sorted by their bytes.
+    ///
+    /// # Errors
+    /// A layer cannot be read.
+    pub fn entries(&self) -> Result<Vec<Entry>, FileError> {
+        let mut entries = Vec::new();
+        for (layer, (_, fd)) in self.layers.iter().enumerate() {
+            self.read_layer(layer, fd, &mut entries)?;
+        }
+        entries.sort_unstable_by(|a, b| (&a.name, a.layer).cmp(&(&b.name, b.layer)));
+        if self.layers.len() > 1 {
+            entries.dedup_by(|later, first| later.name == first.name);
+        }
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if !self.is_whiteout(&entry)? && self.keeps(&entry)? {
+                kept.push(entry);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The file of that name.
+    ///
+    /// # Errors
+    /// A layer cannot be read.
+    pub fn find(&self, name: &OsStr) -> Result<Option<(Entry, Stat)>, FileError> {
+        for (layer, (_, fd)) in self.layers.iter().enumerate() {
+            match Stat::at(fd, name) {
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(FileError::new("stat", self.join(name), errno)),
+                Ok(stat) => {
+                    let entry = Entry {
+                        name: name.to_owned(),
+                        kind: stat.kind,
+                        layer,
+                    };
+                    let hidden = self.shape.form != Form::Plain && stat.is_whiteout();
+                    return Ok((!hidden && self.keeps(&entry)?).then_some((entry, stat)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// What `stat` says of an entry.
+    ///
+    /// # Errors
+    /// It cannot be read, or is gone.
+    pub fn stat(&self, entry: &Entry) -> Result<Stat, FileError> {
+        Stat::at(self.layer(entry)?, &entry.name).map_err(failed("stat", self.join(&entry.name)))
+    }
+
+    /// The extended attributes of an entry that belong to what it is.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn xattrs(&self, entry: &Entry) -> Result<Vec<Xattr>, FileError> {
+        marks::xattrs_at(self.layer(entry)?, &entry.name)
+            .map_err(failed("getxattr", self.join(&entry.name)))
+    }
+
+    /// Where a symbolic link leads.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no link.
+    pub fn read_link(&self, entry: &Entry) -> Result<PathBuf, FileError> {
+        let target = readlinkat(self.layer(entry)?, &entry.name, Vec::new())
+            .map_err(failed("readlink", self.join(&entry.name)))?;
+        Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
+    }
+
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(&self, entry: &Entry) -> Result<File, FileError> {
+        // Not to wait for the other side if the file became a pipe meanwhile.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = openat(self.layer(entry)?, &entry.name, flags, Mode::empty())
+            .map_err(failed("open", self.join(&entry.name)))?;
+        Ok(File::from(fd))
+    }
+
+    /// Opens a directory in this one.
+    ///
+    /// # Errors
+    /// It cannot be opened, or lies too deep.
+    pub fn enter(&self, entry: &Entry) -> Result<Self, FileError> {
+        let mut dir = Self {
+            shape: Arc::clone(&self.shape),
+            path: self.path.join(&entry.name),
+            depth: self.depth + 1,
+            layers: Vec::new(),
+        };
+        if dir.depth > MAX_DEPTH {
+            return Err(FileError::new("open", dir.shown(), Errno::NAMETOOLONG));
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for (number, fd) in &self.layers[entry.layer..] {
+            match openat(fd, &entry.name, flags, Mode::empty()) {
+                Ok(fd) => dir.push(*number, Arc::new(fd))?,
+                Err(Errno::NOENT) if !dir.layers.is_empty() => continue,
+                // Something else of that name ends what shows through.
+                Err(Errno::NOTDIR | Errno::LOOP) if !dir.layers.is_empty() => break,
+                Err(errno) => return Err(FileError::new("open", dir.shown(), errno)),
+            }
+            if self.layers.len() > 1 && dir.is_closed()? {
+                break;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// The descriptor of an entry's own directory.
+    pub(crate) fn layer(&self, entry: &Entry) -> Result<BorrowedFd<'_>, FileError> {
+        match self.layers.get(entry.layer) {
+            Some((_, fd)) => Ok(fd.as_fd()),
+            None => Err(FileError::new("open", self.join(&entry.name), Errno::NOENT)),
+        }
+    }
+
+    /// The number of the layer that an entry is in, counted from the top.
+    pub(crate) fn layer_number(&self, entry: &Entry) -> Option<usize> {
+        self.layers.get(entry.layer).map(|(number, _)| *number)
+    }
+
+    /// The descriptors of the layers below the top one, to write above them.
+    pub(crate) fn layer_fds(&self) -> &[(usize, Arc<OwnedFd>)] {
+        &self.layers
+    }
+
+    /// The path of a name in this directory, without a leading slash.
+    pub(crate) fn join(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn top(&self) -> Result<BorrowedFd<'_>, FileError> {
+        match self.layers.first() {
+            Some((_, fd)) => Ok(fd.as_fd()),
+            None => Err(FileError::new("open", self.shown(), Errno::NOENT)),
+        }
+    }
+
+    /// Its path as one reads it.
+    fn shown(&self) -> &Path {
+        if self.path.as_os_str().is_empty() {
+            Path::new("/")
+        } else {
+            &self.path
+        }
+    }
+
+    fn push(&mut self, number: usize, fd: Arc<OwnedFd>) -> Result<(), FileError> {
+        self.layers.push((number, fd));
+        Ok(())
+    }
+
+    /// Whether the lowest of its layers hides all that are below.
+    fn is_closed(&self) -> Result<bool, FileError> {
+        match (self.shape.form, self.layers.last()) {
+            (Form::Layers(marks), Some((_, fd))) => marks
+                .is_opaque(fd)
+                .map_err(failed("getxattr", self.shown())),
+            _ => Ok(true),
+        }
+    }
+
+    fn read_layer(
+        &self,
+        layer: usize,
+        fd: &OwnedFd,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), FileError> {
+        // Directories share their offset between readers, and this one may be shared.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(fd, c".", flags, Mode::empty()).map_err(failed("open", self.shown()))?;
+        let mut buffer = [const { MaybeUninit::uninit() }; 32 * 1024];
+        let mut names = RawDir::new(fd.as_fd(), &mut buffer);
+        while let Some(next) = names.next() {
+            let next = next.map_err(failed("read", self.shown()))?;
+            let name = OsStr::from_bytes(next.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let kind = match Kind::from_file_type(next.file_type()) {
+                Some(kind) => kind,
+                None => {
+                    Stat::at(fd.as_fd(), name)
+                        .map_err(failed("stat", self.join(name)))?
+                        .kind
+                }
+            };
+            entries.push(Entry {
+                name: name.to_owned(),
+                kind,
+                layer,
+            });
+        }
+        Ok(())
+    }
+
+    fn is_whiteout(&self, entry: &Entry) -> Result<bool, FileError> {
+        if self.shape.form == Form::Plain || entry.kind != Kind::Character {
+            return Ok(false);
+        }
+        Ok(self.stat(entry)?.is_whiteout())
+    }
+
+    fn keeps(&self, entry: &Entry) -> Result<bool, FileError> {
+        let Some(filter) = &self.shape.filter else {
+            return Ok(true);
+        };
+        let is_dir = entry.kind == Kind::Directory;
+        match filter.verdict(&self.join(&entry.name), is_dir) {
+            Verdict::Keep => Ok(true),
+            Verdict::Drop => Ok(false),
+            // The first that is kept settles it; each directory below was asked the same way.
+            Verdict::Visit => Ok(is_dir && !self.enter(entry)?.entries()?.is_empty()),
+        }
+    }
+}

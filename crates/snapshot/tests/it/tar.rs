@@ -1,0 +1,1 @@
+//! The archive format: what others write, and what we write for others.
