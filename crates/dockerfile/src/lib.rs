@@ -1,0 +1,38 @@
+//! Dockerfiles: from text to instructions, to stages, to a build graph.
+//!
+//! Pure: no I/O, no clock, no environment. [`parse`] reads a text and reports everything that is
+//! wrong with it. [`Lowering`] turns what was read into a graph; when it needs to know an image
+//! it asks, and goes on when it is told. Behaviour and words of errors are BuildKit's, except that
+//! variables may be used in `COPY --from` and `RUN --mount=from`.
+//!
+//! [`ignore`] is apart from that: the patterns of `.dockerignore` files.
+
+mod diagnostic;
+mod directive;
+mod heredoc;
+pub mod ignore;
+pub mod instruction;
+mod lexer;
+mod lint;
+mod lower;
+mod parser;
+mod path;
+mod quote;
+mod span;
+mod stage;
+mod statement;
+mod suggest;
+mod word;
+
+pub use diagnostic::{Diagnostic, Severity, Source};
+pub use directive::{Directive, Directives, detect_syntax};
+pub use heredoc::Heredoc;
+pub use instruction::{Instruction, InstructionKind, Keyword};
+pub use lint::CheckOptions;
+pub use lower::{
+    BuildContext, HistoryLayer, ImageAnswer, ImageQuestion, Lowered, Lowering, NamedContext,
+    NoCache, Options, QuestionId, Step,
+};
+pub use parser::{MetaArg, Parsed, parse};
+pub use span::Span;
+pub use stage::Stage;

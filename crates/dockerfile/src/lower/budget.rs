@@ -1,0 +1,25 @@
+//! How large a graph may become: a short Dockerfile can ask for a great deal by doubling a
+//! variable again and again.
+
+use super::error::LowerError;
+
+/// Bytes of text that a graph may hold.
+pub(super) const MAX_BYTES: usize = 256 << 20;
+
+/// What is left to use.
+#[derive(Debug, Clone)]
+pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(MAX_BYTES)
+    }
+}
+
+impl Budget {
+    /// Uses some, or fails.
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), LowerError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(LowerError::TooLarge)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! `COPY` and `ADD`: what they read from the Dockerfile and where it comes from.
+//!
+//! Variables are expanded here; [`Transfers`] makes actions of what is found.
+
+use graph::{
+    Edge, FileAction, FileActionKind, FileInput, FileOp, Location, MergeOp, Meta, Mkfile, Op,
+};
+
+use super::dispatch::{Current, Dispatcher, Stage};
+use super::error::LowerError;
+use super::git;
+use super::image::HistoryLayer;
+use super::options::BuildContext;
+use super::transfer::{Destination, Transfers, parse_mode};
+use super::url;
+use crate::Heredoc;
+use crate::ignore::Patterns;
+use crate::instruction::{AddOptions, CopyOptions, Transfer};
+use crate::lint::Finding;
+use crate::path;
+use crate::word::Lex;
+
+impl Dispatcher<'_> {
+    pub(super) fn copy(
+        &mut self,
+        stage: &mut Stage<'_>,
+        at: Current<'_>,
+        transfer: &Transfer,
+        options: &CopyOptions,
+    ) -> Result<(), LowerError> {
+        let mut transfers = self.begin_transfer(stage, at, transfer, None)?;
+        transfers.parents = options.parents;
+        if let Some((name, node)) = at
+            .step
+            .from
+            .first()
+            .and_then(|from| Some((&from.name, from.node?)))
+        {
+            let scope = self.done[node].as_ref();
+            let scope = scope.ok_or_else(|| LowerError::CopyForward {
+                from: name.clone(),
+                stage: stage.name.to_owned(),
+            })?;
+            transfers.from = scope.edge;
+            transfers.from_context = false;
+        }
+        self.finish_transfer(stage, at, transfers)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        stage: &mut Stage<'_>,
+        at: Current<'_>,
+        transfer: &Transfer,
+        options: &AddOptions,
+    ) -> Result<(), LowerError> {
+        let mut transfers = self.begin_transfer(stage, at, transfer, Some(options))?;
+        transfers.checksum = self.expand(stage, at, &options.checksum)?;
+        self.finish_transfer(stage, at, transfers)
+    }
+
+    fn begin_transfer<'a>(
+        &mut self,
+        stage: &mut Stage<'_>,
+        at: Current<'_>,
+        transfer: &'a Transfer,
+        add: Option<&'a AddOptions>,
+    ) -> Result<Transfers<'a>, LowerError> {
+        let chown = self.expand(stage, at, &transfer.chown)?;
+        let chmod = self.expand(stage, at, &transfer.chmod)?;
+        let written = self.expand(stage, at, &transfer.destination)?;
+        let destination = Destination::new(stage.scope.directory(), written);
+        let mode = parse_mode(&chmod)?;
+        let text = self.shown(stage, at, self.lex)?;
+        let scope = &stage.scope;
+        let name = stage.names.current(&text, &scope.platform, &scope.env);
+        let base = scope.edge.filter(|_| !transfer.link);
+        Ok(Transfers {
+            transfer,
+            add,
+            checksum: String::new(),
+            parents: false,
+            from: None,
+            from_context: true,
+            destination,
+            chown,
+            chmod,
+            mode,
+            name,
+            has_base: base.is_some(),
+            inputs: base.into_iter().collect(),
+            actions: Vec::new(),
+            told: Vec::new(),
+        })
+    }
+
+    fn finish_transfer(
+        &mut self,
+        stage: &mut Stage<'_>,
+        at: Current<'_>,
+        mut transfers: Transfers<'_>,
+    ) -> Result<(), LowerError> {
+        let mut sources = Vec::with_capacity(transfers.transfer.sources.len());
+        for source in &transfers.transfer.sources {
+            sources.push(self.expand(stage, at, source)?);
+        }
+        transfers.check_checksum(&sources)?;
+        for source in sources {
+            self.transfer_source(at, &mut transfers, &source)?;
+            transfers.told.push(source);
+        }
+        for heredoc in &transfers.transfer.heredocs {
+            self.transfer_heredoc(stage, at, &mut transfers, heredoc)?;
+            transfers.told.push(format!("<<{}", heredoc.name));
+        }
+        let history = transfers.history();
+        let layer = self.add_transfer(stage, at, transfers)?;
+        stage.scope.image.add_history(history, layer);
+        Ok(())
+    }
+
+    fn transfer_source(
+        &mut self,
+        at: Current<'_>,
+        transfers: &mut Transfers<'_>,
+        source: &str,
+    ) -> Result<(), LowerError> {
+        if let Some(repository) = git::parse(source)? {
+            let options = transfers.add.ok_or(LowerError::CopyGit)?;
+            let op = repository.into_source(options.keep_git_directory, &transfers.checksum)?;
+            let edge = self.sources.source(op, transfers.name.clone())?;
+            transfers.push_repository(edge);
+        } else if url::is_http(source) {
+            let options = transfers.add.ok_or(LowerError::CopyUrl)?;
+            let file_name = url::file_name(source);
+            let op = graph::SourceOp::Http(graph::HttpSource {
+                url: source.to_owned(),
+                checksum: match transfers.checksum.as_str() {
+                    "" => None,
+                    checksum => Some(checksum.parse()?),
+                },
+                file_name: file_name.clone(),
+                mode: None,
+                uid: None,
+                gid: None,
+            });
+            let edge = self.sources.source(op, transfers.name.clone())?;
+            transfers.push_file(edge, format!("/{file_name}"), options.unpack == Some(true));
+        } else {
+            if transfers.from_context {
+                self.check_ignored(at, source, transfers.add.is_some());
+                transfers.from = self.sources.context(&self.lowering.options)?;
+            }
+            transfers.push_path(source);
+        }
+        Ok(())
+    }
+
+    fn transfer_heredoc(
+        &mut self,
+        stage: &Stage<'_>,
+        at: Current<'_>,
+        transfers: &mut Transfers<'_>,
+        heredoc: &Heredoc,
+    ) -> Result<(), LowerError> {
+        let mut content = heredoc.content();
+        if heredoc.expand {
+            let lex = Lex {
+                plain_quotes: true,
+                ..Lex::new('\\')
+            };
+            content = self.expand_with(lex, stage, at, &content)?;
+        }
+        let path = path::absolute("/", &heredoc.name);
+        let edge = self.inline_file(path.clone(), content, 0o644)?;
+        transfers.push_file(edge, path, false);
+        Ok(())
+    }
+
+    /// A file system with one file, which the Dockerfile itself holds.
+    pub(super) fn inline_file(
+        &mut self,
+        path: String,
+        content: String,
+        mode: u32,
+    ) -> Result<Edge, LowerError> {
+        let action = FileAction {
+            input: FileInput::Scratch,
+            kind: FileActionKind::Mkfile(Mkfile {
+                path,
+                data: content.into_bytes(),
+                mode,
+                owner: None,
+            }),
+            output: Some(0),
+        };
+        let op = Op::File(FileOp {
+            actions: vec![action],
+        });
+        let meta = Meta {
+            name: "[internal] preparing inline document".to_owned(),
+            ..Meta::default()
+        };
+        Ok(self.sources.graph.add(op, Vec::new(), meta)?.into())
+    }
+
+    fn add_transfer(
+        &mut self,
+        stage: &mut Stage<'_>,
+        at: Current<'_>,
+        transfers: Transfers<'_>,
+    ) -> Result<HistoryLayer, LowerError> {
+        let link = transfers.transfer.link;
+        let meta = |name: String| Meta {
+            name,
+            ignore_cache: stage.ignore_cache,
+            locations: vec![Location::from(at.span)],
+        };
+        let copied = meta(transfers.name.clone());
+        let (op, inputs) = transfers.into_op();
+        let mut edge: Edge = self.sources.graph.add(op, inputs, copied)?.into();
+        let text = self.shown(stage, at, self.lex)?;
+        let scope = &mut stage.scope;
+        let name = stage
+            .names
+            .next(&format!("LINK {text}"), &scope.platform, &scope.env);
+        if let Some(base) = scope.edge.filter(|_| link) {
+            let op = Op::Merge(MergeOp);
+            edge = self
+                .sources
+                .graph
+                .add(op, vec![base, edge], meta(name))?
+                .into();
+        }
+        scope.edge = Some(edge);
+        Ok(HistoryLayer::Vertex(edge))
+    }
+
+    /// Reports a source that the ignore file leaves out. With exceptions there is no telling.
+    fn check_ignored(&mut self, at: Current<'_>, source: &str, is_add: bool) {
+        let Some(patterns) = &self.ignored else {
+            return;
+        };
+        let path = path::clean(source);
+        if matches!(path.as_str(), "." | "/") && !patterns.exclude_root() {
+            return;
+        }
+        if patterns.excludes(&path) {
+            let instruction = if is_add { "Add" } else { "Copy" };
+            self.report_at(at, &Finding::CopyIgnoredFile { instruction, path });
+        }
+    }
+}
+
+/// The patterns of the context's ignore file, when it can be told from them alone what they leave
+/// out.
+pub(super) fn ignored(context: &BuildContext) -> Option<Patterns> {
+    let BuildContext::Local { exclude, .. } = context else {
+        return None;
+    };
+    // Who read the file reports what is wrong with it.
+    let patterns = Patterns::new(exclude).ok()?;
+    (!patterns.is_empty() && !patterns.has_exceptions()).then_some(patterns)
+}

@@ -1,0 +1,282 @@
+//! Goes through the stages that are needed, in the order of the file, and makes vertices.
+//!
+//! A stage that fails ends with its first error; stages that do not need it are still looked at,
+//! so that all errors are found at once.
+
+use std::collections::BTreeMap;
+
+use super::budget::Budget;
+use super::copy::ignored;
+use super::driver::Lowering;
+use super::error::LowerError;
+use super::image::Lowered;
+use super::name::{StepNames, shown};
+use super::run::proxies;
+use super::scope::Scope;
+use super::source::Sources;
+use super::table::{Base, NodeId, NodeStep};
+use crate::Span;
+use crate::diagnostic::Diagnostic;
+use crate::ignore::Patterns;
+use crate::instruction::InstructionKind;
+use crate::lint::{Finding, report};
+use crate::suggest;
+use crate::word::{Expanded, Lex};
+
+/// What is made while going through the stages.
+pub(super) struct Dispatcher<'a> {
+    pub(super) lowering: &'a Lowering,
+    pub(super) sources: Sources,
+    /// By node: where it ended.
+    pub(super) done: Vec<Option<Scope>>,
+    pub(super) lex: Lex,
+    pub(super) budget: Budget,
+    /// What every step is given beside its environment.
+    pub(super) proxy: BTreeMap<String, String>,
+    /// Patterns of what the build context leaves out.
+    pub(super) ignored: Option<Patterns>,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// The stage that is gone through.
+pub(super) struct Stage<'a> {
+    pub(super) scope: Scope,
+    pub(super) names: StepNames,
+    pub(super) name: &'a str,
+    pub(super) ignore_cache: bool,
+    /// Where the last of each was, to tell when there are several.
+    pub(super) cmd: Option<Span>,
+    pub(super) entrypoint: Option<Span>,
+    pub(super) healthcheck: Option<Span>,
+}
+
+/// The instruction that is gone through.
+#[derive(Clone, Copy)]
+pub(super) struct Current<'a> {
+    pub(super) step: &'a NodeStep,
+    pub(super) span: Span,
+}
+
+/// Makes the graph.
+pub(super) fn dispatch(
+    lowering: &mut Lowering,
+    reachable: &[bool],
+) -> Result<Lowered, Vec<Diagnostic>> {
+    let mut dispatcher = Dispatcher {
+        sources: Sources::default(),
+        done: reachable.iter().map(|_| None).collect(),
+        lex: Lex::new(lowering.parsed.directives.escape),
+        budget: Budget::default(),
+        proxy: proxies(&lowering.options.build_args),
+        ignored: ignored(&lowering.options.context),
+        warnings: Vec::new(),
+        lowering,
+    };
+    let mut errors = dispatcher.images(reachable);
+    for id in (0..lowering.table.stages).filter(|id| reachable[*id]) {
+        if let Err(error) = dispatcher.stage(id) {
+            errors.extend(error);
+        }
+    }
+    let (sources, done) = (dispatcher.sources, dispatcher.done);
+    let warnings = dispatcher.warnings;
+    lowering.warnings.extend(warnings);
+    let order = |d: &Diagnostic| d.spans.first().map(|span| span.first_line);
+    lowering.warnings.sort_by_key(order);
+    lowering.warnings.dedup();
+    errors.extend(lowering.violation());
+    match done.into_iter().nth(lowering.target).flatten() {
+        Some(scope) if errors.is_empty() => Ok(finish(lowering, scope, sources)),
+        _ => Err(errors),
+    }
+}
+
+fn finish(lowering: &Lowering, scope: Scope, sources: Sources) -> Lowered {
+    let (target, base_layers) = (scope.edge, scope.base_layers);
+    let (mut config, history_layers) = scope.image.into_config();
+    let labels = lowering.options.labels.clone();
+    config.config.labels.extend(labels);
+    if let Some(platform) = &lowering.options.target_platform {
+        let same = platform.os == config.os && platform.architecture == config.architecture;
+        config.os.clone_from(&platform.os);
+        config.architecture.clone_from(&platform.architecture);
+        if !platform.variant.is_empty() || !same {
+            config.variant.clone_from(&platform.variant);
+        }
+        if !platform.os_version.is_empty() || !same {
+            config.os_version.clone_from(&platform.os_version);
+        }
+    }
+    let platform = oci::Platform::new(&config.os, &config.architecture, &config.variant);
+    config.os = platform.os;
+    config.architecture = platform.architecture;
+    config.variant = platform.variant;
+    Lowered {
+        graph: sources.graph,
+        target,
+        config,
+        history_layers,
+        base_layers,
+        stage: lowering.table.nodes[lowering.target].name.clone(),
+        warnings: lowering.warnings.clone(),
+        local_contexts: sources.locals,
+        source_date_epoch: lowering.epoch,
+    }
+}
+
+impl Dispatcher<'_> {
+    /// Images that `--from` names: they are there before any stage.
+    fn images(&mut self, reachable: &[bool]) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        for id in (self.lowering.table.stages..reachable.len()).filter(|id| reachable[*id]) {
+            let mut names = StepNames::new(String::new(), 0, false);
+            match self.begin(id, &mut names) {
+                Ok(scope) => self.done[id] = Some(scope),
+                Err(error) => {
+                    let span = self.lowering.table.nodes[id].span;
+                    errors.push(Diagnostic::error(span, &error));
+                }
+            }
+        }
+        errors
+    }
+
+    /// Goes through a stage. A stage that needs one that failed fails without an error of its own.
+    fn stage(&mut self, id: NodeId) -> Result<(), Option<Diagnostic>> {
+        let lowering = self.lowering;
+        let node = &lowering.table.nodes[id];
+        let at = |span: Option<Span>, error: LowerError| Some(Diagnostic::error(span, &error));
+        let failed = |needed: NodeId| needed < id && self.done[needed].is_none();
+        let base = match node.base {
+            Base::Stage(base) => Some(base),
+            _ => None,
+        };
+        if base
+            .into_iter()
+            .chain(node.needs.iter().map(|(node, _)| *node))
+            .any(failed)
+        {
+            return Err(None);
+        }
+        let multi_platform = lowering.options.multi_platform;
+        let mut names = StepNames::new(node.name.clone(), node.total, multi_platform);
+        let scope = self
+            .begin(id, &mut names)
+            .map_err(|error| at(node.span, error))?;
+        if scope.platform.os == "windows" {
+            return Err(at(node.span, LowerError::Windows));
+        }
+        let mut stage = Stage {
+            scope,
+            names,
+            name: &node.name,
+            ignore_cache: node.ignore_cache,
+            cmd: None,
+            entrypoint: None,
+            healthcheck: None,
+        };
+        if !node.replaced {
+            stage.scope.apply_config();
+        }
+        for step in &node.steps {
+            let span = step.instruction.span;
+            self.instruction(&mut stage, Current { step, span })
+                .map_err(|error| at(Some(span), error))?;
+        }
+        self.done[id] = Some(stage.scope);
+        Ok(())
+    }
+
+    fn instruction(&mut self, stage: &mut Stage<'_>, at: Current<'_>) -> Result<(), LowerError> {
+        stage.names.triggered = at.step.triggered;
+        match &at.step.instruction.kind {
+            InstructionKind::Add(transfer, options) => self.add(stage, at, transfer, options),
+            InstructionKind::Arg(args) => self.arg(stage, at, args),
+            InstructionKind::Cmd(command) => self.cmd(stage, at, command),
+            InstructionKind::Copy(transfer, options) => self.copy(stage, at, transfer, options),
+            InstructionKind::Entrypoint(command) => self.entrypoint(stage, at, command),
+            InstructionKind::Env(pairs) => self.env(stage, at, pairs),
+            InstructionKind::Expose(ports) => self.expose(stage, at, ports),
+            InstructionKind::Healthcheck(health) => self.healthcheck(stage, at, health),
+            InstructionKind::Label(pairs) => self.label(stage, at, pairs),
+            InstructionKind::Maintainer(author) => {
+                self.maintainer(stage, author);
+                Ok(())
+            }
+            InstructionKind::Onbuild(expression) => {
+                let on_build = &mut stage.scope.image.config.config.on_build;
+                on_build.push(expression.clone());
+                Ok(())
+            }
+            InstructionKind::Run(run) => self.run(stage, at, run),
+            InstructionKind::Shell(shell) => {
+                self.shell(stage, shell);
+                Ok(())
+            }
+            InstructionKind::StopSignal(signal) => self.stop_signal(stage, at, signal),
+            InstructionKind::User(user) => self.user(stage, at, user),
+            InstructionKind::Volume(paths) => self.volume(stage, at, paths),
+            InstructionKind::Workdir(path) => self.workdir(stage, at, path),
+        }
+    }
+
+    /// A word with its variables expanded.
+    pub(super) fn expand(
+        &mut self,
+        stage: &Stage<'_>,
+        at: Current<'_>,
+        word: &str,
+    ) -> Result<String, LowerError> {
+        self.expand_with(self.lex, stage, at, word)
+    }
+
+    /// The same for a word that is read in another way.
+    pub(super) fn expand_with(
+        &mut self,
+        lex: Lex,
+        stage: &Stage<'_>,
+        at: Current<'_>,
+        word: &str,
+    ) -> Result<String, LowerError> {
+        let expanded = lex.expand(word, &stage.scope.env)?;
+        self.budget.spend(expanded.text.len())?;
+        self.check_undefined(stage, at, &expanded);
+        Ok(expanded.text)
+    }
+
+    /// The instruction as people are shown it.
+    pub(super) fn shown(
+        &mut self,
+        stage: &Stage<'_>,
+        at: Current<'_>,
+        lex: Lex,
+    ) -> Result<String, LowerError> {
+        let text = shown(lex, &at.step.instruction.text, &stage.scope.env);
+        self.budget.spend(text.len())?;
+        Ok(text)
+    }
+
+    pub(super) fn report(&mut self, comments: &[String], span: Span, finding: &Finding) {
+        let check = &self.lowering.parsed.directives.check;
+        let here = check.with_comments(comments);
+        report(&mut self.warnings, &here, span, finding);
+    }
+
+    pub(super) fn report_at(&mut self, at: Current<'_>, finding: &Finding) {
+        self.report(&at.step.instruction.comments, at.span, finding);
+    }
+
+    fn check_undefined(&mut self, stage: &Stage<'_>, at: Current<'_>, word: &Expanded) {
+        for name in &word.unmatched {
+            if stage.scope.args.iter().any(|arg| arg.key == *name) {
+                continue;
+            }
+            let nearest = suggest::nearest(name, stage.scope.env.keys());
+            let finding = Finding::UndefinedVar {
+                name: name.clone(),
+                nearest: nearest.map(str::to_owned),
+            };
+            self.report_at(at, &finding);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Why stages cannot become a graph; the words are BuildKit's where it has any.
+
+use crate::instruction::{FlagError, MountError};
+use crate::parser::ParseError;
+use crate::quote::quote;
+use crate::word::WordError;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LowerError {
+    // Stages.
+    #[error("dockerfile contains no stages to build")]
+    NoStages,
+    #[error("base name ({0}) should not be blank")]
+    BlankBase(String),
+    #[error("from name ({0}) should not be blank")]
+    BlankFrom(String),
+    #[error("failed to parse stage name {}: {error}", quote(.name))]
+    StageName {
+        name: String,
+        error: oci::ReferenceError,
+    },
+    #[error("failed to process arguments for platform {platform}: {error}")]
+    PlatformWord { platform: String, error: WordError },
+    #[error("empty platform value from expression {written}{hint}")]
+    EmptyPlatform { written: String, hint: String },
+    #[error("failed to parse platform {written}: {error}{hint}")]
+    Platform {
+        written: String,
+        error: oci::PlatformError,
+        hint: String,
+    },
+    #[error("target stage {} could not be found{hint}", quote(.name))]
+    Target { name: String, hint: String },
+    #[error("invalid stage index {0}")]
+    StageIndex(i64),
+    #[error("circular dependency detected on stage: {0}")]
+    Circle(String),
+    #[error(
+        "cannot copy from stage {}, it needs to be defined before current stage {}",
+        quote(.from),
+        quote(.stage)
+    )]
+    CopyForward { from: String, stage: String },
+    #[error(
+        "cannot mount from stage {} to {}, stage needs to be defined before current command",
+        quote(.from),
+        quote(.target)
+    )]
+    MountForward { from: String, target: String },
+    #[error("{name}: {reason}{hint}")]
+    Image {
+        name: String,
+        reason: String,
+        hint: String,
+    },
+
+    // The request.
+    #[error(
+        "the Dockerfile asks to be read by {0}, which is not supported; only docker/dockerfile is built in"
+    )]
+    Syntax(String),
+    #[error("invalid context name {0}")]
+    ContextName(String),
+    #[error("invalid SOURCE_DATE_EPOCH: {0}")]
+    Epoch(String),
+    #[error("SOURCE_DATE_EPOCH={0} is not supported, give the seconds since 1970")]
+    EpochSource(String),
+    #[error(
+        "the build definition has more than {} bytes",
+        super::budget::MAX_BYTES
+    )]
+    TooLarge,
+
+    // Instructions.
+    #[error(transparent)]
+    Word(#[from] WordError),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error(transparent)]
+    Flag(#[from] FlagError),
+    #[error(transparent)]
+    Trigger(#[from] ParseError),
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    #[error("invalid chmod parameter: '{0}'. it should be octal string and between 0 and 07777")]
+    Octal(String),
+    #[error("invalid syntax")]
+    Mode,
+    #[error("checksum can't be specified for multiple sources")]
+    ChecksumSources,
+    #[error("checksum requires HTTP(S) or Git sources")]
+    ChecksumKind,
+    #[error(transparent)]
+    Checksum(#[from] oci::DigestError),
+    #[error("checksum mismatch {} != {}", quote(.0), quote(.1))]
+    ChecksumMismatch(String, String),
+    #[error("source can't be a git ref for COPY")]
+    CopyGit,
+    #[error("source can't be a URL for COPY")]
+    CopyUrl,
+    #[error("inconsistent keep-git-dir configuration")]
+    KeepGit,
+    #[error(transparent)]
+    Git(#[from] super::git::GitError),
+    #[error("invalid mount target {}", quote(.0))]
+    MountTarget(String),
+    #[error("ssh does not support source")]
+    SshSource,
+    #[error("RUN --device={0} is not supported")]
+    Device(String),
+    #[error("invalid signal: {0}")]
+    Signal(String),
+    #[error("VOLUME specified can not be an empty string")]
+    EmptyVolume,
+    #[error(transparent)]
+    Expose(#[from] super::expose::ExposeError),
+    #[error("stages for windows are not supported")]
+    Windows,
+}

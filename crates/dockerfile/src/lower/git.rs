@@ -1,0 +1,283 @@
+//! Git repositories as sources of `ADD`: `https://host/repo.git#ref:subdir`, `git@host:repo`, and
+//! the same with `?ref=…&subdir=…`.
+
+use graph::{GitSource, SourceOp};
+
+use super::error::LowerError;
+use super::url::{Parts, decode};
+use crate::path;
+use crate::quote::quote;
+
+/// A repository and what is wanted of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Repository {
+    url: String,
+    reference: Option<String>,
+    subdirectory: Option<String>,
+    checksum: Option<String>,
+    keep_git_directory: Option<bool>,
+}
+
+/// Why a repository cannot be used; the words are BuildKit's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GitError {
+    #[error("query {} has no value", quote(.0))]
+    NoValue(String),
+    #[error("query {} has multiple values", quote(.0))]
+    SeveralValues(String),
+    #[error("unexpected query {}", quote(.0))]
+    Unknown(String),
+    #[error("invalid {key} value: {}", quote(.value))]
+    Value { key: String, value: String },
+    #[error("{key} conflicts: {} vs {}", quote(.first), quote(.second))]
+    Conflict {
+        key: &'static str,
+        first: String,
+        second: String,
+    },
+    #[error("branch conflicts with tag")]
+    BranchAndTag,
+    #[error("git URL option {key}={value} is not supported")]
+    Unsupported { key: String, value: String },
+}
+
+/// Reads a source; none when it is no repository.
+pub(super) fn parse(source: &str) -> Result<Option<Repository>, GitError> {
+    if source.starts_with("./") || source.starts_with("../") {
+        return Ok(None);
+    }
+    let parts = Parts::split(source);
+    let is_repository = match scheme(source).as_deref() {
+        Some("http" | "https") => parts
+            .path
+            .as_ref()
+            .is_some_and(|path| path.ends_with(".git")),
+        Some("ssh" | "git") => parts.path.is_some(),
+        Some(_) => false,
+        None => is_scp_style(parts.location),
+    };
+    let Some(fragment) = decode(parts.fragment).filter(|_| is_repository) else {
+        return Ok(None);
+    };
+    let (reference, subdirectory) = fragment.split_once(':').unwrap_or((&fragment, ""));
+    let mut repository = Repository {
+        url: parts.location.to_owned(),
+        reference: filled(reference),
+        subdirectory: filled(path::absolute("/", subdirectory).trim_start_matches('/')),
+        ..Repository::default()
+    };
+    repository.read_query(parts.query)?;
+    Ok(Some(repository))
+}
+
+impl Repository {
+    /// The source; `keep_git_directory` and `checksum` are the flags of the instruction.
+    pub(super) fn into_source(
+        self,
+        keep_git_directory: Option<bool>,
+        checksum: &str,
+    ) -> Result<SourceOp, LowerError> {
+        if let (Some(flag), Some(query)) = (keep_git_directory, self.keep_git_directory)
+            && flag != query
+        {
+            return Err(LowerError::KeepGit);
+        }
+        let checksum = match (filled(checksum), self.checksum) {
+            (Some(flag), Some(query)) if flag != query => {
+                return Err(LowerError::ChecksumMismatch(flag, query));
+            }
+            (flag, query) => query.or(flag),
+        };
+        Ok(SourceOp::Git(GitSource {
+            url: self.url,
+            reference: self.reference,
+            subdirectory: self.subdirectory,
+            keep_git_directory: self.keep_git_directory.or(keep_git_directory) == Some(true),
+            checksum,
+        }))
+    }
+
+    fn read_query(&mut self, query: &str) -> Result<(), GitError> {
+        let mut seen: Vec<String> = Vec::new();
+        let (mut tag, mut branch) = (None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // What cannot be decoded stays as it is, and is then no known key or value.
+            let read = |text: &str| decode(&text.replace('+', " ")).unwrap_or(text.to_owned());
+            let (key, value) = (read(key), read(value));
+            if seen.contains(&key) {
+                return Err(GitError::SeveralValues(key));
+            }
+            seen.push(key.clone());
+            let is_switch = matches!(
+                key.as_str(),
+                "keep-git-dir" | "submodules" | "fetch-by-commit"
+            );
+            if value.is_empty() && !is_switch {
+                return Err(GitError::NoValue(key));
+            }
+            match key.as_str() {
+                "ref" => set(&mut self.reference, "ref", value)?,
+                "subdir" => set(&mut self.subdirectory, "subdir", value)?,
+                "tag" => tag = Some(prefixed("refs/tags/", &value)),
+                "branch" => branch = Some(prefixed("refs/heads/", &value)),
+                "checksum" | "commit" => self.checksum = Some(value),
+                "keep-git-dir" => self.keep_git_directory = Some(switch(&key, &value)?),
+                "submodules" if switch(&key, &value)? => {}
+                "fetch-by-commit" if !switch(&key, &value)? => {}
+                "mtime" if value == "checkout" => {}
+                "mtime" if value != "commit" => return Err(GitError::Value { key, value }),
+                "submodules" | "fetch-by-commit" | "mtime" => {
+                    return Err(GitError::Unsupported { key, value });
+                }
+                _ => return Err(GitError::Unknown(key)),
+            }
+        }
+        match (tag, branch) {
+            (Some(_), Some(_)) => Err(GitError::BranchAndTag),
+            (Some(reference), None) | (None, Some(reference)) => {
+                set(&mut self.reference, "ref", reference)
+            }
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn set(place: &mut Option<String>, key: &'static str, value: String) -> Result<(), GitError> {
+    match place {
+        Some(first) if *first != value => Err(GitError::Conflict {
+            key,
+            first: first.clone(),
+            second: value,
+        }),
+        _ => {
+            *place = Some(value);
+            Ok(())
+        }
+    }
+}
+
+fn switch(key: &str, value: &str) -> Result<bool, GitError> {
+    match value {
+        "" | "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(GitError::Value {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        }),
+    }
+}
+
+fn prefixed(prefix: &str, value: &str) -> String {
+    if value.starts_with(prefix) {
+        value.to_owned()
+    } else {
+        format!("{prefix}{value}")
+    }
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// In lower case; none when the source does not begin with one.
+fn scheme(source: &str) -> Option<String> {
+    let (scheme, _) = source.split_once("://")?;
+    let plain = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
+    plain.then(|| scheme.to_ascii_lowercase())
+}
+
+/// `user@host:path`
+fn is_scp_style(location: &str) -> bool {
+    let Some((user, rest)) = location.split_once('@') else {
+        return false;
+    };
+    let Some((host, _)) = rest.split_once(':') else {
+        return false;
+    };
+    let word = |text: &str, more: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    word(user, "-_") && word(host, "-.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(source: &str, expected: &str) {
+        let shown = match parse(source) {
+            Ok(None) => "no repository".to_owned(),
+            Ok(Some(repository)) => {
+                let part = |part: &Option<String>| part.clone().unwrap_or_default();
+                format!(
+                    "{} {}:{} {} {:?}",
+                    repository.url,
+                    part(&repository.reference),
+                    part(&repository.subdirectory),
+                    part(&repository.checksum),
+                    repository.keep_git_directory
+                )
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected, "{source}");
+    }
+
+    #[test]
+    fn sources() {
+        for (source, expected) in [
+            ("https://e.org/a.git", "https://e.org/a.git :  None"),
+            (
+                "https://e.org/a.git#v1:sub/dir",
+                "https://e.org/a.git v1:sub/dir  None",
+            ),
+            ("https://e.org/a.git#:../x", "https://e.org/a.git :x  None"),
+            ("git@e.org:me/a.git#main", "git@e.org:me/a.git main:  None"),
+            ("git@e.org:me/a", "git@e.org:me/a :  None"),
+            ("ssh://git@e.org/a", "ssh://git@e.org/a :  None"),
+            ("git://e.org/a", "git://e.org/a :  None"),
+            ("https://e.org/a.tar.gz", "no repository"),
+            ("http://e.org/a.git/x", "no repository"),
+            ("github.com/me/a", "no repository"),
+            ("./a@b:c.git", "no repository"),
+            ("a@b/c:d", "no repository"),
+            ("ftp://e.org/a.git", "no repository"),
+            (
+                "https://e.org/a.git?tag=v1&subdir=x&commit=abc&keep-git-dir",
+                "https://e.org/a.git refs/tags/v1:x abc Some(true)",
+            ),
+            (
+                "https://e.org/a.git?branch=b",
+                "https://e.org/a.git refs/heads/b:  None",
+            ),
+            (
+                "https://e.org/a.git?ref=a#b",
+                "ref conflicts: \"b\" vs \"a\"",
+            ),
+            (
+                "https://e.org/a.git?tag=a&branch=b",
+                "branch conflicts with tag",
+            ),
+            ("https://e.org/a.git?x=1", "unexpected query \"x\""),
+            ("https://e.org/a.git?ref", "query \"ref\" has no value"),
+            (
+                "https://e.org/a.git?ref=a&ref=b",
+                "query \"ref\" has multiple values",
+            ),
+            (
+                "https://e.org/a.git?mtime=never",
+                "invalid mtime value: \"never\"",
+            ),
+            (
+                "https://e.org/a.git?submodules=0",
+                "git URL option submodules=0 is not supported",
+            ),
+        ] {
+            check(source, expected);
+        }
+    }
+}

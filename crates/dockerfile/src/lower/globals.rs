@@ -1,0 +1,137 @@
+//! Variables that `FROM` lines see: the platforms, the target, and `ARG` before the first `FROM`.
+
+use std::collections::BTreeSet;
+
+use super::env::Env;
+use super::error::LowerError;
+use super::options::Options;
+use crate::diagnostic::Diagnostic;
+use crate::lint::{Finding, report};
+use crate::parser::Parsed;
+use crate::word::{Lex, Variables as _};
+
+/// Variables that `FROM` lines see.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Globals {
+    /// Their values.
+    pub(super) env: Env,
+    /// Names that an `ARG` declares, with a value or without.
+    pub(super) declared: BTreeSet<String>,
+}
+
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+impl Globals {
+    /// With the values given to the build.
+    pub(super) fn new(parsed: &Parsed, options: &Options) -> Result<Self, Vec<Diagnostic>> {
+        let mut globals = Self {
+            env: predefined(parsed, options),
+            declared: BTreeSet::new(),
+        };
+        let lex = Lex::new(parsed.directives.escape);
+        let mut errors = Vec::new();
+        for meta in &parsed.meta_args {
+            for arg in &meta.args {
+                globals.declared.insert(arg.key.clone());
+                let value = match (options.build_arg(&arg.key), &arg.value) {
+                    (Some(given), _) => Some(Ok(given.to_owned())),
+                    (None, Some(default)) => {
+                        Some(lex.expand(default, &globals.env).map(|word| word.text))
+                    }
+                    (None, None) => None,
+                };
+                match value {
+                    Some(Ok(value)) => globals.env.set(&arg.key, &value),
+                    Some(Err(error)) => errors.push(Diagnostic::error([meta.span], &error)),
+                    None => {}
+                }
+            }
+        }
+        if errors.is_empty() {
+            Ok(globals)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The time that stands for every time that the build makes.
+    pub(super) fn epoch(&mut self, options: &Options) -> Result<Option<i64>, LowerError> {
+        if options.source_date_epoch.is_some() {
+            return Ok(options.source_date_epoch);
+        }
+        let value = options.build_arg(EPOCH).or_else(|| self.env.get(EPOCH));
+        match value {
+            None | Some("") => Ok(None),
+            Some(value) => match value.parse() {
+                Ok(seconds) => Ok(Some(seconds)),
+                Err(_) if value.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+                    Err(LowerError::Epoch(value.to_owned()))
+                }
+                Err(_) => Err(LowerError::EpochSource(value.to_owned())),
+            },
+        }
+    }
+
+    /// Names that a `FROM` may use without a warning.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.declared.contains(name) || self.env.get(name).is_some()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.declared
+            .iter()
+            .map(String::as_str)
+            .chain(self.env.keys())
+    }
+}
+
+/// Reports bases that are no image names unless a value is given to the build.
+pub(super) fn check_defaults(parsed: &Parsed, options: &Options, found: &mut Vec<Diagnostic>) {
+    if parsed.meta_args.is_empty() {
+        return;
+    }
+    let defaults = Options {
+        build_args: std::collections::BTreeMap::new(),
+        ..options.clone()
+    };
+    let Ok(globals) = Globals::new(parsed, &defaults) else {
+        return;
+    };
+    let lex = Lex::new(parsed.directives.escape);
+    for stage in &parsed.stages {
+        let Ok(base) = lex.expand(&stage.base, &globals.env) else {
+            return;
+        };
+        if base.text.parse::<oci::Reference>().is_err() {
+            let here = parsed.directives.check.with_comments(&stage.comments);
+            let base = stage.base.clone();
+            let finding = Finding::InvalidDefaultArgInFrom { base };
+            report(found, &here, stage.span, &finding);
+        }
+    }
+}
+
+fn predefined(parsed: &Parsed, options: &Options) -> Env {
+    let (build, target) = (&options.build_platform, options.platform());
+    let last = parsed.stages.last().and_then(|stage| stage.name.as_deref());
+    let stage = options.target.as_deref().or(last).unwrap_or("default");
+    let (build_text, target_text) = (build.to_string(), target.to_string());
+    let values = [
+        ("BUILDPLATFORM", build_text.as_str()),
+        ("BUILDOS", &build.os),
+        ("BUILDOSVERSION", &build.os_version),
+        ("BUILDARCH", &build.architecture),
+        ("BUILDVARIANT", &build.variant),
+        ("TARGETPLATFORM", &target_text),
+        ("TARGETOS", &target.os),
+        ("TARGETOSVERSION", &target.os_version),
+        ("TARGETARCH", &target.architecture),
+        ("TARGETVARIANT", &target.variant),
+        ("TARGETSTAGE", stage),
+    ];
+    let mut env = Env::default();
+    for (key, value) in values {
+        env.set(key, options.build_arg(key).unwrap_or(value));
+    }
+    env
+}

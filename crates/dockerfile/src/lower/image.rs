@@ -1,0 +1,122 @@
+//! What comes out: the graph and the config of the image.
+
+use graph::{Edge, Graph};
+use oci::{History, ImageConfig, Platform, ProcessConfig};
+
+use super::env::Env;
+use crate::diagnostic::Diagnostic;
+
+/// What a Dockerfile came to.
+#[derive(Debug, Clone)]
+pub struct Lowered {
+    /// All that has to be done.
+    pub graph: Graph,
+    /// The file system of the image; none when it is empty.
+    pub target: Option<Edge>,
+    /// The image's config, without `created` (everywhere) and `diff_ids`, which follow from the
+    /// layers.
+    pub config: ImageConfig,
+    /// By entry of the config's history: the layer that it is about.
+    pub history_layers: Vec<HistoryLayer>,
+    /// How many layers the base image has; none when the base is no image.
+    pub base_layers: Option<usize>,
+    /// The stage's name, or `stage-N`; empty when there is only one.
+    pub stage: String,
+    /// What is likely a mistake.
+    pub warnings: Vec<Diagnostic>,
+    /// Names of the contexts that the client must offer.
+    pub local_contexts: Vec<String>,
+    /// Seconds since 1970 that stand for every time that the build makes.
+    pub source_date_epoch: Option<i64>,
+}
+
+/// The layer that an entry of a history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryLayer {
+    /// It came with the base image: the next of its layers, unless `empty_layer` says none.
+    Base,
+    /// None.
+    Empty,
+    /// The one layer that this vertex adds to its first input.
+    Vertex(Edge),
+}
+
+/// Marks entries as BuildKit's Dockerfile frontend does.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// The variable that is always set.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// An image config that grows by instructions.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    /// All but the environment, which is beside it.
+    pub(super) config: ImageConfig,
+    /// The environment.
+    pub(super) env: Env,
+    pub(super) history_layers: Vec<HistoryLayer>,
+}
+
+impl Image {
+    /// An empty one.
+    pub(super) fn empty(platform: &Platform) -> Self {
+        let config = ImageConfig {
+            architecture: platform.architecture.clone(),
+            os: platform.os.clone(),
+            os_version: platform.os_version.clone(),
+            variant: platform.variant.clone(),
+            config: ProcessConfig {
+                working_dir: "/".to_owned(),
+                ..ProcessConfig::default()
+            },
+            ..ImageConfig::default()
+        };
+        Self {
+            config,
+            env: Env::default(),
+            history_layers: Vec::new(),
+        }
+    }
+
+    /// What a stage on top of an image begins with.
+    pub(super) fn based_on(config: &ImageConfig) -> Self {
+        let mut config = config.clone();
+        config.created = None;
+        config.rootfs = oci::RootFs::default();
+        config.config.hostname.clear();
+        config.config.on_build.clear();
+        let env = Env::from_list(&std::mem::take(&mut config.config.env));
+        let history_layers = vec![HistoryLayer::Base; config.history.len()];
+        Self {
+            config,
+            env,
+            history_layers,
+        }
+    }
+
+    /// Sees to it that programs are found.
+    pub(super) fn set_default_path(&mut self) {
+        use crate::word::Variables as _;
+        if self.env.get("PATH").is_none() {
+            self.env.set("PATH", PATH);
+        }
+    }
+
+    /// Adds an entry to the history.
+    pub(super) fn add_history(&mut self, created_by: String, layer: HistoryLayer) {
+        self.config.history.push(History {
+            created_by,
+            comment: COMMENT.to_owned(),
+            empty_layer: layer == HistoryLayer::Empty,
+            ..History::default()
+        });
+        self.history_layers.push(layer);
+    }
+
+    /// The whole config.
+    pub(super) fn into_config(self) -> (ImageConfig, Vec<HistoryLayer>) {
+        let mut config = self.config;
+        config.config.env = self.env.to_list();
+        (config, self.history_layers)
+    }
+}

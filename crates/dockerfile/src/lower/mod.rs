@@ -1,0 +1,34 @@
+//! From stages to a build graph.
+//!
+//! In order: [`table`] names the stages and what each needs; [`driver`] asks for the images that
+//! the target reaches and runs `ONBUILD` triggers, which may reach more; then [`dispatch`] goes
+//! through the stages in order and their instructions change a [`scope::Scope`], which holds what
+//! the file system, the environment and the image config are at that point.
+
+mod base;
+mod budget;
+mod config;
+mod copy;
+mod dispatch;
+mod driver;
+mod env;
+mod error;
+mod expose;
+mod from;
+mod git;
+mod globals;
+mod image;
+mod mount;
+mod name;
+mod options;
+mod run;
+mod scope;
+mod signal;
+mod source;
+mod table;
+mod transfer;
+mod url;
+
+pub use driver::{ImageAnswer, ImageQuestion, Lowering, QuestionId, Step};
+pub use image::{HistoryLayer, Lowered};
+pub use options::{BuildContext, NamedContext, NoCache, Options};

@@ -1,0 +1,102 @@
+//! Names of steps as BuildKit shows them: `[build 2/4] RUN make`.
+
+use oci::Platform;
+
+use super::env::Env;
+use crate::word::{Lex, Variables};
+
+/// Numbers the steps of a stage.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StepNames {
+    /// Name of the stage; empty when it is the only one.
+    stage: String,
+    /// How many steps there are; none are numbered when there are none.
+    total: usize,
+    next: usize,
+    multi_platform: bool,
+    /// The step is an `ONBUILD` trigger.
+    pub(super) triggered: bool,
+}
+
+impl StepNames {
+    pub(super) const fn new(stage: String, total: usize, multi_platform: bool) -> Self {
+        Self {
+            stage,
+            total,
+            next: 1,
+            multi_platform,
+            triggered: false,
+        }
+    }
+
+    /// The name of the next step.
+    pub(super) fn next(&mut self, text: &str, platform: &Platform, env: &Env) -> String {
+        let name = self.current(text, platform, env);
+        self.next += 1;
+        name
+    }
+
+    /// The name of another vertex of the step that [`StepNames::next`] will give.
+    pub(super) fn current(&self, text: &str, platform: &Platform, env: &Env) -> String {
+        if self.total == 0 {
+            return text.to_owned();
+        }
+        let mut prefix = String::new();
+        if self.multi_platform {
+            prefix = format!("{platform}{} ", built_for(platform, env));
+        }
+        if !self.stage.is_empty() {
+            prefix.push_str(&self.stage);
+            prefix.push(' ');
+        }
+        let width = self.total.ilog10() as usize + 1;
+        let trigger = if self.triggered { "ONBUILD " } else { "" };
+        let (next, total) = (self.next, self.total);
+        format!("[{prefix}{next:width$}/{total}] {trigger}{text}")
+    }
+}
+
+/// The text of an instruction with its keyword in upper case and its variables expanded, or as it
+/// was written when they cannot be.
+pub(super) fn shown(lex: Lex, text: &str, variables: &dyn Variables) -> String {
+    let text = lex
+        .expand(text, variables)
+        .map_or_else(|_| text.to_owned(), |word| word.text);
+    match text.split_once(' ') {
+        Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
+        None => text.to_uppercase(),
+    }
+}
+
+/// `->arm64` when a stage for one platform builds for another.
+fn built_for(platform: &Platform, env: &Env) -> String {
+    let Some(target) = target_of(platform, env) else {
+        return String::new();
+    };
+    if target.os != platform.os {
+        return format!("->{target}");
+    }
+    if target.architecture == platform.architecture {
+        return String::new();
+    }
+    match target.variant.as_str() {
+        "" => format!("->{}", target.architecture),
+        variant => format!("->{}/{variant}", target.architecture),
+    }
+}
+
+fn target_of(platform: &Platform, env: &Env) -> Option<Platform> {
+    if let Some(Ok(target)) = env.get("TARGETPLATFORM").map(str::parse) {
+        return Some(target);
+    }
+    let parts = ["TARGETOS", "TARGETARCH", "TARGETVARIANT"].map(|key| env.get(key));
+    if parts.iter().all(Option::is_none) {
+        return None;
+    }
+    let [os, architecture, variant] = parts.map(|part| part.filter(|part| !part.is_empty()));
+    Some(Platform::new(
+        os.unwrap_or(&platform.os),
+        architecture.unwrap_or(&platform.architecture),
+        variant.unwrap_or_default(),
+    ))
+}

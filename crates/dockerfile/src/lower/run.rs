@@ -1,0 +1,270 @@
+//! `RUN`: one vertex that runs a process on top of the stage's file system.
+
+use std::collections::BTreeMap;
+
+use graph::{Edge, ExecOp, Location, Meta, Mount, MountSource, NetworkMode, Op, Process};
+
+use super::config::with_shell;
+use super::dispatch::{Current, Dispatcher, Stage};
+use super::error::LowerError;
+use super::image::HistoryLayer;
+use super::name::shown;
+use super::scope::Scope;
+use crate::heredoc::Heredoc;
+use crate::instruction::{self, MountKind, Run, RunNetwork};
+use crate::path;
+use crate::word::{Lex, Variables};
+
+/// Where the agent's socket is looked for.
+const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
+
+/// The directory of scripts that are heredocs.
+const PIPES: &str = "/dev/pipes/";
+
+/// What a `RUN` runs.
+struct Prepared {
+    args: Vec<String>,
+    /// What is told after the instruction's text.
+    summary: String,
+    /// A script, and its path in a file system of its own.
+    script: Option<Edge>,
+}
+
+impl Dispatcher<'_> {
+    pub(super) fn run(
+        &mut self,
+        stage: &mut Stage<'_>,
+        at: Current<'_>,
+        run: &Run,
+    ) -> Result<(), LowerError> {
+        if let Some(device) = run.devices.first() {
+            return Err(LowerError::Device(device.clone()));
+        }
+        let prepared = self.prepare(stage, run)?;
+        let mut inputs: Vec<Edge> = stage.scope.edge.into_iter().collect();
+        let mut mounts = vec![root(stage.scope.edge)];
+        if let Some(script) = prepared.script {
+            mounts.push(Mount {
+                target: PIPES.trim_end_matches('/').to_owned(),
+                source: MountSource::Bind {
+                    input: Some(super::transfer::index(inputs.len())),
+                    selector: String::new(),
+                    output: None,
+                },
+                read_only: true,
+            });
+            inputs.push(script);
+        }
+        let written = self.mounts(stage, at, run, &mut inputs)?;
+        let process = process(&stage.scope, prepared.args.clone(), &written.mounts);
+        mounts.extend(written.mounts);
+        self.budget.spend(
+            stage.scope.env.bytes() + prepared.args.iter().map(String::len).sum::<usize>(),
+        )?;
+        let name = self.run_name(stage, at, &prepared.summary, &written.secret_variables)?;
+        let op = self.exec(process, mounts, run);
+        let meta = Meta {
+            name,
+            ignore_cache: stage.ignore_cache,
+            locations: vec![Location::from(at.span)],
+        };
+        let edge = self.sources.graph.add(Op::Exec(op), inputs, meta)?.into();
+        let history = history(&stage.scope, &prepared.args);
+        stage.scope.edge = Some(edge);
+        stage
+            .scope
+            .image
+            .add_history(history, HistoryLayer::Vertex(edge));
+        Ok(())
+    }
+
+    fn exec(&self, process: Process, mounts: Vec<Mount>, run: &Run) -> ExecOp {
+        let options = &self.lowering.options;
+        ExecOp {
+            process,
+            mounts,
+            network: match run.network {
+                RunNetwork::Default => options.network,
+                RunNetwork::None => NetworkMode::None,
+                RunNetwork::Host => NetworkMode::Host,
+            },
+            security: run.security,
+            extra_hosts: options.extra_hosts.clone(),
+            hostname: options.hostname.clone(),
+            shm_size: options.shm_size,
+            ulimits: options.ulimits.clone(),
+            proxy: self.proxy.clone(),
+        }
+    }
+
+    /// The arguments, with heredocs put where they belong.
+    fn prepare(&mut self, stage: &Stage<'_>, run: &Run) -> Result<Prepared, LowerError> {
+        let command = &run.command;
+        if !command.shell {
+            return Ok(Prepared {
+                args: command.words.clone(),
+                summary: String::new(),
+                script: None,
+            });
+        }
+        let text = command.words.join(" ");
+        let shell = stage.scope.config().config.shell.as_deref();
+        let Some(first) = run.heredocs.first() else {
+            return Ok(Prepared {
+                args: with_shell(shell, &text),
+                summary: String::new(),
+                script: None,
+            });
+        };
+        // A heredoc alone is the script itself; with more around it the shell sorts it out.
+        if !matches!(Heredoc::parse(&text), Ok(Some(_))) {
+            let mut whole = text;
+            for heredoc in &run.heredocs {
+                whole.push('\n');
+                whole.push_str(&heredoc.body);
+                whole.push_str(&heredoc.name);
+            }
+            return Ok(Prepared {
+                args: with_shell(shell, &whole),
+                summary: String::new(),
+                script: None,
+            });
+        }
+        let summary = format!(" ({})", summary(&first.body));
+        let content = first.content();
+        if !content.starts_with("#!") {
+            return Ok(Prepared {
+                args: with_shell(shell, &content),
+                summary,
+                script: None,
+            });
+        }
+        let script = self.inline_file(path::absolute("/", &first.name), content, 0o755)?;
+        let program = path::clean(&format!("{PIPES}{}", first.name));
+        Ok(Prepared {
+            args: with_shell(shell, &program),
+            summary,
+            script: Some(script),
+        })
+    }
+
+    fn run_name(
+        &mut self,
+        stage: &mut Stage<'_>,
+        at: Current<'_>,
+        summary: &str,
+        secrets: &[String],
+    ) -> Result<String, LowerError> {
+        let lex = Lex {
+            raw_quotes: true,
+            keep_unset: true,
+            ..self.lex
+        };
+        let scope = &stage.scope;
+        let text = format!("{}{summary}", at.step.instruction.text);
+        let text = shown(lex, &text, &Masked(&scope.env, secrets));
+        self.budget.spend(text.len())?;
+        Ok(stage.names.next(&text, &scope.platform, &scope.env))
+    }
+}
+
+/// Variables of which some are secrets.
+struct Masked<'a>(&'a dyn Variables, &'a [String]);
+
+impl Variables for Masked<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        if self.1.iter().any(|secret| secret == name) {
+            Some("****")
+        } else {
+            self.0.get(name)
+        }
+    }
+}
+
+fn root(edge: Option<Edge>) -> Mount {
+    Mount {
+        target: "/".to_owned(),
+        source: MountSource::Bind {
+            input: edge.map(|_| 0),
+            selector: String::new(),
+            output: Some(0),
+        },
+        read_only: false,
+    }
+}
+
+fn process(scope: &Scope, args: Vec<String>, mounts: &[Mount]) -> Process {
+    let mut env = scope.env.to_list();
+    let socket = mounts
+        .iter()
+        .find(|mount| matches!(mount.source, MountSource::Ssh { .. }));
+    if let Some(socket) = socket.filter(|_| scope.env.get(SSH_AUTH_SOCK).is_none()) {
+        env.push(format!("{SSH_AUTH_SOCK}={}", socket.target));
+    }
+    Process {
+        args,
+        env,
+        cwd: path::clean(scope.directory()),
+        user: scope.config().config.user.clone(),
+    }
+}
+
+/// As the history of the image tells it: values of `ARG`, then the arguments.
+fn history(scope: &Scope, args: &[String]) -> String {
+    let mut words = vec!["RUN".to_owned()];
+    if !scope.args.is_empty() {
+        words.push(format!("|{}", scope.args.len()));
+    }
+    for arg in &scope.args {
+        let declared = arg.value.as_deref().unwrap_or_default();
+        let value = scope.env.get(&arg.key).unwrap_or(declared);
+        words.push(format!("{}={value}", arg.key));
+    }
+    words.extend(args.iter().cloned());
+    format!("{} # buildkit", words.join(" "))
+}
+
+/// The first line of a script, with dots when there are more.
+fn summary(body: &str) -> String {
+    let body = body.trim();
+    match body.split_once('\n') {
+        Some((first, _)) => format!("{}...", first.trim_end_matches('\r')),
+        None => body.to_owned(),
+    }
+}
+
+/// The proxies among the values given to the build, by the names that programs look for.
+pub(super) fn proxies(build_args: &BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
+    const NAMES: &[&str] = &[
+        "http_proxy",
+        "https_proxy",
+        "ftp_proxy",
+        "no_proxy",
+        "all_proxy",
+    ];
+    let mut proxies = BTreeMap::new();
+    for (key, value) in build_args {
+        let lower = key.to_lowercase();
+        if let Some(value) = value.as_ref().filter(|_| NAMES.contains(&lower.as_str())) {
+            proxies.insert(lower.to_uppercase(), value.clone());
+            proxies.insert(lower, value.clone());
+        }
+    }
+    proxies
+}
+
+/// Mounts that an instruction writes.
+#[derive(Default)]
+pub(super) struct WrittenMounts {
+    pub(super) mounts: Vec<Mount>,
+    /// Names of variables that hold secrets.
+    pub(super) secret_variables: Vec<String>,
+}
+
+impl WrittenMounts {
+    pub(super) fn note_secret(&mut self, mount: &instruction::Mount) {
+        if mount.kind == MountKind::Secret {
+            self.secret_variables.extend(mount.env.clone());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Where a stage stands between two instructions.
+
+use graph::Edge;
+use oci::{ImageConfig, Platform};
+
+use super::env::Env;
+use super::image::Image;
+use crate::instruction::Arg;
+
+/// Where a stage stands between two instructions.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    /// The file system; none when it is empty.
+    pub(super) edge: Option<Edge>,
+    /// What processes are given: the image's environment and the values of `ARG`.
+    pub(super) env: Env,
+    /// The image's config.
+    pub(super) image: Image,
+    /// Every `ARG` that was declared, in order; the last of a name counts.
+    pub(super) args: Vec<Arg>,
+    /// What steps run on.
+    pub(super) platform: Platform,
+    /// How many layers came with the base image.
+    pub(super) base_layers: Option<usize>,
+    /// There was a `WORKDIR`.
+    pub(super) workdir_set: bool,
+}
+
+impl Scope {
+    pub(super) fn new(image: Image, platform: Platform) -> Self {
+        Self {
+            edge: None,
+            env: Env::default(),
+            image,
+            args: Vec::new(),
+            platform,
+            base_layers: None,
+            workdir_set: false,
+        }
+    }
+
+    /// What a stage that starts here begins with.
+    pub(super) fn child(&self) -> Self {
+        let mut child = self.clone();
+        child.image.config.config.on_build.clear();
+        child
+    }
+
+    /// Puts what the image config says where processes look for it.
+    pub(super) fn apply_config(&mut self) {
+        self.image.set_default_path();
+        for entry in self.image.env.to_list() {
+            if let Some((key, value)) = entry.split_once('=') {
+                self.env.set(key, value);
+            }
+        }
+        let directory = &self.image.config.config.working_dir;
+        if !directory.is_empty() && !directory.starts_with('/') {
+            self.image.config.config.working_dir = crate::path::absolute("/", directory);
+        }
+    }
+
+    /// Where relative paths start from.
+    pub(super) fn directory(&self) -> &str {
+        match self.image.config.config.working_dir.as_str() {
+            "" => "/",
+            directory => directory,
+        }
+    }
+
+    /// The image's config, as the image says it runs on.
+    pub(super) const fn config(&self) -> &ImageConfig {
+        &self.image.config
+    }
+}

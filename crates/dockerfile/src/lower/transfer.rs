@@ -1,0 +1,308 @@
+//! A `COPY` or `ADD` on its way to a vertex: one action for each source.
+//!
+//! Files of a context belong to root unless `--chown` says otherwise; that is written as an
+//! [`Owner`] without user and group, so that files of an archive that `ADD` unpacks can keep
+//! theirs. Files of stages and images keep their owner.
+
+use graph::{
+    Chmod, Copy, Edge, FileAction, FileActionKind, FileInput, FileOp, Op, Owner, OwnerName,
+};
+
+use super::error::LowerError;
+use super::{git, url};
+use crate::instruction::{AddOptions, Transfer};
+use crate::path;
+
+/// An instruction on its way to a vertex.
+pub(super) struct Transfers<'a> {
+    pub(super) transfer: &'a Transfer,
+    /// What only `ADD` has; none for `COPY`.
+    pub(super) add: Option<&'a AddOptions>,
+    pub(super) checksum: String,
+    pub(super) parents: bool,
+    /// Where paths are looked for; nothing has no files.
+    pub(super) from: Option<Edge>,
+    /// They are looked for in the build context.
+    pub(super) from_context: bool,
+    pub(super) destination: Destination,
+    pub(super) chown: String,
+    pub(super) chmod: String,
+    pub(super) mode: Option<Chmod>,
+    /// The name of the step.
+    pub(super) name: String,
+    /// The first input is what is copied onto.
+    pub(super) has_base: bool,
+    pub(super) inputs: Vec<Edge>,
+    pub(super) actions: Vec<FileAction>,
+    /// Sources as the history tells them.
+    pub(super) told: Vec<String>,
+}
+
+/// Where files go.
+#[derive(Debug, Clone)]
+pub(super) struct Destination {
+    /// With variables expanded.
+    written: String,
+    /// Absolute; with a slash at its end when it must be a directory.
+    path: String,
+}
+
+impl Destination {
+    pub(super) fn new(directory: &str, written: String) -> Self {
+        let must_be_directory = matches!(written.as_str(), "" | "." | "..")
+            || ["/", "/.", "/.."].iter().any(|end| written.ends_with(end));
+        let mut path = path::absolute(directory, &written);
+        if must_be_directory && path != "/" {
+            path.push('/');
+        }
+        Self { written, path }
+    }
+}
+
+impl Transfers<'_> {
+    /// Only one file from elsewhere can have a checksum.
+    pub(super) fn check_checksum(&self, sources: &[String]) -> Result<(), LowerError> {
+        if self.checksum.is_empty() {
+            return Ok(());
+        }
+        match sources {
+            [source] if url::is_http(source) || git::parse(source)?.is_some() => Ok(()),
+            [_] => Err(LowerError::ChecksumKind),
+            _ => Err(LowerError::ChecksumSources),
+        }
+    }
+
+    /// Adds a path or pattern in the context, a stage or an image.
+    pub(super) fn push_path(&mut self, written: &str) {
+        let source = match written.split_once("/./").filter(|_| self.parents) {
+            Some((parent, rest)) => {
+                let parent = path::absolute("/", parent);
+                let rest = path::absolute("/", rest);
+                format!("{}/.{rest}", parent.trim_end_matches('/'))
+            }
+            None => path::absolute("/", written),
+        };
+        let plain = self.plain(source);
+        let copy = Copy {
+            owner: plain.owner.or(self.from_context.then_some(Owner {
+                user: None,
+                group: None,
+            })),
+            follow_links: true,
+            directory_contents: true,
+            wildcard: path::has_wildcards(&plain.source) || plain.source.contains('\\'),
+            allow_empty_wildcard: true,
+            unpack: self.add.is_some_and(|add| add.unpack.unwrap_or(true)),
+            parents: self.parents,
+            ..plain
+        };
+        self.push(self.from, copy);
+    }
+
+    /// Adds all of a git repository.
+    pub(super) fn push_repository(&mut self, repository: Edge) {
+        let copy = Copy {
+            directory_contents: true,
+            ..self.plain("/".to_owned())
+        };
+        self.push(Some(repository), copy);
+    }
+
+    /// Adds the one file that another vertex made.
+    pub(super) fn push_file(&mut self, edge: Edge, path: String, unpack: bool) {
+        let copy = Copy {
+            unpack,
+            ..self.plain(path)
+        };
+        self.push(Some(edge), copy);
+    }
+
+    /// As the history of the image tells it.
+    pub(super) fn history(&self) -> String {
+        let mut words = vec![if self.add.is_some() { "ADD" } else { "COPY" }.to_owned()];
+        if self.parents {
+            words.push("--parents".to_owned());
+        }
+        for (flag, value) in [("chown", &self.chown), ("chmod", &self.chmod)] {
+            if !value.is_empty() {
+                words.push(format!("--{flag}={value}"));
+            }
+        }
+        words.extend(self.told.iter().cloned());
+        words.push(self.destination.written.clone());
+        format!("{} # buildkit", words.join(" "))
+    }
+
+    /// The op and its inputs.
+    pub(super) fn into_op(mut self) -> (Op, Vec<Edge>) {
+        if let Some(last) = self.actions.last_mut() {
+            last.output = Some(0);
+        }
+        let op = Op::File(FileOp {
+            actions: self.actions,
+        });
+        (op, self.inputs)
+    }
+
+    fn plain(&self, source: String) -> Copy {
+        Copy {
+            from: FileInput::Scratch,
+            source,
+            destination: self.destination.path.clone(),
+            owner: (!self.chown.is_empty()).then(|| owner(&self.chown)),
+            mode: self.mode.clone(),
+            follow_links: false,
+            directory_contents: false,
+            wildcard: false,
+            allow_empty_wildcard: false,
+            create_destination: true,
+            unpack: false,
+            parents: false,
+            exclude: self.transfer.exclude.clone(),
+        }
+    }
+
+    fn push(&mut self, from: Option<Edge>, copy: Copy) {
+        let from = from.map_or(FileInput::Scratch, |edge| self.input(edge));
+        let input = match (self.actions.len().checked_sub(1), self.has_base) {
+            (Some(last), _) => FileInput::Action(index(last)),
+            (None, true) => FileInput::Input(0),
+            (None, false) => FileInput::Scratch,
+        };
+        self.actions.push(FileAction {
+            input,
+            kind: FileActionKind::Copy(Copy { from, ..copy }),
+            output: None,
+        });
+    }
+
+    /// The same input serves for several actions, but never for what is copied onto as well.
+    fn input(&mut self, edge: Edge) -> FileInput {
+        let own = usize::from(self.has_base);
+        let known = self
+            .inputs
+            .iter()
+            .skip(own)
+            .position(|input| *input == edge);
+        FileInput::Input(index(match known {
+            Some(place) => place + own,
+            None => {
+                self.inputs.push(edge);
+                self.inputs.len() - 1
+            }
+        }))
+    }
+}
+
+/// A Dockerfile is not long enough to name more sources than fit.
+pub(super) fn index(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+/// `user`, `user:group`, by name or number; `root` needs no looking up.
+pub(super) fn owner(text: &str) -> Owner {
+    let name = |text: &str| match text {
+        "root" => OwnerName::Id(0),
+        _ => match text.parse::<u32>() {
+            Ok(id) if i32::try_from(id).is_ok() => OwnerName::Id(id),
+            _ => OwnerName::Name(text.to_owned()),
+        },
+    };
+    match text.split_once(':') {
+        Some((user, group)) => Owner {
+            user: Some(name(user)),
+            group: Some(name(group)),
+        },
+        None => Owner {
+            user: Some(name(text)),
+            group: None,
+        },
+    }
+}
+
+/// Permission bits as `chmod` takes them; none for an empty text.
+pub(super) fn parse_mode(text: &str) -> Result<Option<Chmod>, LowerError> {
+    const ALL_BITS: u32 = 0o7777;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return match u32::from_str_radix(text, 8) {
+            Ok(bits) if bits <= ALL_BITS => Ok(Some(Chmod::Octal(bits))),
+            _ => Err(LowerError::Octal(text.to_owned())),
+        };
+    }
+    if text.split(',').all(is_mode_clause) {
+        Ok(Some(Chmod::Symbolic(text.to_owned())))
+    } else {
+        Err(LowerError::Mode)
+    }
+}
+
+/// Whose bits, then one or more of an operator and what it does.
+fn is_mode_clause(clause: &str) -> bool {
+    let changes = clause.trim_start_matches(['a', 'u', 'g', 'o']);
+    changes.starts_with(['+', '-', '='])
+        && changes.chars().all(|c| {
+            matches!(
+                c,
+                '+' | '-' | '=' | 'r' | 's' | 't' | 'w' | 'X' | 'x' | 'u' | 'g' | 'o'
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations() {
+        for (directory, written, expected) in [
+            ("/", ".", "/"),
+            ("/app", ".", "/app/"),
+            ("/app", "", "/app/"),
+            ("/app", "..", "/"),
+            ("/app", "x", "/app/x"),
+            ("/app/", "x/", "/app/x/"),
+            ("/app", "./x/.", "/app/x/"),
+            ("/app", "/x", "/x"),
+            ("/app", "/", "/"),
+            ("/app", "/x/../y/", "/y/"),
+            ("/app", "../../..", "/"),
+        ] {
+            let destination = Destination::new(directory, written.to_owned());
+            assert_eq!(destination.path, expected, "{directory} {written}");
+        }
+    }
+
+    #[test]
+    fn modes() {
+        for (text, expected) in [
+            ("", "None"),
+            ("755", "Some(Octal(493))"),
+            ("07777", "Some(Octal(4095))"),
+            ("u=rwX,go=rX", "Some(Symbolic(\"u=rwX,go=rX\"))"),
+            ("+x", "Some(Symbolic(\"+x\"))"),
+            ("u+w-x", "Some(Symbolic(\"u+w-x\"))"),
+            ("go=u-w", "Some(Symbolic(\"go=u-w\"))"),
+            (
+                "17777",
+                "invalid chmod parameter: '17777'. it should be octal string and between 0 and 07777",
+            ),
+            (
+                "8",
+                "invalid chmod parameter: '8'. it should be octal string and between 0 and 07777",
+            ),
+            ("rwx", "invalid syntax"),
+            ("u+w,", "invalid syntax"),
+            ("u", "invalid syntax"),
+            ("z+w", "invalid syntax"),
+        ] {
+            let shown = match parse_mode(text) {
+                Ok(mode) => format!("{mode:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(shown, expected, "{text}");
+        }
+    }
+}

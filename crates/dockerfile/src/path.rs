@@ -1,0 +1,61 @@
+//! Paths inside an image: slashes only, cleaned by their text alone, as Go's `path` package does.
+
+/// The shortest path that means the same; `.` when nothing is left.
+pub(crate) fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => match parts.last() {
+                Some(&last) if last != ".." => {
+                    parts.pop();
+                }
+                _ if rooted => {}
+                _ => parts.push(".."),
+            },
+            part => parts.push(part),
+        }
+    }
+    match (rooted, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => parts.join("/"),
+    }
+}
+
+/// `path` from `directory`, cleaned; always absolute.
+pub(crate) fn absolute(directory: &str, path: &str) -> String {
+    if path.starts_with('/') {
+        clean(path)
+    } else {
+        clean(&format!("/{directory}/{path}"))
+    }
+}
+
+/// The last part of a path, as Go's `path.Base`.
+pub(crate) fn base(path: &str) -> &str {
+    if path.is_empty() {
+        return ".";
+    }
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.is_empty() {
+        return "/";
+    }
+    trimmed.rsplit('/').next().unwrap_or(trimmed)
+}
+
+/// A path has characters that make it a pattern, other than escaped ones.
+pub(crate) fn has_wildcards(path: &str) -> bool {
+    let mut characters = path.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '*' | '?' | '[' => return true,
+            '\\' => {
+                characters.next();
+            }
+            _ => {}
+        }
+    }
+    false
+}

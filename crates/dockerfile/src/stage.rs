@@ -1,0 +1,40 @@
+//! Stages: a `FROM` and what follows it up to the next one.
+
+use crate::Span;
+use crate::instruction::Instruction;
+
+/// A stage as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The name after `AS`, in lower case.
+    pub name: Option<String>,
+    /// The name as it was written.
+    pub written_name: Option<String>,
+    /// `AS` as it was written.
+    pub written_as: Option<String>,
+    /// What it starts from, with variables.
+    pub base: String,
+    /// `--platform`, with variables; empty when it was not given.
+    pub platform: String,
+    /// `FROM` as it was written.
+    pub written: String,
+    /// All of the `FROM` line.
+    pub text: String,
+    /// Lines of the `FROM`.
+    pub span: Span,
+    /// Comments above it.
+    pub comments: Vec<String>,
+    /// What follows.
+    pub instructions: Vec<Instruction>,
+}
+
+impl Stage {
+    /// What a comment says about it: `# name description` above the `FROM`.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        let name = self.name.as_deref()?;
+        let told = |comment: &'_ String| comment.starts_with(&format!("{name} "));
+        let comment = self.comments.iter().find(|comment| told(comment))?;
+        comment.get(name.len() + 1..)
+    }
+}

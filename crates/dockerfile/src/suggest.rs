@@ -1,0 +1,63 @@
+//! "Did you mean": the option that is nearest to what was written.
+
+/// How far apart two words may be and still be taken for each other.
+const NEAR: usize = 2;
+
+/// The option nearest to `word`; none when one is equal, or when all are too far.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    options: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let mut best = None;
+    let mut least = NEAR + 1;
+    for option in options {
+        if option == word {
+            return None;
+        }
+        // The difference in length is the least distance there can be.
+        if option.len().abs_diff(word.len()) > 4 * NEAR {
+            continue;
+        }
+        let distance = distance(word, option);
+        if distance < least {
+            least = distance;
+            best = Some(option);
+        }
+    }
+    best
+}
+
+/// ` (did you mean X?)`, or nothing.
+pub(crate) fn hint<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, options).map_or_else(String::new, |option| format!(" (did you mean {option}?)"))
+}
+
+/// The same without regard to case; the answer has the case of `word` when that is of one case.
+pub(crate) fn hint_any_case<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> String {
+    let lower: Vec<String> = options.into_iter().map(str::to_lowercase).collect();
+    let word_lower = word.to_lowercase();
+    let Some(option) = nearest(&word_lower, lower.iter().map(String::as_str)) else {
+        return String::new();
+    };
+    if word != word_lower && word == word.to_uppercase() {
+        format!(" (did you mean {}?)", option.to_uppercase())
+    } else {
+        format!(" (did you mean {option}?)")
+    }
+}
+
+/// Insertions, deletions and replacements of characters from `left` to `right`.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
