@@ -8,6 +8,7 @@
 mod builder;
 mod context;
 mod memory;
+mod report;
 mod scenario;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::peers::{self, Engine, ImageStore, Peers};
 use crate::registry::{Access, Registry};
 use crate::{binary, paths, ui};
 use builder::Builder;
+use report::Outcome;
 use scenario::{SCENARIOS, Scenario};
 
 /// What a person may ask of the benchmark.
@@ -32,8 +34,8 @@ pub(crate) struct Wishes {
     /// Only these scenarios, by name
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Only these builders: kiln, docker, buildah
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    /// Only these builders
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["kiln", "docker", "buildah"])]
     builders: Vec<String>,
     /// Rounds of each scenario; a builder that takes long gets fewer
     #[arg(long, default_value_t = 5)]
@@ -46,11 +48,14 @@ pub(crate) struct Wishes {
     list: bool,
 }
 
+impl Wishes {
+    fn want(&self, builder: &str) -> bool {
+        self.builders.iter().any(|name| name == builder)
+    }
+}
+
 /// How long a builder may be at one scenario until it gets no further round.
 const ENOUGH: Duration = Duration::from_secs(25);
-
-/// The times of one scenario by builder.
-type Times = BTreeMap<&'static str, Vec<Duration>>;
 
 pub(crate) fn run(wishes: &Wishes) -> Result<()> {
     if wishes.list {
@@ -60,51 +65,65 @@ pub(crate) fn run(wishes: &Wishes) -> Result<()> {
         return Ok(());
     }
     let chosen = chosen(&wishes.only)?;
-    peers::isolate()?;
+    let with_peers = wishes.want("docker") || wishes.want("buildah");
+    if with_peers {
+        peers::isolate()?;
+    }
     let binary = binary::locate(wishes.binary.as_deref())?;
-
     let scratch = TempDir::with_prefix_in("bench-", paths::target())?;
     let scratch = scratch.path().canonicalize()?;
-    let peers = Peers::open(&[&scratch])?;
-    let nothing = Registry::start(&scratch.join("registry"), Access::ReadOnly)?;
-    let mirror = nothing.address();
-    let layers = Engine::start(&peers, ImageStore::Layers, &scratch.join("docker"), &mirror)?;
-    let layouts = Engine::start(
-        &peers,
-        ImageStore::Containerd,
-        &scratch.join("containerd"),
-        &mirror,
-    )?;
-    let builders = [
-        Builder::kiln(&binary, &scratch.join("kiln")),
-        Builder::docker(&layers, &layouts),
-        Builder::buildah(&peers, &scratch.join("buildah")),
-    ];
-    let wanted = |builder: &&Builder<'_>| {
-        wishes.builders.is_empty() || wishes.builders.iter().any(|name| name == builder.name())
+    let peers = with_peers.then(|| Peers::open(&[&scratch])).transpose()?;
+    let engines = match &peers {
+        Some(peers) if wishes.want("docker") => Some(Engines::start(peers, &scratch)?),
+        _ => None,
     };
-    let builders: Vec<&Builder<'_>> = builders.iter().filter(wanted).collect();
 
-    let mut results = Vec::new();
+    let mut builders = Vec::new();
+    if wishes.want("kiln") {
+        builders.push(Builder::kiln(&binary, &scratch.join("kiln")));
+    }
+    if let Some(Engines {
+        layers, layouts, ..
+    }) = &engines
+    {
+        builders.push(Builder::docker(layers, layouts));
+    }
+    if let Some(peers) = peers.as_ref().filter(|_| wishes.want("buildah")) {
+        builders.push(Builder::buildah(peers, &scratch.join("buildah")));
+    }
+    let mut outcomes = Vec::new();
     for scenario in chosen {
         ui::step(format_args!("{}: {}", scenario.name, scenario.what));
         let folder = scratch.join("contexts").join(scenario.name);
-        let times = measure(scenario, &builders, &folder, wishes.rounds)?;
-        results.push((scenario, times));
+        outcomes.push(measure(scenario, &builders, &folder, wishes.rounds)?);
         std::fs::remove_dir_all(&folder)?;
     }
-    report(&results, &peers, &binary, &layers)?;
-    if let Some(path) = &wishes.json {
-        write_json(path, &results)?;
+
+    ui::say("");
+    ui::say(report::table(&outcomes));
+    ui::say(report::memory(&outcomes));
+    if let Some(peers) = &peers {
+        ui::say(report::peers(
+            peers,
+            &binary,
+            engines.as_ref().map(|engines| &engines.layers),
+        )?);
     }
-    Ok(())
+    if let Some(path) = &wishes.json {
+        report::write_json(path, &outcomes)?;
+    }
+    match outcomes
+        .iter()
+        .find(|outcome| outcome.failed.contains(&"kiln"))
+    {
+        Some(outcome) => bail!("kiln failed at {}", outcome.scenario.name),
+        None => Ok(()),
+    }
 }
 
 fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| !SCENARIOS.iter().any(|s| s.name == **name))
-    {
+    let known = |name: &&String| !SCENARIOS.iter().any(|scenario| scenario.name == **name);
+    if let Some(unknown) = only.iter().find(known) {
         bail!("there is no scenario `{unknown}`; `--list` shows all");
     }
     let wanted =
@@ -112,111 +131,74 @@ fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
     Ok(SCENARIOS.iter().filter(wanted).collect())
 }
 
-/// Runs one scenario, round after round, by each builder in turn.
+/// The Docker engine twice, since only one of its image stores writes archives, and the other is
+/// the faster one. Neither has images to pull, so their registry is empty.
+#[derive(Debug)]
+struct Engines<'a> {
+    layers: Engine<'a>,
+    layouts: Engine<'a>,
+    _registry: Registry,
+}
+
+impl<'a> Engines<'a> {
+    fn start(peers: &'a Peers, scratch: &Path) -> Result<Self> {
+        let registry = Registry::start(&scratch.join("registry"), Access::ReadOnly)?;
+        let mirror = registry.address();
+        let start = |store, name| Engine::start(peers, store, &scratch.join(name), &mirror);
+        let layers = start(ImageStore::Layers, "docker")?;
+        let layouts = start(ImageStore::Containerd, "containerd")?;
+        Ok(Self {
+            layers,
+            layouts,
+            _registry: registry,
+        })
+    }
+}
+
+/// Runs one scenario, round after round, by each builder in turn. A builder that fails is told of
+/// and gets no further round.
 fn measure(
-    scenario: &Scenario,
-    builders: &[&Builder<'_>],
+    scenario: &'static Scenario,
+    builders: &[Builder<'_>],
     folder: &Path,
     rounds: usize,
-) -> Result<Times> {
-    let mut times = Times::new();
+) -> Result<Outcome> {
+    let mut outcome = Outcome::new(scenario);
     let mut spent: BTreeMap<&str, Duration> = BTreeMap::new();
-    for builder in builders {
+    let takes_part = |builder: &&Builder<'_>| !scenario.without.contains(&builder.name());
+    let builders: Vec<&Builder<'_>> = builders.iter().filter(takes_part).collect();
+    for builder in &builders {
         let context = folder.join(builder.name());
         std::fs::create_dir_all(&context)?;
         (scenario.write)(&context).with_context(|| format!("the context of {}", scenario.name))?;
         builder.reset()?;
     }
     for round in 0..rounds {
-        for builder in builders {
-            let begun = Instant::now();
-            let spent = spent.entry(builder.name()).or_default();
-            if *spent > ENOUGH {
+        for builder in &builders {
+            let name = builder.name();
+            let spent = spent.entry(name).or_default();
+            if *spent > ENOUGH || outcome.failed.contains(&name) {
                 continue;
             }
-            let context = folder.join(builder.name());
-            let time = scenario
-                .round(builder, &context, round)
-                .with_context(|| format!("{}, by {}", scenario.name, builder.name()))?;
+            let begun = Instant::now();
+            match scenario.round(builder, &folder.join(name), round) {
+                Ok(time) => {
+                    ui::step(format_args!("  {name}: {}", ui::time(time)));
+                    outcome.times.entry(name).or_default().push(time);
+                }
+                Err(error) => {
+                    ui::failure(&error);
+                    outcome.failed.push(name);
+                }
+            }
             *spent += begun.elapsed();
-            ui::step(format_args!("  {}: {}", builder.name(), ui::time(time)));
-            times.entry(builder.name()).or_default().push(time);
         }
     }
-    for builder in builders {
+    for builder in &builders {
+        if builder.name() == "kiln" && !outcome.failed.contains(&"kiln") {
+            outcome.memory = Some(scenario.memory(builder, &folder.join("kiln"))?);
+        }
         builder.reset()?;
     }
-    Ok(times)
-}
-
-fn report(
-    results: &[(&Scenario, Times)],
-    peers: &Peers,
-    binary: &Path,
-    engine: &Engine<'_>,
-) -> Result<()> {
-    let head = [
-        "what",
-        "kiln",
-        "budget",
-        "docker",
-        "buildah",
-        "docker / kiln",
-        "buildah / kiln",
-    ];
-    let rows: Vec<Vec<String>> = results
-        .iter()
-        .map(|(scenario, times)| {
-            let median = |name| times.get(name).and_then(|times| median(times));
-            let shown = |time: Option<Duration>| time.map(ui::time).unwrap_or_default();
-            let ratio = |peer: Option<Duration>| match (median("kiln"), peer) {
-                (Some(kiln), Some(peer)) => {
-                    format!("{:.1}", peer.as_secs_f64() / kiln.as_secs_f64().max(1e-6))
-                }
-                _ => String::new(),
-            };
-            let over = median("kiln").is_some_and(|time| time > scenario.budget);
-            let mark = if over { " (over)" } else { "" };
-            vec![
-                scenario.what.to_owned(),
-                shown(median("kiln")),
-                format!("{}{mark}", ui::time(scenario.budget)),
-                shown(median("docker")),
-                shown(median("buildah")),
-                ratio(median("docker")),
-                ratio(median("buildah")),
-            ]
-        })
-        .collect();
-    ui::say("");
-    ui::say(ui::table(&head, &rows));
-    ui::say(format_args!(
-        "medians of whole client processes; docker {} (BuildKit inside, its daemon warm), \
-         docker-buildx {}, buildah {} with runc",
-        peers.version("docker.io")?,
-        peers.version("docker-buildx")?,
-        peers.version("buildah")?,
-    ));
-    ui::say(memory::report(binary, engine, peers)?);
-    Ok(())
-}
-
-fn median(times: &[Duration]) -> Option<Duration> {
-    let mut times = times.to_vec();
-    times.sort();
-    times.get(times.len() / 2).copied()
-}
-
-fn write_json(path: &Path, results: &[(&Scenario, Times)]) -> Result<()> {
-    let mut document = serde_json::Map::new();
-    for (scenario, times) in results {
-        let seconds = |times: &Vec<Duration>| times.iter().map(Duration::as_secs_f64).collect();
-        let times: BTreeMap<&str, Vec<f64>> = times
-            .iter()
-            .map(|(name, times)| (*name, seconds(times)))
-            .collect();
-        document.insert(scenario.name.to_owned(), serde_json::to_value(times)?);
-    }
-    let text = serde_json::to_string_pretty(&document)?;
-    std::fs::write(path, text).with_context(|| path.display().to_string())
+    Ok(outcome)
 }

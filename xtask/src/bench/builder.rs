@@ -61,7 +61,7 @@ root=$1 target=$2 context=$3 file=$4 archive=$5
 shift 5
 buildah --root "$root" --runroot "$root.run" build --layers --network host "$@" \
   -t bench --target "$target" -f "$context/$file" "$context" &&
-  buildah --root "$root" --runroot "$root.run" push bench "oci-archive:$archive"
+  buildah --root "$root" --runroot "$root.run" push localhost/bench "oci-archive:$archive"
 "#;
 
 impl<'a> Builder<'a> {
@@ -182,6 +182,20 @@ impl<'a> Builder<'a> {
             .arg(archive)
             .args(LIMITS);
         with_runc(shell)
+    }
+}
+
+impl Drop for Builder<'_> {
+    /// buildah leaves mounts behind when a step of it fails, and then its root cannot be removed.
+    fn drop(&mut self) {
+        if let Self::Buildah { root, .. } = self {
+            let mut unmount = command::program("umount");
+            unmount
+                .args(["--recursive", "--lazy"])
+                .arg(root.join("overlay"));
+            // Failure means that nothing is mounted, which is what is wanted.
+            drop(command::quiet(&mut unmount));
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the builders take of the machine beside time: memory and disk.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -16,8 +18,8 @@ const ENGINE: [&str; 5] = [
     "runc",
 ];
 
-/// A line on the daemon's peak memory, and on what is installed.
-pub(super) fn report(binary: &Path, engine: &Engine<'_>, peers: &Peers) -> Result<String> {
+/// A line on what is installed.
+pub(super) fn installed(binary: &Path, peers: &Peers) -> Result<String> {
     let kiln = std::fs::metadata(binary)?.len() / 1_000_000;
     let sizes = command::read(
         peers
@@ -30,23 +32,50 @@ pub(super) fn report(binary: &Path, engine: &Engine<'_>, peers: &Peers) -> Resul
         .filter_map(|line| line.parse::<u64>().ok())
         .sum();
     let docker = kilobytes * 1024 / 1_000_000;
-    let peak = peak(engine)?;
+    let packages = ENGINE.len();
     Ok(format!(
-        "installed: kiln {kiln} MB in one file, docker {docker} MB in five packages; \
-         dockerd's memory at its peak: {peak} MB, and kiln has no daemon"
+        "installed: kiln {kiln} MB in one file, docker {docker} MB in {packages} packages"
     ))
 }
 
+/// Runs the command and returns its largest resident size in bytes. The kernel keeps the largest
+/// value, so that looking now and then misses only what is used at the very end.
+pub(super) fn of(command: &mut Command) -> Result<u64> {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut peak = 0;
+    loop {
+        if let Ok(kilobytes) = resident(child.id()) {
+            peak = peak.max(kilobytes * 1024);
+        }
+        if let Some(status) = child.try_wait()? {
+            anyhow::ensure!(
+                status.success(),
+                "{} failed: {status}",
+                command::shown(command)
+            );
+            return Ok(peak);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// The daemon's largest resident size so far, in megabytes.
-fn peak(engine: &Engine<'_>) -> Result<u64> {
+pub(super) fn peak(engine: &Engine<'_>) -> Result<u64> {
     let daemon = engine
         .process()
         .context("the Docker engine is not running")?;
-    let status = std::fs::read_to_string(format!("/proc/{daemon}/status"))?;
+    Ok(resident(daemon)? * 1024 / 1_000_000)
+}
+
+/// The process's largest resident size so far, in kilobytes.
+fn resident(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .context("no VmHWM")?;
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes * 1024 / 1_000_000)
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::builder::{Build, Builder, Output};
-use super::context;
+use super::{context, memory};
 use crate::command;
 
 /// Something to measure.
@@ -25,6 +25,8 @@ pub(super) struct Scenario {
     /// Changes the context before the measured build of a round.
     change: fn(&Path, usize) -> Result<()>,
     measured: Measured,
+    /// Builders that take minutes for this, and are left out.
+    pub(super) without: &'static [&'static str],
 }
 
 /// What is measured in a round.
@@ -52,6 +54,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: Some("last"),
         change: context::unchanged,
         measured: Measured::Build,
+        without: &[],
     },
     Scenario {
         name: "step",
@@ -64,6 +67,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         measured: Measured::Step {
             steps: context::CHAIN,
         },
+        without: &[],
     },
     Scenario {
         name: "parallel",
@@ -74,6 +78,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: None,
         change: context::new_nonce,
         measured: Measured::Build,
+        without: &[],
     },
     Scenario {
         name: "context-cached",
@@ -84,6 +89,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: Some("last"),
         change: context::unchanged,
         measured: Measured::Build,
+        without: &[],
     },
     Scenario {
         name: "context-touched",
@@ -94,6 +100,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: Some("last"),
         change: context::one_file,
         measured: Measured::Build,
+        without: &[],
     },
     Scenario {
         name: "copy-from",
@@ -104,6 +111,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: Some("source"),
         change: context::new_nonce,
         measured: Measured::Build,
+        without: &[],
     },
     Scenario {
         name: "export",
@@ -114,6 +122,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: None,
         change: context::unchanged,
         measured: Measured::Archive,
+        without: &[],
     },
     Scenario {
         name: "no-op",
@@ -124,6 +133,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: Some("last"),
         change: context::unchanged,
         measured: Measured::Build,
+        without: &["buildah"],
     },
 ];
 
@@ -165,6 +175,30 @@ impl Scenario {
                 let long = build("Dockerfile", "last")?;
                 Ok(long.saturating_sub(short) / steps)
             }
+        }
+    }
+
+    /// The largest resident size, in bytes, of the builder's client in one more round.
+    /// Only for builders without a daemon does this say anything.
+    pub(super) fn memory(&self, builder: &Builder<'_>, context: &Path) -> Result<u64> {
+        (self.change)(context, 2_000_000)?;
+        if self.cold {
+            builder.reset()?;
+        }
+        let output = self.output();
+        let build = Build {
+            context,
+            file: "Dockerfile",
+            target: "last",
+            output,
+        };
+        memory::of(&mut builder.build(&build))
+    }
+
+    fn output(&self) -> Output {
+        match self.measured {
+            Measured::Archive => Output::Archive,
+            Measured::Build | Measured::Step { .. } => Output::Store,
         }
     }
 }
