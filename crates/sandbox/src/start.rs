@@ -66,17 +66,9 @@ impl Sandbox {
             steps,
             execute,
         };
-        let mut started = self.spawner.spawn(program)?;
-        let outcome = started.outcome();
-        // Whatever the outcome: from here on, dropping it cleans up.
-        let running = Running::new(started.child, mount_points, Arc::clone(&self.spawner));
-        match outcome {
-            Ok(Ok(())) => Ok(running),
-            Ok(Err(failure)) => Err(explain(failure, spec, &labels)),
-            Err(source) => Err(SandboxError::Setup {
-                what: "start a process".into(),
-                source,
-            }),
+        match self.spawner.spawn(program)? {
+            Ok(child) => Ok(Running::new(child, mount_points, Arc::clone(&self.spawner))),
+            Err(failure) => Err(explain(failure, spec, &labels)),
         }
     }
 }

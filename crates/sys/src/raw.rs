@@ -1,7 +1,7 @@
 //! System calls that rustix lacks, with their structures. Private: the modules above give them
 //! meaning.
 
-use std::ffi::{CStr, c_char, c_int, c_long};
+use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
@@ -68,39 +68,28 @@ pub(crate) fn check(result: c_long) -> Result<c_long, Errno> {
     Ok(result)
 }
 
-/// `struct clone_args`, up to its third version.
-#[repr(C, align(8))]
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CloneArguments {
-    pub(crate) flags: u64,
-    pub(crate) pidfd: u64,
-    pub(crate) child_tid: u64,
-    pub(crate) parent_tid: u64,
-    pub(crate) exit_signal: u64,
-    pub(crate) stack: u64,
-    pub(crate) stack_size: u64,
-    pub(crate) tls: u64,
-    pub(crate) set_tid: u64,
-    pub(crate) set_tid_size: u64,
-    pub(crate) cgroup: u64,
-}
-
-/// `clone3(2)` (Linux 5.3): 0 in the child.
+/// `clone(2)` with a stack of its own: the child calls `run` with `argument`. A new pidfd is put into `pidfd`
+/// if the flags ask for one.
 ///
 /// # Safety
-/// The pointers in `arguments` must be good. The child is a copy of this thread alone: until it
-/// executes a program it must not allocate, lock, or return to code that does.
-pub(crate) unsafe fn clone3(arguments: &CloneArguments) -> Result<i32, Errno> {
-    // Kernels that know less take a shorter structure.
-    let size = if arguments.cgroup == 0 {
-        64
-    } else {
-        size_of::<CloneArguments>()
-    };
-    // SAFETY: the structure is as long as said; the rest is the caller's promise.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_ref(arguments), size) };
-    // A process number fits.
-    check(result).map(|pid| pid as i32)
+/// `stack` is the upper end of memory that nobody else uses while the child runs, and `argument`
+/// what `run` expects. If memory is shared, what both use at once must allow for that.
+pub(crate) unsafe fn clone(
+    run: extern "C" fn(*mut c_void) -> c_int,
+    stack: *mut c_void,
+    flags: c_int,
+    argument: *mut c_void,
+    pidfd: &mut RawFd,
+) -> Result<i32, Errno> {
+    // SAFETY: the caller's promise; the pidfd's place outlives the call.
+    let pid = unsafe { libc::clone(run, stack, flags, argument, std::ptr::from_mut(pidfd)) };
+    check(pid.into()).map(|_| pid)
+}
+
+/// Lets debuggers read our memory again, if a child that shared it has changed that.
+pub(crate) fn keep_dumpable() {
+    // SAFETY: it sets a flag of this process. It cannot fail with a valid value.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
 }
 
 /// All signals blocked in this thread, until dropped: so that a new process cannot run a handler of
@@ -175,12 +164,6 @@ pub(crate) fn duplicate_to(fd: BorrowedFd<'_>, number: RawFd) -> Result<(), Errn
     // SAFETY: what was at that number belonged to another process.
     let result = unsafe { libc::dup2(fd.as_raw_fd(), number) };
     check(result.into()).map(drop)
-}
-
-/// Writes what fits; there is nobody to tell of a failure.
-pub(crate) fn write(fd: RawFd, bytes: &[u8]) {
-    // SAFETY: the bytes outlive the call.
-    let _ = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
 }
 
 /// `_exit(2)`: runs no destructor and no handler.

@@ -147,6 +147,13 @@ impl MountPoints {
     }
 }
 
+impl Drop for MountPoints {
+    fn drop(&mut self) {
+        // For processes that were never started; nobody is left to tell.
+        let _ = self.remove();
+    }
+}
+
 impl Made {
     fn remove(&self) -> io::Result<()> {
         let Made { dir, name, is_dir } = self;

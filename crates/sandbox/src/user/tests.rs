@@ -1,3 +1,5 @@
+//! Users as Docker finds them.
+
 use super::*;
 
 const PASSWD: &str = "\

@@ -91,8 +91,12 @@ fn parent() {
         spec.root = fixture.overlay(&format!("n{number}"));
         all.push(fixture.start(&spec).unwrap());
     }
+    // PID 1 gives up root by itself, which makes the kernel forget whose death to follow.
+    let mut spec = fixture.spec(&["busybox", "su", "app", "-c", "exec sleep 98763"]);
+    spec.root = fixture.overlay("setuid");
+    all.push(fixture.start(&spec).unwrap());
     let begin = Instant::now();
-    while processes("98763") < 6 {
+    while processes("98763") < 7 {
         assert!(
             begin.elapsed() < Duration::from_secs(5),
             "{} are up",

@@ -1,3 +1,5 @@
+//! Mounts as a process that may mount sees them; the privileged ones do nothing without the right.
+
 use super::*;
 use std::os::fd::AsFd;
 use std::path::Path;

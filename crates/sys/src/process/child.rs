@@ -1,10 +1,12 @@
 //! What runs in the new process, up to `execve`.
 //!
-//! This is a copy of one thread of a process with many: any lock may be held by a thread that does
-//! not exist here. So nothing in this file allocates, frees, locks, formats or panics; it makes
-//! system calls on values that were prepared before. No destructor may run either: leaving is by `_exit`.
+//! It has our memory, but is one thread of many: any lock may be held by a thread that goes on in
+//! the other process, and the C library's state is that of the thread which waits for us. So nothing in
+//! this file allocates, frees, locks, formats or panics; it makes system calls on values that were
+//! prepared before. No destructor may run either: leaving is by `_exit`.
 
-use std::ffi::{CStr, CString, c_char};
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -39,17 +41,20 @@ pub(super) struct Prepared<'a> {
     pub(super) environment: &'a [*const c_char],
     /// Ranges of descriptors to close.
     pub(super) closed: &'a [(u32, u32)],
-    pub(super) reporter: RawFd,
     pub(super) parent: RawFd,
+    /// Set when the program could not be run.
+    pub(super) failure: Cell<Option<Failure>>,
 }
 
-/// Carries out the program; never returns.
-pub(super) fn run(prepared: &Prepared<'_>) -> ! {
+/// Carries out the [`Prepared`] that it is given; never returns.
+pub(super) extern "C" fn run(prepared: *mut c_void) -> c_int {
+    // SAFETY: it is what `spawn` has prepared, which stands still meanwhile.
+    let prepared = unsafe { &*prepared.cast::<Prepared<'_>>() };
     let failure = match carry_out(prepared) {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
-    raw::write(prepared.reporter, &failure.encode());
+    prepared.failure.set(Some(failure));
     raw::exit(NEVER_RAN)
 }
 

@@ -1,32 +1,31 @@
 //! Making a new process that carries out a [`Program`].
 
-use std::ffi::{CString, c_char};
-use std::fs::File;
-use std::io::{self, Read};
+use std::cell::Cell;
+use std::ffi::{CString, c_char, c_void};
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use super::child::{self, Prepared};
-use super::program::{FAILURE_SIZE, Failure, Program};
+use super::program::{Failure, Program};
 use super::wait::Child;
-use crate::raw::{self, CloneArguments};
+use crate::raw;
 
 /// What a new process has to itself; a set. The network is isolated by a step of its own, which is slow enough to be
 /// better done by the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Namespaces(u64);
+pub struct Namespaces(i32);
 
 impl Namespaces {
     /// Mounts, processes, System V IPC and message queues, host name, and the view of control groups.
     pub const STEP: Namespaces = Namespaces(
-        (libc::CLONE_NEWNS
+        libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
-            | libc::CLONE_NEWCGROUP) as u64,
+            | libc::CLONE_NEWCGROUP,
     );
     /// Nothing.
     pub const NONE: Namespaces = Namespaces(0);
@@ -51,78 +50,111 @@ impl Host {
     }
 }
 
-/// A new process that may not have got to its program yet.
-#[derive(Debug)]
-pub struct Started {
-    /// The process.
-    pub child: Child,
-    report: File,
-}
-
-impl Started {
-    /// Blocks until the process runs its program, or says why not; then it has ended or is about to,
-    /// and still has to be reaped.
-    ///
-    /// # Errors
-    /// The pipe could not be read.
-    pub fn outcome(&mut self) -> io::Result<Result<(), Failure>> {
-        let mut bytes = [0; FAILURE_SIZE];
-        match self.report.read_exact(&mut bytes) {
-            Ok(()) => Ok(Err(Failure::decode(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Ok(())),
-            Err(error) => Err(error),
-        }
+impl AsRawFd for Host {
+    fn as_raw_fd(&self) -> RawFd {
+        self.pidfd.as_raw_fd()
     }
 }
 
-/// Starts a process. It dies with the thread that calls this: the thread should live as long as
-/// this process does.
+/// Why there is no new process.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// None could be made.
+    Start(io::Error),
+    /// It did not get to its program, and is gone.
+    Failed(Failure),
+}
+
+/// Memory that new processes run in until they execute their program; one thread's, used again and
+/// again.
+#[derive(Debug)]
+pub struct Stack(Box<[u128]>);
+
+impl Stack {
+    const SIZE: usize = 256 * 1024;
+
+    /// Allocates one.
+    #[must_use]
+    pub fn new() -> Stack {
+        Stack(vec![0; Stack::SIZE / size_of::<u128>()].into_boxed_slice())
+    }
+
+    /// The end that is used first, aligned as every machine wants it.
+    pub(super) fn top(&mut self) -> *mut c_void {
+        self.0.as_mut_ptr_range().end.cast()
+    }
+}
+
+impl Default for Stack {
+    fn default() -> Stack {
+        Stack::new()
+    }
+}
+
+/// Starts a process, and returns as soon as it runs its program. It dies with the thread that calls
+/// this: the thread should live as long as this process does.
 ///
 /// # Errors
-/// No process could be made. What goes wrong in the new process is told by [`Started::outcome`].
-pub fn spawn(host: &Host, namespaces: Namespaces, mut program: Program) -> io::Result<Started> {
+/// No process could be made, or it failed before it got to its program.
+pub fn spawn(
+    host: &Host,
+    stack: &mut Stack,
+    namespaces: Namespaces,
+    mut program: Program,
+) -> Result<Child, SpawnError> {
     for fd in &mut program.stdio {
         if fd.as_raw_fd() <= libc::STDERR_FILENO {
-            *fd = fcntl_dupfd_cloexec(&*fd, libc::STDERR_FILENO + 1)?;
+            *fd = fcntl_dupfd_cloexec(&*fd, libc::STDERR_FILENO + 1)
+                .map_err(|errno| SpawnError::Start(errno.into()))?;
         }
     }
-    let (report, reporter) = pipe_with(PipeFlags::CLOEXEC)?;
-    let reporter = above_stdio(reporter)?;
     let arguments = pointers(&program.execute.arguments);
     let environment = pointers(&program.execute.environment);
-    let closed = gaps(&program, &[host.pidfd.as_raw_fd(), reporter.as_raw_fd()]);
+    let closed = gaps(&program, host.pidfd.as_raw_fd());
     let prepared = Prepared {
         program: &program,
         arguments: &arguments,
         environment: &environment,
         closed: &closed,
-        reporter: reporter.as_raw_fd(),
         parent: host.pidfd.as_raw_fd(),
+        failure: Cell::new(None),
     };
-    let (pidfd, pid) = clone(namespaces, &prepared)?;
-    Ok(Started {
-        child: Child::new(pidfd, pid),
-        report: File::from(report),
-    })
+    let (pidfd, pid) =
+        clone(stack, namespaces, &prepared).map_err(|errno| SpawnError::Start(errno.into()))?;
+    let child = Child::new(pidfd, pid);
+    match prepared.failure.take() {
+        None => Ok(child),
+        Some(failure) => {
+            // It is on its way out by itself.
+            child.wait().map_err(SpawnError::Start)?;
+            Err(SpawnError::Failed(failure))
+        }
+    }
 }
 
-fn clone(namespaces: Namespaces, prepared: &Prepared<'_>) -> Result<(OwnedFd, i32), Errno> {
+fn clone(
+    stack: &mut Stack,
+    namespaces: Namespaces,
+    prepared: &Prepared<'_>,
+) -> Result<(OwnedFd, i32), Errno> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: RawFd = -1;
-    let arguments = CloneArguments {
-        flags: namespaces.0 | libc::CLONE_PIDFD as u64,
-        pidfd: std::ptr::from_mut(&mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..Default::default()
-    };
     let signals = raw::SignalsBlocked::new();
-    // SAFETY: without CLONE_VM the child has its own copy of all memory, and with no new stack it
-    // returns here like a fork. It then only runs `child::run`, which does nothing but system calls
-    // on what has been prepared.
-    let pid = unsafe { raw::clone3(&arguments) };
-    if pid == Ok(0) {
-        child::run(prepared);
-    }
+    // SAFETY: the child shares our memory, but this thread stands still until the child has
+    // executed its program or ended, so what has been prepared outlives its use and nothing is used by both
+    // at once; other threads hold no reference to any of it. It runs on a stack of its own.
+    let pid = unsafe {
+        raw::clone(
+            child::run,
+            stack.top(),
+            namespaces.0 | flags,
+            std::ptr::from_ref(prepared).cast_mut().cast(),
+            &mut pidfd,
+        )
+    };
     drop(signals);
+    // Changing credentials has made our memory, which was the child's too, unreadable to debuggers.
+    raw::keep_dumpable();
     let pid = pid?;
     // SAFETY: the kernel has just put a new descriptor there, which nobody else knows of.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -138,13 +170,13 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 }
 
 /// The ranges of descriptors that the program must not have: all but those it needs before `execve`.
-fn gaps(program: &Program, further: &[RawFd]) -> Vec<(u32, u32)> {
+fn gaps(program: &Program, further: RawFd) -> Vec<(u32, u32)> {
     let mut kept: Vec<u32> = program
         .stdio
         .iter()
         .map(AsRawFd::as_raw_fd)
         .chain(program.steps.iter().filter_map(super::Step::fd))
-        .chain(further.iter().copied())
+        .chain([further])
         .filter_map(|fd| u32::try_from(fd).ok())
         .collect();
     kept.sort_unstable();

@@ -1,3 +1,5 @@
+//! Hostile trees against both ways of resolving, which must agree.
+
 use super::*;
 use std::os::unix::fs::symlink;
 

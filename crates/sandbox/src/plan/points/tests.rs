@@ -1,3 +1,5 @@
+//! Mount points come and go without a trace.
+
 use super::*;
 use std::os::unix::fs::{MetadataExt, symlink};
 
