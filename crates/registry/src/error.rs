@@ -172,12 +172,14 @@ pub enum Error {
         source: oci::DocumentError,
     },
     /// The registry has lost an upload in the middle, or both sides disagree how far it is.
-    #[error("{at}: the registry lost the upload (status {status})")]
+    #[error("{at}: the registry lost the upload (status {status}){problems}")]
     LostUpload {
         /// Where.
         at: Box<At>,
-        /// 404 or 416.
+        /// 404, 416, or what it says to a part that it did not expect.
         status: u16,
+        /// What the registry says.
+        problems: Problems,
     },
     /// The token service did not give a token, or the challenge that names it is refused.
     #[error("{at}: cannot get a token from {realm}: {reason}")]

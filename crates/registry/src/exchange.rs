@@ -25,7 +25,8 @@ const MAX_REDIRECTS: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) endpoint: &'a Arc<Endpoint>,
-    pub(crate) reference: &'a Reference,
+    /// For errors.
+    pub(crate) at: At,
     pub(crate) method: Method,
     pub(crate) target: Target,
     pub(crate) headers: HeaderMap,
@@ -64,13 +65,13 @@ impl<'a> Call<'a> {
     /// A request without body and headers, to read.
     pub(crate) fn new(
         endpoint: &'a Arc<Endpoint>,
-        reference: &'a Reference,
+        reference: &Reference,
         method: Method,
         path: &str,
     ) -> Self {
         Self {
             endpoint,
-            reference,
+            at: endpoint.at(reference),
             method,
             target: Target::Path(format!("{}/{path}", reference.repository())),
             headers: HeaderMap::new(),
@@ -97,7 +98,7 @@ impl Answer {
 impl Client {
     /// Sends `call`; answers the registry's challenge once.
     pub(crate) async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Error> {
-        let at = call.endpoint.at(call.reference);
+        let at = call.at.clone();
         let scheme = self.wire.scheme(call.endpoint, &at).await?;
         let asker = Asker {
             wire: &self.wire,
@@ -138,7 +139,7 @@ impl Client {
         scheme: Scheme,
         authorization: Option<&Authorization>,
     ) -> Result<Answer, Error> {
-        let at = call.endpoint.at(call.reference);
+        let at = call.at.clone();
         let itself = call
             .endpoint
             .url(scheme, "")

@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod http_date;
+mod login;
 mod pull;
 mod push;
 mod retry;

@@ -143,7 +143,8 @@ impl Wire {
             return Trust::Plain;
         }
         let authority = host_of(url);
-        let is_itself = authority == endpoint.authority;
+        let itself = endpoint.url(scheme, "");
+        let is_itself = itself.is_some_and(|itself| itself.origin() == url.origin());
         let of_host = |domain: &str, verify| Trust::Host {
             domain: domain.to_owned(),
             verify,

@@ -98,6 +98,7 @@ impl Error {
             Self::Unauthorized { problems, .. }
             | Self::NotFound { problems, .. }
             | Self::RateLimited { problems, .. }
+            | Self::LostUpload { problems, .. }
             | Self::Status { problems, .. } => Some(problems),
             Self::Mirrored { last, .. } => last.problems(),
             _ => None,
@@ -159,7 +160,10 @@ impl Error {
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LogIn { host } => write!(f, "log in to {host}"),
+            Self::LogIn { host } => write!(
+                f,
+                "log in to {host}, or check the name: what is private looks like what is not there"
+            ),
             Self::CheckCredentials { host } => write!(f, "check the credentials for {host}"),
             Self::CheckName => f.write_str(
                 "check the name and the tag; a private repository needs a login to be seen",
@@ -172,6 +176,32 @@ impl fmt::Display for Hint {
                 write!(f, "check the name {host}, the network and the proxy")
             }
             Self::SlowDown => f.write_str("wait, log in, or use a mirror"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        let host = || "r.test".to_owned();
+        for (hint, text) in [
+            (
+                Hint::LogIn { host: host() },
+                "log in to r.test, or check the name: what is private looks like what is not there",
+            ),
+            (
+                Hint::CheckCredentials { host: host() },
+                "check the credentials for r.test",
+            ),
+            (
+                Hint::AllowHttp { host: host() },
+                "set `http = true` for r.test",
+            ),
+        ] {
+            assert_eq!(hint.to_string(), text);
         }
     }
 }

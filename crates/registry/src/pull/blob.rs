@@ -135,6 +135,14 @@ impl BlobStream {
         }
     }
 
+    /// Leaves the digest to a caller who computes it anyway, as the store does: hashing twice
+    /// costs more than everything else here. The size is verified all the same.
+    #[must_use]
+    pub fn without_digest(mut self) -> Self {
+        self.hasher = None;
+        self
+    }
+
     /// How many bytes of the blob have been given, those before the offset included.
     #[must_use]
     pub const fn position(&self) -> u64 {

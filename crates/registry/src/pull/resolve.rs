@@ -159,7 +159,7 @@ impl Client {
 
 fn document_call<'a>(
     endpoint: &'a Arc<Endpoint>,
-    reference: &'a Reference,
+    reference: &Reference,
     method: Method,
 ) -> Call<'a> {
     let path = format!("manifests/{}", reference.tag_or_digest());

@@ -29,6 +29,8 @@ pub(super) struct Upload {
     location: Url,
     /// How many bytes the registry has.
     offset: u64,
+    /// Whether it was found again after a failure, with bytes in it.
+    is_resumed: bool,
     /// The least that the registry takes in a chunk that is not the last.
     min_chunk: u64,
 }
@@ -66,6 +68,7 @@ impl Client {
             body,
         };
         let mut retry = self.retry(false);
+        let mut can_resume = true;
         let mut mode = if descriptor.size > self.wire.limits.upload_whole_max {
             Mode::Chunks(self.wire.limits.upload_chunk)
         } else {
@@ -87,11 +90,16 @@ impl Client {
                     upload = None;
                 }
                 None => {
-                    retry.after(restartable(error)).await?;
+                    let was_resumed = upload.as_ref().is_some_and(|session| session.is_resumed);
+                    let error = lost(error, was_resumed);
+                    // Not every registry goes on where it was; such a one gets all again.
+                    can_resume &= !(was_resumed && matches!(error, Error::LostUpload { .. }));
+                    retry.after(error).await?;
                     upload = match upload {
-                        Some(session) => self.find_again(job, &session).await,
-                        None => None,
+                        Some(session) if can_resume => self.find_again(job, &session).await,
+                        _ => None,
                     };
+                    retry.reached(upload.as_ref().map_or(0, |session| session.offset));
                 }
             }
         }
@@ -188,6 +196,7 @@ impl Client {
         let found = Upload::of(&answer).ok().filter(|_| is_success)?;
         (found.offset <= job.descriptor.size).then_some(Upload {
             min_chunk: upload.min_chunk.max(found.min_chunk),
+            is_resumed: found.offset > 0,
             ..found
         })
     }
@@ -202,6 +211,7 @@ impl Upload {
             .ok_or_else(|| unexpected(&answer.at, "no Location", "an upload's Location"))?;
         Ok(Self {
             location: not_downgraded(location, url),
+            is_resumed: false,
             offset: text(headers, &header::RANGE)
                 .and_then(received)
                 .unwrap_or(0),
@@ -233,13 +243,13 @@ fn received(range: &str) -> Option<u64> {
 
 fn session_call<'a>(
     endpoint: &'a Arc<Endpoint>,
-    reference: &'a Reference,
+    reference: &Reference,
     method: Method,
     target: Target,
 ) -> Call<'a> {
     Call {
         endpoint,
-        reference,
+        at: endpoint.at(reference),
         method,
         target,
         headers: HeaderMap::new(),
@@ -279,20 +289,31 @@ fn smaller(mode: Mode, error: &Error, chunk: u64, size: u64) -> Option<Mode> {
     (next >= MIN_CHUNK.min(chunk)).then_some(Mode::Chunks(next))
 }
 
-/// A session that is lost or out of step is no reason to fail: a new one is begun.
-fn restartable(error: Error) -> Error {
-    let (at, status) = match error {
+/// A session that is lost or out of step is no reason to fail: a new one is begun. After it
+/// was resumed, any refusal may mean that.
+fn lost(error: Error, was_resumed: bool) -> Error {
+    match error {
         Error::NotFound {
             at,
             what: What::Upload,
-            ..
-        } => (at, 404),
+            problems,
+        } => Error::LostUpload {
+            at,
+            status: 404,
+            problems,
+        },
         Error::Status {
-            at, status: 416, ..
-        } => (at, 416),
-        other => return other,
-    };
-    Error::LostUpload { at, status }
+            at,
+            status,
+            problems,
+            ..
+        } if status == 416 || was_resumed && (400..500).contains(&status) => Error::LostUpload {
+            at,
+            status,
+            problems,
+        },
+        other => other,
+    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

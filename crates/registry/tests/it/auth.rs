@@ -79,7 +79,7 @@ async fn logins() {
             rules: |rules| rules.login = Login::Basic("me", "p"),
             faults: vec![],
             credentials: basic("me", "x"),
-            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [check the credentials for HOST]",
+            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [CheckCredentials]",
             log: "M 401, M 401",
         },
         Case {
@@ -87,7 +87,7 @@ async fn logins() {
             rules: |rules| rules.login = Login::Basic("me", "p"),
             faults: vec![],
             credentials: anonymous(),
-            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [log in to HOST]",
+            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [LogIn]",
             log: "M 401",
         },
         Case {
@@ -111,7 +111,7 @@ async fn logins() {
             rules: |rules| rules.login = Login::Bearer("me", "p"),
             faults: vec![],
             credentials: anonymous(),
-            outcome: "HOST/app:1: not authorized: incorrect username or password (UNAUTHORIZED) [log in to HOST]",
+            outcome: "HOST/app:1: not authorized: incorrect username or password (UNAUTHORIZED) [LogIn]",
             log: "M 401, T 401",
         },
         Case {
@@ -127,7 +127,7 @@ async fn logins() {
             rules: |rules| rules.login = Login::Bearer("me", "p"),
             faults: vec![],
             credentials: fixed(Credential::RegistryToken(Secret::new("old"))),
-            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [check the credentials for HOST]",
+            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [CheckCredentials]",
             log: "M 401, M 401",
         },
     ] {
@@ -168,7 +168,7 @@ async fn tokens_end() {
             },
             faults: vec![],
             credentials: basic("me", "p"),
-            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [check the credentials for HOST]",
+            outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [CheckCredentials]",
             log: "M 401, T 200, M 401",
         },
         Case {
@@ -184,7 +184,7 @@ async fn tokens_end() {
             rules: |rules| rules.login = Login::Bearer("me", "p"),
             faults: vec![Fault::once("", "/token", Effect::status(400))],
             credentials: basic("me", "p"),
-            outcome: "HOST/app:1: cannot get a token from HOST: status 400 [check the credentials for HOST]",
+            outcome: "HOST/app:1: cannot get a token from HOST: status 400 [CheckCredentials]",
             log: "M 401, T 400",
         },
         Case {
@@ -192,7 +192,7 @@ async fn tokens_end() {
             rules: |rules| rules.login = Login::Bearer("me", "p"),
             faults: vec![Fault::once("", "/token", Effect::html())],
             credentials: basic("me", "p"),
-            outcome: "HOST/app:1: cannot get a token from HOST: the answer is not a token [check the credentials for HOST]",
+            outcome: "HOST/app:1: cannot get a token from HOST: the answer is not a token [CheckCredentials]",
             log: "M 401, T 200",
         },
         Case {
@@ -204,7 +204,7 @@ async fn tokens_end() {
                 Effect::redirect("http://elsewhere.invalid/"),
             )],
             credentials: basic("me", "p"),
-            outcome: "HOST/app:1: cannot get a token from HOST: status 307 [check the credentials for HOST]",
+            outcome: "HOST/app:1: cannot get a token from HOST: status 307 [CheckCredentials]",
             log: "M 401, T 307",
         },
         Case {
@@ -215,11 +215,69 @@ async fn tokens_end() {
             },
             faults: vec![],
             credentials: basic("me", "p"),
-            outcome: "HOST/app:1: cannot get a token from ftp://x/: the realm is neither HTTP nor HTTPS [check the credentials for HOST]",
+            outcome: "HOST/app:1: cannot get a token from ftp://x/: the realm is neither HTTP nor HTTPS [CheckCredentials]",
             log: "M 401",
         },
     ] {
         check(case).await;
+    }
+}
+
+#[tokio::test]
+async fn log_in() {
+    let right = || basic("me", "p");
+    type LogIn = (
+        fn(&mut Rules),
+        Arc<dyn Credentials>,
+        &'static str,
+        &'static str,
+    );
+    let cases: [LogIn; 6] = [
+        (|_| {}, anonymous(), "ok", "200, 200"),
+        (
+            |rules| rules.login = Login::Basic("me", "p"),
+            right(),
+            "ok",
+            "401, 401, 200",
+        ),
+        (
+            |rules| rules.login = Login::Basic("me", "p"),
+            basic("me", "x"),
+            "HOST: not authorized: authentication required (UNAUTHORIZED) [CheckCredentials]",
+            "401, 401, 401",
+        ),
+        (
+            |rules| rules.login = Login::Bearer("me", "p"),
+            right(),
+            "ok",
+            "401, 401, T 200, 200",
+        ),
+        (
+            |rules| rules.login = Login::Bearer("me", "p"),
+            basic("me", "x"),
+            "HOST: not authorized: incorrect username or password (UNAUTHORIZED) [CheckCredentials]",
+            "401, 401, T 401",
+        ),
+        (
+            |rules| rules.login = Login::Basic("me", "p"),
+            anonymous(),
+            "HOST: not authorized: authentication required (UNAUTHORIZED) [LogIn]",
+            "401, 401",
+        ),
+    ];
+    for (rules, credentials, outcome, log) in cases {
+        let registry = registry_with(&[]);
+        registry.rules(rules);
+        let client = Client::new(config(), credentials).unwrap();
+        let found = match client.log_in(&registry.host()).await {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => name_hosts(&describe(&error), &[(&registry, "HOST")]),
+        };
+        assert_eq!(found, outcome);
+        let seen = log_of(&registry)
+            .replace("GET /token", "T")
+            .replace("GET  ", "");
+        assert_eq!(seen.replace('\n', ", "), log, "{outcome}");
     }
 }
 
@@ -297,7 +355,7 @@ async fn credentials_that_cannot_be_had() {
         rules: |rules| rules.login = Login::Basic("me", "p"),
         faults: vec![],
         credentials: Arc::new(Failing),
-        outcome: "HOST/app:1: no credentials <- cannot get credentials for HOST <- the keyring is locked [check the credentials for HOST]",
+        outcome: "HOST/app:1: no credentials <- cannot get credentials for HOST <- the keyring is locked [CheckCredentials]",
         log: "M 401",
     })
     .await;

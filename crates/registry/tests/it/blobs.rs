@@ -224,9 +224,13 @@ async fn wrong() {
     .await;
     check(
         "not there",
-        &[on(Effect::error(404, "BLOB_UNKNOWN", "blob unknown to registry"))],
+        &[on(Effect::error(
+            404,
+            "BLOB_UNKNOWN",
+            "blob unknown to registry",
+        ))],
         0,
-        "HOST/app:1: blob not found: blob unknown to registry (BLOB_UNKNOWN) [check the name and the tag; a private repository needs a login to be seen]",
+        "HOST/app:1: blob not found: blob unknown to registry (BLOB_UNKNOWN) [CheckName]",
         "404",
     )
     .await;

@@ -115,7 +115,8 @@ pub(crate) fn describe(error: &Error) -> String {
         text += " [retryable]";
     }
     if let Some(hint) = error.hint() {
-        text += &format!(" [{hint}]");
+        let name = format!("{hint:?}");
+        text += &format!(" [{}]", name.split(' ').next().unwrap());
     }
     text
 }

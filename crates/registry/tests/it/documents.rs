@@ -9,12 +9,10 @@ use crate::case::{
 };
 
 /// Resolves `name` and compares outcome and requests.
-async fn check(title: &str, faults: &[Fault], name: &str, outcome: &str, log: &str) {
+async fn check_name(title: &str, faults: &[Fault], name: &str, outcome: &str, log: &str) {
     let registry = registry_with(faults);
-    let stalls = faults
-        .iter()
-        .any(|fault| matches!(fault.effect, Effect::Stall | Effect::StallAfter(_)));
-    let config = if stalls {
+    let stalls = |fault: &Fault| matches!(fault.effect, Effect::Stall | Effect::StallAfter(_));
+    let config = if faults.iter().any(stalls) {
         impatient()
     } else {
         crate::case::config()
@@ -28,316 +26,230 @@ async fn check(title: &str, faults: &[Fault], name: &str, outcome: &str, log: &s
                 descriptor.digest,
                 "{title}"
             );
-            format!("{}", descriptor.media_type)
+            descriptor.media_type.to_string()
         }
         Err(error) => describe(&error),
     };
     let found = name_hosts(&found, &[(&registry, "HOST")]);
     let found = found.replace(&image().descriptor.digest.to_string(), "DIGEST");
+    let found = found.replace(&"0".repeat(64), "0000");
     assert_eq!(found, outcome, "{title}");
-    assert_eq!(
-        log_of(&registry).trim_start_matches("GET  200\n"),
-        log,
-        "{title}"
-    );
+    let seen = log_of(&registry)
+        .trim_start_matches("GET  200\n")
+        .to_owned();
+    assert_eq!(seen, log, "{title}");
+}
+
+/// Resolves `app:1` under one fault; the statuses are those of the requests for its manifest.
+async fn check(title: &str, fault: Fault, outcome: &str, statuses: &[&str]) {
+    let lines: Vec<_> = statuses
+        .iter()
+        .map(|status| format!("{GET}{status}"))
+        .collect();
+    check_name(title, &[fault], "app:1", outcome, &lines.join("\n")).await;
 }
 
 const OK: &str = "application/vnd.oci.image.manifest.v1+json";
 const GET: &str = "GET app/manifests/1 ";
 
-fn times(line: &str, statuses: &[&str]) -> String {
-    statuses
-        .iter()
-        .map(|status| format!("{line}{status}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+fn on(effect: Effect) -> Fault {
+    Fault::once("GET", "manifests", effect)
+}
+
+fn header(name: &'static str, value: &str) -> Fault {
+    on(Effect::Header(name, value.to_owned()))
+}
+
+fn answer(status: u16, body: &str) -> Fault {
+    on(Effect::Answer {
+        status,
+        headers: vec![],
+        body: body.to_owned(),
+    })
 }
 
 #[tokio::test]
-async fn resolve() {
-    check("plain", &[], "app:1", OK, &times(GET, &["200"])).await;
-    check("a tag that is not there", &[], "app:2", "HOST/app:2: manifest not found: manifest unknown (MANIFEST_UNKNOWN) [check the name and the tag; a private repository needs a login to be seen]", "GET app/manifests/2 404").await;
-    check(
-        "one 500",
-        &[Fault::once("GET", "manifests", Effect::status(500))],
-        "app:1",
-        OK,
-        &times(GET, &["500", "200"]),
-    )
-    .await;
+async fn tried_again() {
+    let bad = on(Effect::error(502, "UPSTREAM", "bad gateway")).always();
+    let late = on(Effect::retry_after(429, 100_000)).always();
+    let stall = on(Effect::Stall);
+    check("one 500", on(Effect::status(500)), OK, &["500", "200"]).await;
     check(
         "three 503",
-        &[Fault::once("GET", "manifests", Effect::status(503)).times(3)],
-        "app:1",
+        on(Effect::status(503)).times(3),
         OK,
-        &times(GET, &["503", "503", "503", "200"]),
+        &["503", "503", "503", "200"],
     )
     .await;
     check(
         "502 for ever",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::error(502, "UPSTREAM", "bad gateway"),
-        )
-        .always()],
-        "app:1",
+        bad,
         "HOST/app:1: status 502: bad gateway (UPSTREAM) [retryable]",
-        &times(GET, &["502", "502", "502", "502"]),
+        &["502"; 4],
     )
     .await;
     check(
         "429 that says when",
-        &[Fault::once("GET", "manifests", Effect::retry_after(429, 0))],
-        "app:1",
+        on(Effect::retry_after(429, 0)),
         OK,
-        &times(GET, &["429", "200"]),
+        &["429", "200"],
     )
     .await;
     check(
         "429 that asks for too much",
-        &[Fault::once("GET", "manifests", Effect::retry_after(429, 100_000)).always()],
-        "app:1",
-        "HOST/app:1: too many requests [retryable] [wait, log in, or use a mirror]",
-        &times(GET, &["429"]),
+        late,
+        "HOST/app:1: too many requests [retryable] [SlowDown]",
+        &["429"],
     )
     .await;
-    check(
-        "the connection ends",
-        &[Fault::once("GET", "manifests", Effect::Drop)],
-        "app:1",
-        OK,
-        &times(GET, &["-", "200"]),
-    )
-    .await;
+    check("the connection ends", on(Effect::Drop), OK, &["-", "200"]).await;
     check(
         "the body breaks",
-        &[Fault::once("GET", "manifests", Effect::DropAfter(100))],
-        "app:1",
+        on(Effect::DropAfter(100)),
         OK,
-        &times(GET, &["200", "200"]),
+        &["200", "200"],
     )
     .await;
-    check(
-        "no answer",
-        &[Fault::once("GET", "manifests", Effect::Stall)],
-        "app:1",
-        OK,
-        &times(GET, &["-", "200"]),
-    )
-    .await;
+    check("no answer", stall.clone(), OK, &["-", "200"]).await;
     check(
         "the body stalls",
-        &[Fault::once("GET", "manifests", Effect::StallAfter(10))],
-        "app:1",
+        on(Effect::StallAfter(10)),
         OK,
-        &times(GET, &["200", "200"]),
+        &["200", "200"],
     )
     .await;
     check(
         "no answer for ever",
-        &[Fault::once("GET", "manifests", Effect::Stall).always()],
-        "app:1",
-        "HOST/app:1: no answer for 0.15 s [retryable] [check the name HOST, the network and the proxy]",
-        &times(GET, &["-", "-", "-", "-"]),
+        stall.always(),
+        "HOST/app:1: no answer for 0.15 s [retryable] [CheckNetwork]",
+        &["-"; 4],
     )
     .await;
-    check(
-        "no length",
-        &[Fault::once("GET", "manifests", Effect::Chunked)],
-        "app:1",
-        OK,
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "a login page",
-        &[Fault::once("GET", "manifests", Effect::html())],
-        "app:1",
-        "HOST/app:1: text/html where a manifest was expected",
-        &times(GET, &["200"]),
+}
+
+#[tokio::test]
+async fn refused() {
+    let missing = "HOST/app:2: manifest not found: manifest unknown (MANIFEST_UNKNOWN) [CheckName]";
+    let denied = on(Effect::error(403, "DENIED", "no"));
+    check_name(
+        "a tag that is not there",
+        &[],
+        "app:2",
+        missing,
+        "GET app/manifests/2 404",
     )
     .await;
     check(
         "403",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::error(403, "DENIED", "no"),
-        )],
-        "app:1",
-        "HOST/app:1: access denied: no (DENIED) [log in to HOST]",
-        &times(GET, &["403"]),
+        denied,
+        "HOST/app:1: access denied: no (DENIED) [LogIn]",
+        &["403"],
     )
     .await;
     check(
         "401 without a challenge",
-        &[Fault::once("GET", "manifests", Effect::status(401))],
-        "app:1",
-        "HOST/app:1: not authorized [log in to HOST]",
-        &times(GET, &["401"]),
+        on(Effect::status(401)),
+        "HOST/app:1: not authorized [LogIn]",
+        &["401"],
     )
     .await;
     check(
         "410",
-        &[Fault::once("GET", "manifests", Effect::status(410))],
-        "app:1",
+        on(Effect::status(410)),
         "HOST/app:1: status 410",
-        &times(GET, &["410"]),
-    )
-    .await;
-    check(
-        "a type that was lost",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::Header("Content-Type", "application/json".to_owned()),
-        )],
-        "app:1",
-        OK,
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "no type",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::Header("Content-Type", String::new()),
-        )],
-        "app:1",
-        OK,
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "a type with a parameter",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::Header("Content-Type", format!("{OK}; charset=utf-8")),
-        )],
-        "app:1",
-        OK,
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "a type that is wrong",
-        &[Fault::once("GET", "manifests", Effect::Header("Content-Type", MediaType::OciIndex.to_string()))],
-        "app:1",
-        "HOST/app:1: unusable document <- unsupported media type \"application/vnd.oci.image.index.v1+json\" where a manifest was expected",
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "another digest than the header says",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::Header(
-                "Docker-Content-Digest",
-                format!("sha256:{}", "0".repeat(64)),
-            ),
-        )],
-        "app:1",
-        &format!(
-            "HOST/app:1: digest is DIGEST where sha256:{} was expected",
-            "0".repeat(64)
-        ),
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "a digest of another kind",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::Header("Docker-Content-Digest", "sha512:00".to_owned()),
-        )],
-        "app:1",
-        OK,
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "not JSON",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::Answer {
-                status: 200,
-                headers: vec![],
-                body: "hello".to_owned(),
-            },
-        )],
-        "app:1",
-        "HOST/app:1: unusable document <- invalid manifest <- expected value at line 1 column 1",
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "too large",
-        &[Fault::once("GET", "manifests", Effect::Extend(5 << 20))],
-        "app:1",
-        "HOST/app:1: the answer is larger than 4194304 bytes",
-        &times(GET, &["200"]),
-    )
-    .await;
-    check(
-        "a redirect",
-        &[Fault::once(
-            "GET",
-            "manifests/1",
-            Effect::redirect("/v2/app/manifests/1?again"),
-        )],
-        "app:1",
-        OK,
-        "GET app/manifests/1 307\nGET app/manifests/1?again 200",
-    )
-    .await;
-    check(
-        "redirects without end",
-        &[Fault::once("GET", "manifests", Effect::redirect("/v2/app/manifests/1")).always()],
-        "app:1",
-        "HOST/app:1: refused redirect: too many in a row",
-        &times(GET, &["307"; 6]),
-    )
-    .await;
-    check(
-        "a redirect to nowhere",
-        &[Fault::once("GET", "manifests", Effect::status(302))],
-        "app:1",
-        "HOST/app:1: refused redirect: it does not say where to",
-        &times(GET, &["302"]),
-    )
-    .await;
-    check(
-        "a redirect to a file",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::redirect("file:///etc/passwd"),
-        )],
-        "app:1",
-        "HOST/app:1: refused redirect: it leads to neither HTTP nor HTTPS",
-        &times(GET, &["307"]),
+        &["410"],
     )
     .await;
     check(
         "words that end on a terminal",
-        &[Fault::once(
-            "GET",
-            "manifests",
-            Effect::Answer {
-                status: 418,
-                headers: vec![],
-                body: "\u{1b}[2Jtea\npot".to_owned(),
-            },
-        )],
-        "app:1",
+        answer(418, "\u{1b}[2Jtea\npot"),
         "HOST/app:1: status 418:  [2Jtea pot",
-        &times(GET, &["418"]),
+        &["418"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn documents_of_all_kinds() {
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let with_parameter = format!("{OK}; charset=utf-8");
+    let index = MediaType::OciIndex.to_string();
+    let wrong_type = format!(
+        "HOST/app:1: unusable document <- unsupported media type {index:?} where a manifest was expected"
+    );
+    let wrong_digest = "HOST/app:1: digest is DIGEST where sha256:0000 was expected";
+    let no_json =
+        "HOST/app:1: unusable document <- invalid manifest <- expected value at line 1 column 1";
+    for (title, fault, outcome) in [
+        ("nothing wrong", on(Effect::Header("X", "y".to_owned())), OK),
+        ("no length", on(Effect::Chunked), OK),
+        (
+            "a login page",
+            on(Effect::html()),
+            "HOST/app:1: text/html where a manifest was expected",
+        ),
+        (
+            "a type that was lost",
+            header("Content-Type", "application/json"),
+            OK,
+        ),
+        ("no type", header("Content-Type", ""), OK),
+        (
+            "a type with a parameter",
+            header("Content-Type", &with_parameter),
+            OK,
+        ),
+        (
+            "a type that is wrong",
+            header("Content-Type", &index),
+            &wrong_type,
+        ),
+        (
+            "a header with another digest",
+            header("Docker-Content-Digest", &zeros),
+            wrong_digest,
+        ),
+        (
+            "a digest of another kind",
+            header("Docker-Content-Digest", "sha512:00"),
+            OK,
+        ),
+        ("not JSON", answer(200, "hello"), no_json),
+        (
+            "too large",
+            on(Effect::Extend(5 << 20)),
+            "HOST/app:1: the answer is larger than 4194304 bytes",
+        ),
+    ] {
+        check(title, fault, outcome, &["200"]).await;
+    }
+}
+
+#[tokio::test]
+async fn redirects() {
+    let again = Fault::once(
+        "GET",
+        "manifests/1",
+        Effect::redirect("/v2/app/manifests/1?again"),
+    );
+    let log = format!("{GET}307\nGET app/manifests/1?again 200");
+    check_name("a redirect", &[again], "app:1", OK, &log).await;
+    let round = on(Effect::redirect("/v2/app/manifests/1")).always();
+    check(
+        "without end",
+        round,
+        "HOST/app:1: refused redirect: too many in a row",
+        &["307"; 6],
+    )
+    .await;
+    let nowhere = "HOST/app:1: refused redirect: it does not say where to";
+    check("to nowhere", on(Effect::status(302)), nowhere, &["302"]).await;
+    let file = "HOST/app:1: refused redirect: it leads to neither HTTP nor HTTPS";
+    check(
+        "to a file",
+        on(Effect::redirect("file:///etc/passwd")),
+        file,
+        &["307"],
     )
     .await;
 }
@@ -347,8 +259,8 @@ async fn resolve_by_digest() {
     let digest = image().descriptor.digest;
     let name = format!("app@{digest}");
     let line = format!("GET app/manifests/{}", &digest.to_string()[..14]);
-    check("plain", &[], &name, OK, &format!("{line} 200")).await;
-    check(
+    check_name("plain", &[], &name, OK, &format!("{line} 200")).await;
+    check_name(
         "a tag beside it is not asked for",
         &[],
         &format!("app:nope@{digest}"),
@@ -479,6 +391,6 @@ async fn nobody_listens() {
     let text = describe(&error).replace(&host, "HOST");
     assert_eq!(
         text,
-        "HOST/app:1: cannot connect <- Connection refused (os error 111) [retryable] [check the name HOST, the network and the proxy]"
+        "HOST/app:1: cannot connect <- Connection refused (os error 111) [retryable] [CheckNetwork]"
     );
 }

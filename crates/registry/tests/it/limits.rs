@@ -32,6 +32,33 @@ async fn pulls_of_one_host_are_limited() {
     assert_eq!(blobs, 4);
 }
 
+#[tokio::test]
+async fn proxies() {
+    let proxy = registry_with(&[]);
+    let direct = registry_with(&[]);
+    let mut config = config();
+    config.proxy.http = Some(format!("http://{}", proxy.host()));
+    for name in ["r.invalid", "direct.invalid"] {
+        let host = HostConfig {
+            http: true,
+            ..HostConfig::default()
+        };
+        config.hosts.insert(name.to_owned(), host);
+    }
+    config.proxy.except = Some("direct.invalid".to_owned());
+    let client = client(config);
+    let resolved = client.resolve(&"r.invalid/app:1".parse().unwrap()).await;
+    assert_eq!(resolved.unwrap().descriptor, image().descriptor);
+    assert_eq!(proxy.log(), ["GET http://r.invalid/v2/app/manifests/1 200"]);
+    // Loopback is never proxied, nor is what was excepted.
+    client.resolve(&reference(&direct, "app:1")).await.unwrap();
+    let excepted = client
+        .resolve(&"direct.invalid/app:1".parse().unwrap())
+        .await;
+    assert!(matches!(excepted, Err(registry::Error::Connect { .. })));
+    assert_eq!(proxy.log().len(), 1);
+}
+
 #[test]
 fn configs() {
     let check = |change: fn(&mut Config), expected: &str| {

@@ -10,3 +10,4 @@ mod limits;
 mod mirrors;
 mod pushes;
 mod real;
+mod uploads;

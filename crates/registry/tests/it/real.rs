@@ -168,58 +168,56 @@ async fn tls() {
         return;
     };
     let reference: Reference = format!("{}/app:1", registry.host()).parse().unwrap();
-    let with = |host: HostConfig| {
+    let with = |domain: &str, host: HostConfig| {
         let mut config = config();
-        config.hosts.insert(registry.host().to_owned(), host);
+        config.hosts.insert(domain.to_owned(), host);
         client(config)
     };
-    let trusting = with(HostConfig {
+    let itself = registry.host();
+    let authority = HostConfig {
         authorities: vec![std::fs::read(&certificate).unwrap()],
         ..HostConfig::default()
-    });
+    };
+    let trusting = with(itself, authority.clone());
     push(&trusting, &reference, &image(), &[]).await;
-    assert_eq!(
-        pull(&trusting, &reference, &image().layers()[0], 0)
-            .await
-            .unwrap(),
-        layer()
-    );
+    let pulled = pull(&trusting, &reference, &image().layers()[0], 0).await;
+    assert_eq!(pulled.unwrap(), layer());
 
-    let insecure = with(HostConfig {
+    // Without verification, and loopback without settings: it refuses plain HTTP there.
+    let insecure = HostConfig {
         insecure: true,
         ..HostConfig::default()
-    });
-    assert_eq!(
-        insecure.resolve(&reference).await.unwrap().descriptor,
-        image().descriptor
-    );
-    // Loopback needs no settings: plain HTTP is refused there, and any certificate will do.
-    assert_eq!(
-        with(HostConfig::default())
-            .resolve(&reference)
-            .await
-            .unwrap()
-            .descriptor,
-        image().descriptor
-    );
+    };
+    for host in [insecure, HostConfig::default()] {
+        let resolved = with(itself, host).resolve(&reference).await;
+        assert_eq!(resolved.unwrap().descriptor, image().descriptor);
+    }
 
-    let mirror = HostConfig {
-        mirrors: vec![format!("https://{}", registry.host())],
+    // The certificate is for the address alone, and without it nobody believes the registry.
+    let port = itself.rsplit(':').next().unwrap();
+    let named = format!("localhost:{port}");
+    let untrusted = HostConfig {
+        mirrors: vec![format!("https://{itself}")],
         ..HostConfig::default()
     };
-    let error = with(mirror).resolve(&reference).await;
-    assert!(error.is_ok(), "a mirror that is not trusted is passed over");
-    let mut strict = config();
-    strict.hosts.insert(
-        "r.invalid".to_owned(),
-        HostConfig {
-            mirrors: vec![format!("https://{}", registry.host())],
-            ..HostConfig::default()
-        },
-    );
-    let error = client(strict)
-        .resolve(&"r.invalid/app:1".parse().unwrap())
+    for (domain, host) in [(named.as_str(), authority), ("r.invalid", untrusted)] {
+        let reference = format!("{domain}/app:1").parse().unwrap();
+        let error = with(domain, host).resolve(&reference).await.unwrap_err();
+        assert!(error.to_string().contains("TLS failed"), "{error}");
+    }
+
+    // What is given as an authority has to be one.
+    let nonsense = HostConfig {
+        authorities: vec![b"nonsense".to_vec()],
+        ..HostConfig::default()
+    };
+    let error = with(itself, nonsense)
+        .resolve(&reference)
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("TLS failed"), "{error}");
+    let text = crate::case::describe(&error).replace(itself, "HOST");
+    assert_eq!(
+        text,
+        "HOST/app:1: cannot set up HTTP <- no certificate in the PEM [TrustAuthority]"
+    );
 }

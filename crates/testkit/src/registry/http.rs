@@ -59,8 +59,13 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The path alone, also of the whole URL that a proxy is asked for.
     pub(super) fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
+        let target = match self.target.strip_prefix("http://") {
+            Some(rest) => rest.find('/').map_or("", |slash| &rest[slash..]),
+            None => self.target.as_str(),
+        };
+        target.split('?').next().unwrap_or_default()
     }
 
     /// A value of the query.
