@@ -38,7 +38,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     ui::step("testing");
     let mut test = command::program(environment::cargo());
     test.current_dir(paths::workspace())
-        .args(["test", "--workspace"])
+        .arg("test")
+        .args((!chooses(arguments)).then_some("--workspace"))
         .args(arguments)
         .env("KILN_TEST_CONFIG", images.kiln_config())
         .env("KILN_TEST_CONTAINERS_CONF", images.containers_config())
@@ -48,6 +49,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         test.env("KILN_TEST_BINARY", binary);
     }
     command::run(&mut test)
+}
+
+/// Whether the arguments say which packages to test.
+fn chooses(arguments: &[String]) -> bool {
+    let cargos = arguments.iter().take_while(|argument| *argument != "--");
+    cargos
+        .into_iter()
+        .any(|argument| argument == "-p" || argument.starts_with("--package"))
 }
 
 /// Builds the binary that the tests run, as soon as there is one.
