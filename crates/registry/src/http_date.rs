@@ -53,4 +53,11 @@ mod tests {
             assert_eq!(parse(text), seconds, "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text(text in "\\PC*", numbers in "[A-Z][a-z]{2}, [0-9]{1,20} (Jan|Feb|Dec) [0-9]{1,20} [0-9]{1,20}:[0-9]{1,3}:[0-9]{1,3} GMT") {
+            let _ = (parse(&text), parse(&numbers));
+        }
+    }
 }

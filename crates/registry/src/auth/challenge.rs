@@ -218,4 +218,19 @@ mod tests {
         );
         check(&["realm=x, ,,=,\"", "Bearer realm=\"\""], "https", "none");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header(text in "[ -~]{0,80}", more in r#"(Bearer|Basic)?([ ,]|[a-z]+=?|"|\\\\){0,20}"#) {
+            for header in [text, more] {
+                let mut map = HeaderMap::new();
+                map.append(WWW_AUTHENTICATE, header.parse().unwrap());
+                for scheme in ["http", "https"] {
+                    if let Ok(Some(Challenge::Bearer(service))) = Challenge::of(&map, scheme) {
+                        assert!(scheme == "http" || service.realm.scheme() == "https");
+                    }
+                }
+            }
+        }
+    }
 }

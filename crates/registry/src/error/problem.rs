@@ -278,4 +278,16 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_body(body: Vec<u8>, text in "\\PC*") {
+            let json = serde_json::json!({"errors": [{"code": text, "message": text}], "message": text});
+            for body in [body, text.clone().into_bytes(), json.to_string().into_bytes()] {
+                let text = Problems::parse(&body).to_string();
+                assert!(!text.contains(char::is_control));
+                assert!(text.chars().count() <= 4 * (MAX_MESSAGE + 4));
+            }
+        }
+    }
 }
