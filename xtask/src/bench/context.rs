@@ -75,25 +75,25 @@ pub(super) fn copy_between_stages(folder: &Path) -> Result<()> {
     dockerfile(folder, "Dockerfile", text)
 }
 
-/// A file that compresses about as well as programs do.
+/// A file that compresses about as well as programs do, to a good third: words of a vocabulary, of
+/// which some are frequent, each followed by a few bytes that are new.
 pub(super) fn large_file(folder: &Path) -> Result<()> {
     const SIZE: usize = 512 << 20;
     let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(folder.join("large"))?);
     let mut random = Random::new(7);
+    let words: Vec<Vec<u8>> = (0..2048)
+        .map(|_| (0..4 + random.below(20)).map(|_| random.byte()).collect())
+        .collect();
     let mut written = 0;
-    let mut history = vec![0; 1 << 16];
     while written < SIZE {
-        // A run of new bytes, then one seen before, as in machine code and its tables.
-        let place = random.below(history.len() - 256);
-        let length = 4 + random.below(28);
-        for byte in &mut history[place..place + length] {
-            *byte = random.byte();
-        }
-        file.write_all(&history[place..place + length])?;
-        let again = random.below(history.len() - 256);
-        let repeated = 16 + random.below(48);
-        file.write_all(&history[again..again + repeated])?;
-        written += length + repeated;
+        // The product of three numbers below the whole prefers the small.
+        let rank = random.below(words.len()) * random.below(words.len()) / words.len();
+        let word = &words[rank * random.below(words.len()) / words.len()];
+        let operands = [random.byte(), 0, random.byte()];
+        let count = random.below(operands.len());
+        file.write_all(word)?;
+        file.write_all(&operands[..count])?;
+        written += word.len() + count;
     }
     file.flush()?;
     dockerfile(
