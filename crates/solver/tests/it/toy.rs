@@ -14,8 +14,8 @@ use graph::{
 };
 use solver::progress::LogStream;
 use solver::{
-    BuildOptions, CacheKey, Checksum, How, MemoryStorage, Portion, ProgressSender, Solution,
-    SolveError, Solver, Step, Worker,
+    BuildOptions, CacheKey, Checksum, How, InputPart, MemoryStorage, Portion, ProgressSender,
+    Solution, SolveError, Solver, Step, Worker,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -335,6 +335,18 @@ fn short(inputs: &[Text]) -> String {
     oci::Digest::of(text.as_bytes()).hex()[..12].to_owned()
 }
 
+fn content(input: &Text, portion: &Portion) -> Checksum {
+    let text = match portion {
+        Portion::All => format!("{input:?}"),
+        Portion::Paths(selection) => selection
+            .paths
+            .iter()
+            .map(|path| format!("{:?}", input.0.get(&path.path)))
+            .collect(),
+    };
+    Checksum(*oci::Digest::of(text.as_bytes()).as_bytes())
+}
+
 impl Worker for Toy {
     type Output = Text;
     type Error = Broken;
@@ -363,20 +375,17 @@ impl Worker for Toy {
         portion: &Portion,
     ) -> Result<Checksum, Broken> {
         self.note("sum", step);
-        let text = match portion {
-            Portion::All => format!("{input:?}"),
-            Portion::Paths(selection) => selection
-                .paths
-                .iter()
-                .map(|path| format!("{:?}", input.0.get(&path.path)))
-                .collect(),
-        };
-        Ok(Checksum(*oci::Digest::of(text.as_bytes()).as_bytes()))
+        Ok(content(input, portion))
     }
 
     async fn execute(&self, step: &Step, inputs: Vec<Text>) -> Result<Vec<Text>, Broken> {
         self.note("run", step);
         let name = step.vertex().meta.name.clone();
+        for (part, input) in step.parts().iter().flat_map(|p| &p.inputs).zip(&inputs) {
+            if let InputPart::Content { portion, checksum } = part {
+                assert_eq!(content(input, portion), *checksum, "{name} has a wrong key");
+            }
+        }
         let mut running = Running::new(self, &name);
         self.write(step).await;
         for _ in 0..self.script(|script| script.turns.get(&name).copied().unwrap_or(0)) {
