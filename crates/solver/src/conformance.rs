@@ -207,3 +207,6 @@ const fn key(number: u8) -> CacheKey {
 const fn definition(number: u8) -> DefinitionKey {
     DefinitionKey([!number; 32])
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ fn cases() -> impl Strategy<Value = Case> {
         (0..64_usize, 0..64_usize),
         0..6_u8,
         prop::bool::weighted(0.05),
-        prop::bool::weighted(0.05),
+        prop::bool::weighted(0.15),
     );
     let vertex = vertex.prop_map(|(kind, inputs, delay, broken, restless)| VertexCase {
         kind,

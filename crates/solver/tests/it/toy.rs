@@ -50,6 +50,8 @@ pub(crate) struct Script {
     /// Steps that make something else each time.
     pub(crate) restless: BTreeSet<String>,
     moods: usize,
+    /// What ran under each key.
+    keys: BTreeMap<CacheKey, Vec<InputPart>>,
     /// `pin`, `sum`, `run`, `done`, `drop` and the name of the step, in order.
     pub(crate) events: Vec<String>,
     pub(crate) running: usize,
@@ -275,6 +277,21 @@ impl Toy {
         }
     }
 
+    /// What runs under a key has the inputs that the key says, each time.
+    fn check_key(&self, step: &Step, inputs: &[Text]) {
+        let Some((key, parts)) = step.key().zip(step.parts()) else {
+            return;
+        };
+        for (part, input) in parts.inputs.iter().zip(inputs) {
+            if let InputPart::Content { portion, checksum } = part {
+                assert_eq!(content(input, portion), *checksum, "{}", parts.name);
+            }
+        }
+        let parts = parts.inputs.clone();
+        let before = self.script(|script| script.keys.insert(key, parts.clone()));
+        assert!(before.is_none_or(|before| before == parts), "{key}");
+    }
+
     fn source(&self, name: &str) -> String {
         self.script(|script| script.sources.get(name).cloned().unwrap_or_default())
     }
@@ -381,11 +398,7 @@ impl Worker for Toy {
     async fn execute(&self, step: &Step, inputs: Vec<Text>) -> Result<Vec<Text>, Broken> {
         self.note("run", step);
         let name = step.vertex().meta.name.clone();
-        for (part, input) in step.parts().iter().flat_map(|p| &p.inputs).zip(&inputs) {
-            if let InputPart::Content { portion, checksum } = part {
-                assert_eq!(content(input, portion), *checksum, "{name} has a wrong key");
-            }
-        }
+        self.check_key(step, &inputs);
         let mut running = Running::new(self, &name);
         self.write(step).await;
         for _ in 0..self.script(|script| script.turns.get(&name).copied().unwrap_or(0)) {
