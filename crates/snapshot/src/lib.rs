@@ -10,17 +10,31 @@
 //! [`copy`](mod@copy) and [`checksum`] are what `COPY` does and what it depends on.
 
 pub mod apply;
+pub mod changes;
+pub mod checksum;
+pub mod copy;
 pub mod diff;
+mod edit;
 mod extract;
 mod file;
 mod marks;
+mod select;
+pub mod snapshotter;
 pub mod tar;
 mod tree;
+mod unpack;
 mod upper;
+mod usage;
 
+pub use edit::{EditError, Mkdir, Mkfile, Remove};
 pub use extract::{ExtractError, Limits};
 pub use file::{FileError, Kind, Stat, Time};
 pub use marks::Marks;
+pub use select::{SelectError, Selector};
 pub use tar::Xattr;
 pub use tree::{Dir, Entry, Filter, Found, Resolved, Tree, Verdict, has_wildcards, matches};
+pub use unpack::unpack;
 pub use upper::{Attributes, Made, NewDirectory, Upper, UpperDir, UpperError};
+pub use usage::Usage;
+
+pub(crate) use copy::CopyError;

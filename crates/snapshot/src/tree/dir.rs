@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::{Form, MAX_DEPTH, Shape, Verdict};
+use super::{Filter, Form, MAX_DEPTH, Shape, Verdict};
 use crate::file::{FileError, Kind, Stat, failed};
 use crate::{Xattr, marks};
 
@@ -47,8 +47,8 @@ impl Dir {
             depth: 0,
             layers: Vec::new(),
         };
-        for (number, fd) in layers {
-            root.push(number, fd)?;
+        for layer in layers {
+            root.layers.push(layer);
             if root.is_closed()? {
                 break;
             }
@@ -56,11 +56,21 @@ impl Dir {
         Ok(root)
     }
 
-    pub(super) fn reshaped(self, shape: Shape) -> Self {
+    /// The same with other properties of the tree.
+    pub(super) fn reshaped(self, change: impl FnOnce(&mut Shape)) -> Self {
+        let mut shape = Shape::clone(&self.shape);
+        change(&mut shape);
         Self {
             shape: Arc::new(shape),
             ..self
         }
+    }
+
+    /// The same without what `filter` drops, whose paths are relative to this directory.
+    #[must_use]
+    pub(crate) fn with_filter(self, filter: Arc<dyn Filter>) -> Self {
+        let base = self.path.clone();
+        self.reshaped(|shape| shape.filters.push((base, filter)))
     }
 
     /// Its path in the tree, without a leading slash; empty for the root.
@@ -75,7 +85,8 @@ impl Dir {
     /// It cannot be read.
     pub fn own_stat(&self) -> Result<Stat, FileError> {
         let fd = self.top()?;
-        Stat::of(fd).map_err(failed("stat", self.shown()))
+        let stat = Stat::of(fd).map_err(failed("stat", self.shown()))?;
+        Ok(self.shown_stat(stat))
     }
 
     /// The extended attributes of the directory itself that belong to what it is.
@@ -125,7 +136,8 @@ impl Dir {
                         layer,
                     };
                     let hidden = self.shape.form != Form::Plain && stat.is_whiteout();
-                    return Ok((!hidden && self.keeps(&entry)?).then_some((entry, stat)));
+                    let is_there = !hidden && self.keeps(&entry)?;
+                    return Ok(is_there.then(|| (entry, self.shown_stat(stat))));
                 }
             }
         }
@@ -137,7 +149,9 @@ impl Dir {
     /// # Errors
     /// It cannot be read, or is gone.
     pub fn stat(&self, entry: &Entry) -> Result<Stat, FileError> {
-        Stat::at(self.layer(entry)?, &entry.name).map_err(failed("stat", self.join(&entry.name)))
+        let stat = Stat::at(self.layer(entry)?, &entry.name)
+            .map_err(failed("stat", self.join(&entry.name)))?;
+        Ok(self.shown_stat(stat))
     }
 
     /// The extended attributes of an entry that belong to what it is.
@@ -188,7 +202,7 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for (number, fd) in &self.layers[entry.layer..] {
             match openat(fd, &entry.name, flags, Mode::empty()) {
-                Ok(fd) => dir.push(*number, Arc::new(fd))?,
+                Ok(fd) => dir.layers.push((*number, Arc::new(fd))),
                 Err(Errno::NOENT) if !dir.layers.is_empty() => continue,
                 // Something else of that name ends what shows through.
                 Err(Errno::NOTDIR | Errno::LOOP) if !dir.layers.is_empty() => break,
@@ -212,6 +226,11 @@ impl Dir {
     /// The number of the layer that an entry is in, counted from the top.
     pub(crate) fn layer_number(&self, entry: &Entry) -> Option<usize> {
         self.layers.get(entry.layer).map(|(number, _)| *number)
+    }
+
+    /// Whether files appear to be somebody else's than they are.
+    pub(crate) fn changes_owner(&self) -> bool {
+        self.shape.owner.is_some()
     }
 
     /// The descriptors of the layers below the top one, to write above them.
@@ -238,11 +257,6 @@ impl Dir {
         } else {
             &self.path
         }
-    }
-
-    fn push(&mut self, number: usize, fd: Arc<OwnedFd>) -> Result<(), FileError> {
-        self.layers.push((number, fd));
-        Ok(())
     }
 
     /// Whether the lowest of its layers hides all that are below.
@@ -297,15 +311,31 @@ impl Dir {
     }
 
     fn keeps(&self, entry: &Entry) -> Result<bool, FileError> {
-        let Some(filter) = &self.shape.filter else {
+        if self.shape.filters.is_empty() {
             return Ok(true);
-        };
+        }
         let is_dir = entry.kind == Kind::Directory;
-        match filter.verdict(&self.join(&entry.name), is_dir) {
-            Verdict::Keep => Ok(true),
-            Verdict::Drop => Ok(false),
-            // The first that is kept settles it; each directory below was asked the same way.
-            Verdict::Visit => Ok(is_dir && !self.enter(entry)?.entries()?.is_empty()),
+        let path = self.join(&entry.name);
+        let mut is_visited = false;
+        for (base, filter) in &self.shape.filters {
+            let Ok(path) = path.strip_prefix(base) else {
+                continue;
+            };
+            match filter.verdict(path, is_dir) {
+                Verdict::Keep => {}
+                Verdict::Drop => return Ok(false),
+                Verdict::Visit => is_visited = true,
+            }
+        }
+        // The first that is kept settles it; each directory below was asked the same way.
+        Ok(!is_visited || is_dir && !self.enter(entry)?.entries()?.is_empty())
+    }
+
+    /// A file as the tree shows it.
+    fn shown_stat(&self, stat: Stat) -> Stat {
+        match self.shape.owner {
+            Some((uid, gid)) => Stat { uid, gid, ..stat },
+            None => stat,
         }
     }
 }

@@ -97,7 +97,7 @@ fn one(pattern: &[u8], name: &[u8]) -> One {
 }
 
 /// The length of a class and whether it has the character; none if it is malformed.
-fn class(pattern: &[u8], name: &[u8]) -> Option<(usize, bool)> {
+pub(super) fn class(pattern: &[u8], name: &[u8]) -> Option<(usize, bool)> {
     let mut at = 1;
     let negated = pattern.get(at) == Some(&b'^');
     at += usize::from(negated);
@@ -130,7 +130,7 @@ fn class_character(pattern: &[u8], at: usize) -> Option<(&[u8], usize)> {
 }
 
 /// The length of the first UTF-8 character; what is no UTF-8 counts byte by byte.
-fn character(text: &[u8]) -> usize {
+pub(super) fn character(text: &[u8]) -> usize {
     let length = match text.first() {
         None => return 0,
         Some(0xc2..=0xdf) => 2,

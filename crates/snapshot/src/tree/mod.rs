@@ -10,6 +10,7 @@
 mod dir;
 mod glob;
 mod lookup;
+mod pattern;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -24,6 +25,7 @@ use crate::marks::Marks;
 pub use dir::{Dir, Entry};
 pub use glob::{has_wildcards, matches};
 pub use lookup::{Found, Resolved};
+pub(crate) use pattern::Pattern;
 
 /// The deepest directory that is read, against trees made to exhaust the stack.
 pub(crate) const MAX_DEPTH: usize = 1024;
@@ -53,14 +55,17 @@ pub enum Verdict {
 }
 
 /// What all directories of a tree have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Shape {
     form: Form,
-    filter: Option<Arc<dyn Filter>>,
+    /// With the directory that their paths are relative to.
+    filters: Vec<(PathBuf, Arc<dyn Filter>)>,
     /// The layer directories, top first.
     paths: Vec<PathBuf>,
     /// Whether no file ever changes.
     immutable: bool,
+    /// All files appear to be this user's and group's.
+    owner: Option<(u32, u32)>,
 }
 
 /// How a tree's directories are to be understood.
@@ -94,28 +99,33 @@ impl Tree {
     /// The same without what `filter` drops.
     #[must_use]
     pub fn with_filter(self, filter: Arc<dyn Filter>) -> Self {
-        let shape = Shape {
-            form: self.root.shape.form,
-            filter: Some(filter),
-            paths: self.root.shape.paths.clone(),
-            immutable: self.root.shape.immutable,
-        };
         Self {
-            root: self.root.reshaped(shape),
+            root: self.root.with_filter(filter),
+        }
+    }
+
+    /// The same with another owner of all files. Those of a local context are everybody's: `COPY`
+    /// makes them root's, whoever has them here.
+    #[must_use]
+    pub fn owned_by(self, uid: u32, gid: u32) -> Self {
+        Self {
+            root: self.root.reshaped(|shape| shape.owner = Some((uid, gid))),
         }
     }
 
     /// The same for layers that are still being written.
     #[must_use]
     pub(crate) fn mutable(self) -> Self {
-        let shape = Shape {
-            form: self.root.shape.form,
-            filter: self.root.shape.filter.clone(),
-            paths: self.root.shape.paths.clone(),
-            immutable: false,
-        };
         Self {
-            root: self.root.reshaped(shape),
+            root: self.root.reshaped(|shape| shape.immutable = false),
+        }
+    }
+
+    /// The same for a directory that nobody writes to any more.
+    #[must_use]
+    pub(crate) fn frozen(self) -> Self {
+        Self {
+            root: self.root.reshaped(|shape| shape.immutable = true),
         }
     }
 
@@ -147,9 +157,10 @@ impl Tree {
             .collect::<Result<_, FileError>>()?;
         let shape = Shape {
             form,
-            filter: None,
+            filters: Vec::new(),
             paths,
             immutable: form != Form::Plain,
+            owner: None,
         };
         let root = Dir::root(Arc::new(shape), layers)?;
         Ok(Self { root })

@@ -20,7 +20,7 @@ use crate::tree::open_directory;
 use crate::{Marks, Stat, Time, Tree};
 
 pub use attributes::Attributes;
-pub(crate) use attributes::restore_time;
+pub(crate) use attributes::{restore_time, set_times};
 pub use dir::{Made, UpperDir};
 pub(crate) use remove::remove_tree;
 
@@ -131,6 +131,11 @@ impl Upper {
     #[must_use]
     pub fn stack(&self) -> &[PathBuf] {
         &self.stack
+    }
+
+    /// How it carries overlay's marks.
+    pub(crate) const fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// The root directory.

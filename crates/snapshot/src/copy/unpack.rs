@@ -1,0 +1,103 @@
+//! `ADD` of a local archive: its content goes into the destination, which is a directory then.
+//!
+//! Whether a file is an archive is seen by its content alone: some compression around something whose
+//! first block is a tar header, or that without compression. All else is copied.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+
+use super::engine::Engine;
+use super::{CopyError, CopyOwner};
+use crate::Kind;
+use crate::extract::{ExtractError, Extractor, Limits, Rules, Whiteouts};
+use crate::file::failed;
+use crate::select::{Selected, Target, clean};
+use crate::tar::Reader;
+
+/// How an archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Bzip2,
+    Xz,
+    Zstd,
+}
+
+/// The bytes that compressed files begin with.
+const MAGIC: &[(&[u8], Compression)] = &[
+    (b"\x1f\x8b\x08", Compression::Gzip),
+    (b"BZh", Compression::Bzip2),
+    (b"\xfd7zXZ\0", Compression::Xz),
+    (b"\x28\xb5\x2f\xfd", Compression::Zstd),
+];
+
+/// Unpacks the source if it is an archive.
+pub(super) fn archive(engine: &Engine<'_>, source: &Selected) -> Result<bool, CopyError> {
+    let Target::File(dir, entry, stat) = &source.target else {
+        return Ok(false);
+    };
+    if stat.kind != Kind::File {
+        return Ok(false);
+    }
+    let mut file = dir.open(entry)?;
+    let read = |error: io::Error| failed("read", &source.path)(error);
+    let compression = detect(&mut file).map_err(read)?;
+    // What does not decompress to an archive is just a file.
+    let Ok(stream) = decode(compression, &file) else {
+        return Ok(false);
+    };
+    if !matches!(Reader::new(stream).next(), Ok(Some(_))) {
+        return Ok(false);
+    }
+    file.rewind().map_err(read)?;
+    let stream = decode(compression, &file).map_err(read)?;
+    unpack(engine, stream, source)?;
+    Ok(true)
+}
+
+fn detect(file: &mut File) -> io::Result<Compression> {
+    let mut start = Vec::new();
+    file.by_ref().take(8).read_to_end(&mut start)?;
+    file.rewind()?;
+    let known = MAGIC.iter().find(|(magic, _)| start.starts_with(magic));
+    Ok(known.map_or(Compression::None, |(_, compression)| *compression))
+}
+
+fn decode(compression: Compression, file: &File) -> io::Result<Box<dyn Read + '_>> {
+    let file = BufReader::with_capacity(128 * 1024, file);
+    Ok(match compression {
+        Compression::None => Box::new(file),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new(file, true)),
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(file)?),
+    })
+}
+
+fn unpack(engine: &Engine<'_>, stream: impl Read, source: &Selected) -> Result<(), CopyError> {
+    let copy = engine.copy;
+    let wanted = clean(&copy.destination);
+    let path = engine.to.tree()?.lookup(&wanted, true)?.path;
+    let top = engine.to.create_dir_all(&path, &copy.new_directory())?;
+    let rules = Rules {
+        whiteouts: Whiteouts::Names,
+        owner: match copy.owner {
+            CopyOwner::Source => None,
+            CopyOwner::Fixed(uid, gid) => Some((uid, gid)),
+            CopyOwner::Process => Some(engine.process),
+        },
+        limits: Limits::default(),
+        may_skip_devices: false,
+    };
+    // Only now is the directory in the upper one, where look-ups must see it.
+    let view = engine.to.tree()?.lookup(&path, false)?.dir;
+    let mut extractor = Extractor::new(top.clone(), view, rules);
+    let wrap = |error: ExtractError| CopyError::Unpack {
+        path: source.path.clone(),
+        source: error,
+    };
+    extractor.archive(stream).map_err(wrap)?;
+    extractor.settle().map_err(wrap)?;
+    Ok(top.restore_times()?)
+}

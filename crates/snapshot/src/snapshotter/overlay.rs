@@ -1,0 +1,74 @@
+//! Snapshots by overlayfs: the process writes straight into what becomes the layer directory.
+
+use std::path::PathBuf;
+
+use store::TempSnapshot;
+use sys::mount::{MountKind, OverlayMount};
+
+use super::{Active, Committed, FS, SnapshotError, Snapshotter, View, make_root, native, remove};
+use crate::Marks;
+use crate::file::failed;
+
+const WORK: &str = "work";
+
+/// Stacks layers with overlayfs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OverlaySnapshotter {
+    /// Where overlay keeps its marks.
+    pub marks: Marks,
+}
+
+impl Snapshotter for OverlaySnapshotter {
+    fn prepare(&self, place: TempSnapshot, stack: &[PathBuf]) -> Result<Active, SnapshotError> {
+        let fs = make_root(place.path(), FS, stack, self.marks)?;
+        let mount = if stack.is_empty() {
+            // Nothing to lay it over.
+            MountKind::Bind {
+                source: fs,
+                recursive: false,
+            }
+        } else {
+            let work = place.path().join(WORK);
+            std::fs::create_dir(&work).map_err(failed("mkdir", &work))?;
+            MountKind::Overlay(OverlayMount {
+                lower: stack.iter().rev().cloned().collect(),
+                upper: Some(fs),
+                work: Some(work),
+                // The store syncs whole file systems, and drops what a power cut may have hit.
+                volatile: true,
+                user_xattr: self.marks == Marks::User,
+            })
+        };
+        Ok(Active {
+            place,
+            stack: stack.to_vec(),
+            mount,
+            before: native::Before::default(),
+        })
+    }
+
+    fn view(&self, place: TempSnapshot, stack: &[PathBuf]) -> Result<View, SnapshotError> {
+        let lower = if stack.is_empty() {
+            vec![make_root(place.path(), FS, stack, self.marks)?]
+        } else {
+            stack.iter().rev().cloned().collect()
+        };
+        Ok(View {
+            mount: MountKind::Overlay(OverlayMount {
+                lower,
+                upper: None,
+                work: None,
+                volatile: false,
+                user_xattr: self.marks == Marks::User,
+            }),
+            _place: place,
+        })
+    }
+
+    fn commit(&self, active: Active) -> Result<Committed, SnapshotError> {
+        remove(active.place.path(), WORK)?;
+        Ok(Committed {
+            place: active.place,
+        })
+    }
+}
