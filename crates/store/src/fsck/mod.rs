@@ -129,6 +129,7 @@ impl Problem {
             Self::Leftover(_)
                 | Self::OciLayout
                 | Self::Index
+                | Self::Row(_)
                 | Self::BlobBytes(_)
                 | Self::BlobSize { .. }
                 | Self::Snapshot(_)

@@ -11,6 +11,13 @@ use crate::error::{Result, StoreError};
 use crate::layout::{self, new_name};
 use crate::{Lease, Store, file, lease};
 
+/// Rows of what is only remembered, not in our form.
+const UNREADABLE: &[&str] = &[
+    "DELETE FROM record WHERE length(key) <> 32 OR length(layers) % 8 <> 0",
+    "DELETE FROM record_alias WHERE length(alias) <> 32 OR length(key) <> 32",
+    "DELETE FROM stat_cache",
+];
+
 /// Repairs those that are repairable.
 pub(super) fn all(store: &Store, problems: &[Problem], now: SystemTime) -> Result<()> {
     let own = store.lease(now)?;
@@ -27,16 +34,24 @@ pub(super) fn all(store: &Store, problems: &[Problem], now: SystemTime) -> Resul
                 Problem::BlobBytes(digest) | Problem::BlobSize { digest, .. } => {
                     discard(store, &own, digest)?;
                 }
-                Problem::Snapshot(_) | Problem::Record { .. } | Problem::CacheMount(_) => store
-                    .database()
-                    .write_under(&lock, Durability::Full, |connection| {
-                        forget(store, connection, problem)
-                    })?,
+                Problem::Row(_)
+                | Problem::Snapshot(_)
+                | Problem::Record { .. }
+                | Problem::CacheMount(_) => {
+                    store
+                        .database()
+                        .write_under(&lock, Durability::Full, |connection| {
+                            forget(store, connection, problem)
+                        })?
+                }
                 _ => {}
             }
         }
     }
-    store.clean(now).map(drop)
+    if problems.iter().any(Problem::is_harmless) {
+        store.clean(now)?;
+    }
+    Ok(())
 }
 
 /// Takes a blob away that is not what its name says. It can be had again, or what needs it is lost
@@ -58,6 +73,11 @@ fn forget(store: &Store, connection: &Connection, problem: &Problem) -> Result<(
             connection
                 .prepare_cached("UPDATE layer SET snapshot = 0, unsynced = NULL WHERE id = ?")?
                 .execute([layer.0])?;
+        }
+        Problem::Row(_) => {
+            for sql in UNREADABLE {
+                connection.execute(sql, [])?;
+            }
         }
         Problem::Record { key, .. } => crate::record::remove(connection, key)?,
         Problem::CacheMount(id) if !store.cache_mounts().directory(*id).join("data").is_dir() => {

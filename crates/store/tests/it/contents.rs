@@ -8,7 +8,7 @@ use store::{
     NewRecord, StoreError, Synced,
 };
 
-use crate::{at, scratch};
+use crate::{at, names, record, scratch};
 
 #[test]
 fn blobs_are_seen_when_they_are_whole() {
@@ -49,10 +49,7 @@ fn blobs_are_seen_when_they_are_whole() {
         assert!(found.starts_with(error), "{found}");
     }
     drop(blobs.writer(&lease, None).unwrap());
-    let left: Vec<_> = std::fs::read_dir(store.root().join("ingest"))
-        .unwrap()
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(names(&store, "ingest").is_empty());
 }
 
 #[test]
@@ -109,10 +106,7 @@ fn downloads_go_on_where_they_stopped() {
     assert_eq!(download.finish().unwrap(), blob);
     let present = store.blobs().ingest(&lease, blob).unwrap();
     assert!(matches!(present, Ingest::Present(found) if found == blob));
-    let left: Vec<_> = std::fs::read_dir(store.root().join("ingest"))
-        .unwrap()
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(names(&store, "ingest").is_empty());
 }
 
 #[test]
@@ -227,12 +221,10 @@ fn snapshots_appear_whole() {
         .publish(allocate("over a leftover"), other, Synced::Yes)
         .unwrap();
     store.sync().unwrap();
-    let mut left: Vec<_> = std::fs::read_dir(store.root().join("snapshots"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    assert_eq!(left, [id.to_string(), other.to_string()]);
+    assert_eq!(
+        names(&store, "snapshots"),
+        [id.to_string(), other.to_string()]
+    );
 }
 
 #[test]
@@ -304,14 +296,8 @@ fn records_are_found_by_key_and_alias() {
 fn uses_of_records_are_noted_by_the_hour() {
     let (_directory, store) = scratch();
     let key = [1; 32];
-    let new = NewRecord {
-        value: b"",
-        layers: &[],
-        parts: b"",
-        lineage: None,
-    };
     let first = store.lease(at(0)).unwrap();
-    store.records().put(&first, &key, new).unwrap();
+    store.records().put(&first, &key, record(b"")).unwrap();
     for (now, used) in [(60, 0), (4000, 4000), (4100, 4000)] {
         let lease = store.lease(at(now)).unwrap();
         store.records().take(&lease, &key).unwrap().unwrap();
