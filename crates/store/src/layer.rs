@@ -100,9 +100,9 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// The database or the lease cannot be written.
     pub fn create(&self, lease: &Lease, new: &NewLayer) -> Result<LayerId> {
-        let _hold = lease.hold()?;
+        let hold = lease.hold()?;
         let id = self.write(|connection| insert(connection, new, lease.started()))?;
-        lease.add(&[Resource::Layer(id)])?;
+        lease.add_under(&hold, &[Resource::Layer(id)])?;
         Ok(id)
     }
 
@@ -112,7 +112,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// The database or the lease cannot be written.
     pub fn ensure(&self, lease: &Lease, new: &NewLayer) -> Result<LayerId> {
-        let _hold = lease.hold()?;
+        let hold = lease.hold()?;
         let id = self.write(|connection| match same(connection, new)? {
             Some(id) => {
                 add(connection, id, new)?;
@@ -120,7 +120,7 @@ impl<'a> Layers<'a> {
             }
             None => insert(connection, new, lease.started()),
         })?;
-        lease.add(&[Resource::Layer(id)])?;
+        lease.add_under(&hold, &[Resource::Layer(id)])?;
         Ok(id)
     }
 
@@ -129,10 +129,10 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// One of them is not in the store, or the lease cannot be written.
     pub fn take(&self, lease: &Lease, ids: &[LayerId]) -> Result<Vec<LayerRow>> {
-        let _hold = lease.hold()?;
+        let hold = lease.hold()?;
         let rows = self.stack(ids)?;
         let resources: Vec<_> = ids.iter().map(|id| Resource::Layer(*id)).collect();
-        lease.add(&resources)?;
+        lease.add_under(&hold, &resources)?;
         Ok(rows)
     }
 

@@ -92,7 +92,7 @@ impl Lease {
     /// The lock file cannot be opened.
     pub fn hold(&self) -> Result<Hold> {
         Ok(Hold {
-            _lock: FileLock::wait(&self.state.collect, Mode::Shared)?,
+            _lock: FileLock::permanent(&self.state.collect, Mode::Shared)?,
         })
     }
 
@@ -102,13 +102,16 @@ impl Lease {
     /// # Errors
     /// The lease's file cannot be written.
     pub fn add(&self, resources: &[Resource]) -> Result<()> {
-        let _hold = self.hold()?;
+        self.add_under(&self.hold()?, resources)
+    }
+
+    /// As [`add`](Self::add), by who keeps collection away already.
+    pub(crate) fn add_under(&self, _hold: &Hold, resources: &[Resource]) -> Result<()> {
         let mut held = self.held();
         let mut lines = String::new();
-        let mut new = Vec::new();
+        let mut new = HashSet::new();
         for resource in resources {
-            if !held.resources.contains(resource) && !new.contains(resource) {
-                new.push(*resource);
+            if !held.resources.contains(resource) && new.insert(*resource) {
                 // A line starts anew, since a full disk may have cut the one before.
                 let _ = writeln!(lines, "\n{}", line(resource));
             }
@@ -158,7 +161,7 @@ pub struct Hold {
 
 /// Keeps everyone from taking anything under a lease.
 pub(crate) fn collect_lock(layout: &Layout) -> Result<FileLock> {
-    FileLock::wait(&layout.collect_lock(), Mode::Exclusive)
+    FileLock::permanent(&layout.collect_lock(), Mode::Exclusive)
 }
 
 /// What all live leases hold, and their ids; the files of dead ones are removed.

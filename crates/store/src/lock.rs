@@ -41,12 +41,7 @@ impl FileLock {
     /// Locks the file at `path`, made if it is missing; none if it is held and we do not wait.
     pub(crate) fn acquire(path: &Path, mode: Mode, wait: Wait) -> Result<Option<Self>> {
         loop {
-            let file = OpenOptions::new()
-                .read(true)
-                .append(true)
-                .create(true)
-                .open(path)
-                .map_err(io("open lock", path))?;
+            let file = open(path)?;
             if !lock(&file, mode, wait).map_err(io("lock", path))? {
                 return Ok(None);
             }
@@ -68,6 +63,17 @@ impl FileLock {
                 return Ok(lock);
             }
         }
+    }
+
+    /// Waits for the lock of a file that is never removed.
+    pub(crate) fn permanent(path: &Path, mode: Mode) -> Result<Self> {
+        let file = open(path)?;
+        lock(&file, mode, Wait::Forever).map_err(io("lock", path))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            remove: false,
+        })
     }
 
     /// Removes the lock file when the lock is released; only the sole holder may ask for it.
@@ -104,6 +110,15 @@ impl Drop for FileLock {
         }
         let _ = self.file.unlock();
     }
+}
+
+fn open(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(io("open lock", path))
 }
 
 /// Takes the lock; false if it is held and we do not wait. A signal does not end the wait.

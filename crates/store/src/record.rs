@@ -95,12 +95,10 @@ impl<'a> Records<'a> {
     /// # Errors
     /// The database cannot be read, or the lease not written.
     pub fn take(&self, lease: &Lease, key: &Key) -> Result<Option<Record>> {
-        let _hold = lease.hold()?;
-        let record = self.get(key)?;
-        if let Some(record) = &record {
-            hold(lease, record)?;
-        }
-        Ok(record)
+        Ok(self
+            .take_many(lease, std::slice::from_ref(key))?
+            .pop()
+            .flatten())
     }
 
     /// As [`take`](Self::take), for many keys at once.
@@ -108,11 +106,17 @@ impl<'a> Records<'a> {
     /// # Errors
     /// The database cannot be read, or the lease not written.
     pub fn take_many(&self, lease: &Lease, keys: &[Key]) -> Result<Vec<Option<Record>>> {
-        let _hold = lease.hold()?;
+        let hold = lease.hold()?;
         let records = self.get_many(keys)?;
+        let mut resources = Vec::with_capacity(records.len());
         for record in records.iter().flatten() {
-            hold(lease, record)?;
+            resources.push(Resource::Record(record.key));
+            resources.extend(record.layers.iter().map(|id| Resource::Layer(*id)));
+            if record.used + USE_GRAIN < lease.started() {
+                lease.note_use(record.key);
+            }
         }
+        lease.add_under(&hold, &resources)?;
         Ok(records)
     }
 
@@ -121,13 +125,13 @@ impl<'a> Records<'a> {
     /// # Errors
     /// A layer does not exist, or the database cannot be written.
     pub fn put(&self, lease: &Lease, key: &Key, new: NewRecord<'_>) -> Result<()> {
-        let _hold = lease.hold()?;
+        let hold = lease.hold()?;
         self.store
             .database()
             .write(Durability::Relaxed, |connection| {
                 put(connection, key, &new, millis(lease.started()))
             })?;
-        lease.add(&[Resource::Record(*key)])
+        lease.add_under(&hold, &[Resource::Record(*key)])
     }
 
     /// Makes `alias` lead to `key`, whether or not there is a record under `key` yet.
@@ -252,30 +256,15 @@ impl<'a> Records<'a> {
     }
 }
 
-fn hold(lease: &Lease, record: &Record) -> Result<()> {
-    let mut resources = vec![Resource::Record(record.key)];
-    resources.extend(record.layers.iter().map(|id| Resource::Layer(*id)));
-    lease.add(&resources)?;
-    if record.used + USE_GRAIN < lease.started() {
-        lease.note_use(record.key);
-    }
-    Ok(())
-}
-
 fn get(connection: &Connection, key: &Key) -> Result<Option<Record>> {
-    const BY_KEY: &str = "SELECT key, value, layers, created, used FROM record WHERE key = ?1";
-    const BY_ALIAS: &str = "SELECT key, value, layers, created, used FROM record
-         WHERE key = (SELECT key FROM record_alias WHERE alias = ?1)";
-    for sql in [BY_KEY, BY_ALIAS] {
-        let found = connection
-            .prepare_cached(sql)?
-            .query_row([key], |row| Ok(record(row)))
-            .optional()?;
-        if let Some(record) = found {
-            return record.map(Some);
-        }
-    }
-    Ok(None)
+    connection
+        .prepare_cached(
+            "SELECT key, value, layers, created, used FROM record
+             WHERE key = coalesce((SELECT key FROM record_alias WHERE alias = ?1), ?1)",
+        )?
+        .query_row([key], |row| Ok(record(row)))
+        .optional()?
+        .transpose()
 }
 
 fn record(row: &Row<'_>) -> Result<Record> {

@@ -68,14 +68,16 @@ impl<'a> Snapshots<'a> {
         layer: LayerId,
         synced: Synced,
     ) -> Result<PathBuf> {
-        let _hold = temporary.lease.hold()?;
+        let hold = temporary.lease.hold()?;
         let boot = unsynced(synced)?;
         self.store
             .database()
             .write(Durability::Relaxed, |connection| {
                 self.move_in(connection, &temporary, layer, boot.as_deref())
             })?;
-        temporary.lease.add(&[Resource::Layer(layer)])?;
+        temporary
+            .lease
+            .add_under(&hold, &[Resource::Layer(layer)])?;
         Ok(self.path(layer))
     }
 
@@ -89,7 +91,7 @@ impl<'a> Snapshots<'a> {
         new: &NewLayer,
         synced: Synced,
     ) -> Result<LayerId> {
-        let _hold = temporary.lease.hold()?;
+        let hold = temporary.lease.hold()?;
         let boot = unsynced(synced)?;
         let id = self
             .store
@@ -99,7 +101,7 @@ impl<'a> Snapshots<'a> {
                 self.move_in(connection, &temporary, id, boot.as_deref())?;
                 Ok(id)
             })?;
-        temporary.lease.add(&[Resource::Layer(id)])?;
+        temporary.lease.add_under(&hold, &[Resource::Layer(id)])?;
         Ok(id)
     }
 

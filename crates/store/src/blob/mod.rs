@@ -190,10 +190,10 @@ impl<'a> Blobs<'a> {
 }
 
 fn take(layout: &Layout, lease: &Lease, digest: &Digest) -> Result<Option<u64>> {
-    let _hold = lease.hold()?;
+    let hold = lease.hold()?;
     let size = file::size(&layout.blob(digest))?;
     if size.is_some() {
-        lease.add(&[Resource::Blob(*digest)])?;
+        lease.add_under(&hold, &[Resource::Blob(*digest)])?;
     }
     Ok(size)
 }
@@ -201,8 +201,8 @@ fn take(layout: &Layout, lease: &Lease, digest: &Digest) -> Result<Option<u64>> 
 /// Makes the verified and synced file at `from` the blob `digest`, held by `lease`.
 fn publish(layout: &Layout, lease: &Lease, from: &Path, digest: &Digest) -> Result<()> {
     let to = layout.blob(digest);
-    let _hold = lease.hold()?;
-    lease.add(&[Resource::Blob(*digest)])?;
+    let hold = lease.hold()?;
+    lease.add_under(&hold, &[Resource::Blob(*digest)])?;
     file::rename(from, &to)?;
     file::sync_parent(&to)
 }

@@ -18,6 +18,12 @@ use crate::lock::{FileLock, Mode};
 
 pub(crate) use convert::{corrupt, digest, layer_ids, layer_ids_bytes, millis, size, time};
 
+/// Connections kept for later callers.
+const MAX_IDLE: usize = 4;
+
+/// The most that each keeps of the file in memory: negative, since SQLite counts pages otherwise.
+const CACHE_KIB: i32 = -8 << 10;
+
 /// What survives a power cut; every commit survives the death of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -115,7 +121,7 @@ impl Database {
             });
         }
         let thread = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = FileLock::wait(&self.lock, Mode::Exclusive)?;
+        let process = FileLock::permanent(&self.lock, Mode::Exclusive)?;
         Ok(WriteLock {
             _process: process,
             _thread: thread,
@@ -150,9 +156,11 @@ impl Database {
 
     /// Keeps the session for the next caller, unless the database failed in it.
     fn give_back<T>(&self, session: Session, result: Result<T>) -> Result<T> {
-        if !matches!(result, Err(StoreError::Database(_))) {
-            self.idle().push(session);
+        let mut idle = self.idle();
+        if !matches!(result, Err(StoreError::Database(_))) && idle.len() < MAX_IDLE {
+            idle.push(session);
         }
+        drop(idle);
         result
     }
 
@@ -174,6 +182,7 @@ impl Session {
         let connection = Connection::open_with_flags(path, flags)?;
         // Only recovery after a crash, and strangers, make anyone wait.
         connection.busy_timeout(Duration::from_secs(30))?;
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(96);
         connection.set_db_config(
             rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,

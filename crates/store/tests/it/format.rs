@@ -1,9 +1,9 @@
 //! Which directories are opened, and how.
 
-use store::{Store, StoreError};
-use testkit::Scratch;
+use store::{Depth, NewLayer, Problem, Store, StoreError, Synced};
+use testkit::{Image, Scratch};
 
-use crate::{at, names, record};
+use crate::{at, names, put_image, record};
 
 #[test]
 fn new_stores_are_oci_layouts() {
@@ -154,4 +154,61 @@ fn newer_and_damaged_databases_are_refused() {
     std::fs::write(&database, "rubbish").unwrap();
     let error = Store::open(&root).unwrap_err();
     assert!(matches!(error, StoreError::Database(_)), "{error}");
+}
+
+fn change_database(root: &std::path::Path, sql: &str) {
+    let connection = rusqlite::Connection::open(root.join("kiln.db")).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn an_index_that_was_not_written_any_more_is_written() {
+    let (_scratch, store) = crate::scratch();
+    let lease = store.lease(at(0)).unwrap();
+    let image = Image::of_layers(&[b"layer"]);
+    put_image(&store, &lease, "app", &image);
+    let index = store.root().join("index.json");
+    let before = std::fs::read(&index).unwrap();
+    std::fs::write(&index, "{}").unwrap();
+    drop(Store::open(store.root()).unwrap());
+    assert_eq!(std::fs::read(&index).unwrap(), b"{}", "nobody said so");
+    change_database(
+        store.root(),
+        "INSERT INTO meta VALUES ('index_is_behind', 1)",
+    );
+    drop(Store::open(store.root()).unwrap());
+    assert_eq!(std::fs::read(&index).unwrap(), before);
+    assert_eq!(store.fsck(Depth::Shallow).unwrap(), []);
+}
+
+#[test]
+fn snapshots_of_an_earlier_boot_count_only_when_synced() {
+    let (_scratch, store) = crate::scratch();
+    let lease = store.lease(at(0)).unwrap();
+    let publish = || {
+        let temporary = store.snapshots().allocate(&lease).unwrap();
+        let new = NewLayer::default();
+        store
+            .snapshots()
+            .publish_new(temporary, &new, Synced::No)
+            .unwrap()
+    };
+    let synced = publish();
+    store.sync().unwrap();
+    let unsynced = publish();
+    let has = |store: &Store, layer| {
+        let row = store.layers().get(layer).unwrap().unwrap();
+        row.snapshot.is_some()
+    };
+    let again = Store::open(store.root()).unwrap();
+    assert!(
+        has(&again, synced) && has(&again, unsynced),
+        "the same boot"
+    );
+    let earlier = "UPDATE layer SET unsynced = x'00' WHERE unsynced IS NOT NULL";
+    change_database(store.root(), earlier);
+    let again = Store::open(store.root()).unwrap();
+    assert!(has(&again, synced) && !has(&again, unsynced));
+    let problems = again.fsck(Depth::Shallow).unwrap();
+    assert!(problems.iter().all(Problem::is_harmless), "{problems:?}");
 }

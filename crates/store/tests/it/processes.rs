@@ -308,7 +308,7 @@ fn what_was_finished_survives_the_kill() {
         let mut child = start("work", &root, round);
         let mut output = BufReader::new(child.stdout.take().unwrap());
         // Somewhere in what comes after a number of finished things.
-        let mut said: Vec<_> = (0..=round * 7 % 23)
+        let mut said: Vec<_> = (0..=round * 7 % 11)
             .map_while(|_| hear(&mut output))
             .collect();
         (0..(round % 10) * 20_000).for_each(|_| std::hint::spin_loop());
