@@ -1,4 +1,9 @@
 //! The store as its users see it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test whose setting up fails has failed"
+)]
 
 mod cache_mounts;
 mod checks;

@@ -124,11 +124,7 @@ fn contend(root: &Path) {
         let value = turn.to_le_bytes();
         store
             .records()
-            .put(
-                &lease,
-                &Digest::of(&value).as_bytes().to_owned(),
-                record(&value),
-            )
+            .put(&lease, Digest::of(&value).as_bytes(), record(&value))
             .unwrap();
     }
 }
