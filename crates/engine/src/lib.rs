@@ -1,9 +1,45 @@
-//! Joins the crates below it into `Engine`: sources, ops, exporters, images and containers.
+//! Joins the crates below it into [`Engine`]: sources, ops, exporters, images and containers.
 //!
-//! The only crate that knows the store, the registry, the sandbox and the solver at once.
-//! No terminal, no environment, no HTTP server.
+//! The only crate that knows the store, the registry, the sandbox and the solver at once. Every
+//! client ends in the same [`BuildRequest`]. No terminal, no environment, no HTTP server.
+//!
+//! Reading order: `build` follows one build; `worker` is what the solver asks; `op` does the
+//! steps; `layer` turns layers from snapshots into blobs and back; `export` makes images of them.
 
+mod blocking;
+mod build;
+mod cache;
+mod clock;
 pub mod compress;
 mod config;
+mod container;
+mod engine;
+mod error;
+mod export;
+mod house;
+mod image;
+mod layer;
+mod op;
+mod output;
+mod progress;
+mod request;
+mod session;
+mod source;
+mod worker;
 
+pub(crate) use blocking::blocking;
+pub use build::BuildOutcome;
+pub use cache::StoredRecords;
+pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{BuildConfig, Config, ConfigError, RegistryConfig};
+pub use container::{ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal};
+pub use engine::{Engine, EngineOptions};
+pub use error::{EngineError, ProcessExit, StepFailure};
+pub use export::ExportedImage;
+pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
+pub use output::{LocalTree, Output, Stack};
+pub use request::{
+    ArchiveExport, ArchiveKind, BuildRequest, Context, Destination, Dockerfile, Export,
+    FilesExport, ImageExport, LayerFormat, NamedContext, NoCache, Secret, SecretSource,
+};
+pub use worker::BuildWorker;

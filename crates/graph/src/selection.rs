@@ -31,6 +31,10 @@ pub struct SelectedPath {
     pub wildcard: bool,
     /// A link at the path is followed.
     pub follow_links: bool,
+    /// Of a directory at the path only what is in it counts, not its own mode and owner.
+    pub directory_contents: bool,
+    /// The path is a pattern whose directories matter too (`--parents`).
+    pub parents: bool,
     /// Patterns, relative to a directory at the path, of what is not read.
     pub exclude: Vec<String>,
 }
@@ -40,7 +44,9 @@ content_hash_struct!(SelectedPath {
     path,
     wildcard,
     follow_links,
-    exclude
+    directory_contents,
+    parents,
+    exclude,
 });
 
 impl Op {
@@ -81,6 +87,8 @@ fn file_selections(op: &FileOp) -> Selections {
             path: copy.source.clone(),
             wildcard: copy.wildcard,
             follow_links: copy.follow_links,
+            directory_contents: copy.directory_contents,
+            parents: copy.parents,
             exclude: copy.exclude.clone(),
         };
         select(&mut selections, index, path);
@@ -112,6 +120,8 @@ fn exec_selections(mounts: &[Mount]) -> Selections {
                     path: format!("/{}", selector.trim_start_matches('/')),
                     wildcard: false,
                     follow_links: true,
+                    directory_contents: false,
+                    parents: false,
                     exclude: Vec::new(),
                 };
                 select(&mut selections, *index, path);

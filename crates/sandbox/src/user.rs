@@ -73,19 +73,25 @@ impl User {
 /// # Errors
 /// There is no such user or group, or a file cannot be read.
 pub fn resolve(root: &Root, user: &str) -> Result<User, UserError> {
+    find(&read(root, "etc/passwd")?, &read(root, "etc/group")?, user)
+}
+
+/// Finds the user called `user` in the texts of the two files.
+///
+/// # Errors
+/// There is no such user or group.
+pub fn find(passwd: &str, group: &str, user: &str) -> Result<User, UserError> {
     let (user_part, group_part) = user.split_once(':').unwrap_or((user, ""));
-    let numeric = number(user_part)?.is_some() && number(group_part)?.is_some();
-    let passwd = read(root, "etc/passwd")?;
-    let group = if numeric {
-        String::new()
-    } else {
-        read(root, "etc/group")?
-    };
-    find(&passwd, &group, user_part, group_part)
+    find_parts(passwd, group, user_part, group_part)
 }
 
 /// The same in texts.
-fn find(passwd: &str, group: &str, user: &str, wanted_group: &str) -> Result<User, UserError> {
+fn find_parts(
+    passwd: &str,
+    group: &str,
+    user: &str,
+    wanted_group: &str,
+) -> Result<User, UserError> {
     let uid = if user.is_empty() {
         Some(0)
     } else {

@@ -141,3 +141,9 @@ fn compress_block(
     crc.update(block);
     Ok(Compressed { bytes, crc })
 }
+
+impl<W: Write> std::fmt::Debug for GzipWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GzipWriter")
+    }
+}

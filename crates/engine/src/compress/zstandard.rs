@@ -38,3 +38,9 @@ impl<W: Write> Write for ZstdWriter<W> {
         Ok(())
     }
 }
+
+impl<W: Write> std::fmt::Debug for ZstdWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ZstdWriter")
+    }
+}

@@ -22,7 +22,7 @@ wheel:x:10:root,app
 #[track_caller]
 fn check(user: &str, expected: &str) {
     let (user, group) = user.split_once(':').unwrap_or((user, ""));
-    let found = match find(PASSWD, GROUP, user, group) {
+    let found = match find_parts(PASSWD, GROUP, user, group) {
         Ok(User {
             uid,
             gid,

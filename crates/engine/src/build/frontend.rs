@@ -1,0 +1,160 @@
+//! From the text of a Dockerfile to a graph, with the images that it names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use dockerfile::{BuildContext, ImageAnswer, ImageQuestion, Lowered, Lowering, QuestionId, Step};
+use futures_util::future::join_all;
+use graph::Graph;
+use oci::{Platform, Reference};
+use solver::ProgressSender;
+
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::image::ResolvedImage;
+use crate::progress::Task;
+use crate::request::{BuildRequest, Context, NamedContext, NoCache};
+use crate::session::{CONTEXT, named};
+
+/// What is to be solved.
+pub(super) struct Plan {
+    pub(super) graph: Arc<Graph>,
+    pub(super) lowered: Lowered,
+    /// By the name with digest that stands in the graph.
+    pub(super) images: HashMap<Reference, ResolvedImage>,
+}
+
+impl Inner {
+    pub(super) async fn plan(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        progress: &ProgressSender,
+    ) -> Result<Plan, EngineError> {
+        let parsed = dockerfile::parse(request.dockerfile.text.as_bytes());
+        let mut lowering =
+            Lowering::new(parsed, options(request)?).map_err(EngineError::Dockerfile)?;
+        let mut images = HashMap::new();
+        loop {
+            match lowering.step().map_err(EngineError::Dockerfile)? {
+                Step::NeedImages(questions) => {
+                    let ask = |question| self.answer(request, question, progress);
+                    for (question, image) in join_all(questions.into_iter().map(ask)).await {
+                        let image = image.map_err(|error| {
+                            let refused = lowering.refuse(question, &error.chain());
+                            EngineError::Dockerfile(vec![refused])
+                        })?;
+                        lowering.answer(ImageAnswer {
+                            question,
+                            reference: image.reference.clone(),
+                            config: image.image.config.clone(),
+                            layers: image.layers.len(),
+                        });
+                        images.insert(image.reference.clone(), image);
+                    }
+                }
+                Step::Done(mut lowered) => {
+                    let graph = Arc::new(std::mem::take(&mut lowered.graph));
+                    return Ok(Plan {
+                        graph,
+                        lowered: *lowered,
+                        images,
+                    });
+                }
+            }
+        }
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        question: ImageQuestion,
+        progress: &ProgressSender,
+    ) -> (QuestionId, Result<ResolvedImage, EngineError>) {
+        let ImageQuestion {
+            id,
+            reference,
+            platform,
+            name,
+        } = question;
+        let task = Task::begin(progress, &self.clock, &name);
+        (
+            id,
+            task.end(
+                self.resolve_image(&reference, &platform, request.pull)
+                    .await,
+            ),
+        )
+    }
+}
+
+fn options(request: &BuildRequest) -> Result<dockerfile::Options, EngineError> {
+    let context = match &request.context {
+        Context::Empty => BuildContext::Empty,
+        Context::Directory { ignore, .. } => BuildContext::Local {
+            name: CONTEXT.to_owned(),
+            exclude: patterns(ignore)?,
+        },
+    };
+    let mut named_contexts = BTreeMap::new();
+    for (name, context) in &request.named_contexts {
+        named_contexts.insert(name.clone(), named_context(name, context)?);
+    }
+    let build_args = request
+        .build_args
+        .iter()
+        .map(|(k, v)| (k.clone(), Some(v.clone())));
+    Ok(dockerfile::Options {
+        target: request.target.clone(),
+        build_args: build_args.collect(),
+        target_platform: request.platform.clone(),
+        build_platform: Platform::host(),
+        multi_platform: false,
+        labels: request.labels.clone(),
+        no_cache: match &request.no_cache {
+            NoCache::Off => dockerfile::NoCache::None,
+            NoCache::All => dockerfile::NoCache::All,
+            NoCache::Stages(names) => dockerfile::NoCache::Stages(names.clone()),
+        },
+        pull: request.pull,
+        network: request.network,
+        extra_hosts: request.extra_hosts.clone(),
+        shm_size: request.shm_size,
+        ulimits: request.ulimits.clone(),
+        hostname: None,
+        cache_mount_namespace: String::new(),
+        named_contexts,
+        context,
+        source_date_epoch: request.source_date_epoch,
+    })
+}
+
+/// A directory's own ignore file applies to it, as it does to the main context.
+fn named_context(
+    name: &str,
+    context: &NamedContext,
+) -> Result<dockerfile::NamedContext, EngineError> {
+    Ok(match context {
+        NamedContext::Image(reference) => dockerfile::NamedContext::Image(reference.clone()),
+        NamedContext::Directory(path) => {
+            let ignore = path.join(".dockerignore");
+            let text = match std::fs::read_to_string(&ignore) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+                Err(source) => {
+                    return Err(EngineError::Read {
+                        path: ignore,
+                        source,
+                    });
+                }
+            };
+            dockerfile::NamedContext::Local {
+                name: named(name),
+                exclude: patterns(&text)?,
+            }
+        }
+    })
+}
+
+fn patterns(text: &str) -> Result<Vec<String>, EngineError> {
+    Ok(dockerfile::ignore::Patterns::parse(text)?.to_lines())
+}

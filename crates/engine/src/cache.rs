@@ -1,0 +1,134 @@
+//! Cache records in the store: the solver's [`CacheStorage`].
+//!
+//! A record's value is a list of outputs, each a list of layer IDs. What the solver loads is held
+//! by the engine's lease, so it stays until the engine is gone. Waiting for another process's
+//! guard never blocks a thread of the runtime.
+
+use std::time::Duration;
+
+use solver::{CacheKey, CacheStorage, DefinitionKey, KeyParts};
+use store::{KeyGuard, LayerId, Lease, NewRecord, Store, StoreError};
+
+use crate::output::{Output, Stack};
+
+/// How long a process waits before it asks for a guard again that another one holds.
+const GUARD_POLL: Duration = Duration::from_millis(2);
+
+/// The records of one store.
+#[derive(Debug)]
+pub struct StoredRecords {
+    store: Store,
+    lease: Lease,
+}
+
+impl StoredRecords {
+    pub(crate) fn new(store: Store, lease: Lease) -> Self {
+        Self { store, lease }
+    }
+}
+
+impl CacheStorage for StoredRecords {
+    type Output = Output;
+    type Guard = KeyGuard;
+    type Error = StoreError;
+
+    async fn canonical(&self, definition: DefinitionKey) -> Result<Option<CacheKey>, StoreError> {
+        Ok(self.store.records().resolve(&definition.0)?.map(CacheKey))
+    }
+
+    async fn alias(&self, definition: DefinitionKey, key: CacheKey) -> Result<(), StoreError> {
+        self.store.records().alias(&definition.0, &key.0)
+    }
+
+    async fn load(&self, key: CacheKey) -> Result<Option<Vec<Output>>, StoreError> {
+        let record = self.store.records().take(&self.lease, &key.0)?;
+        Ok(record.and_then(|record| decode(&record.value)))
+    }
+
+    async fn save(
+        &self,
+        key: CacheKey,
+        outputs: &[Output],
+        parts: &KeyParts,
+    ) -> Result<(), StoreError> {
+        let Some((value, layers)) = encode(outputs) else {
+            return Ok(());
+        };
+        let parts = parts.name.as_bytes();
+        let record = NewRecord {
+            value: &value,
+            layers: &layers,
+            parts,
+            lineage: None,
+        };
+        self.store.records().put(&self.lease, &key.0, record)
+    }
+
+    async fn lock(&self, key: CacheKey) -> Result<KeyGuard, StoreError> {
+        loop {
+            if let Some(guard) = self.store.try_lock_key(&key.0)? {
+                return Ok(guard);
+            }
+            tokio::time::sleep(GUARD_POLL).await;
+        }
+    }
+}
+
+/// The outputs as bytes, and the layers in them; none when one of them is not in the store.
+fn encode(outputs: &[Output]) -> Option<(Vec<u8>, Vec<LayerId>)> {
+    let mut value = Vec::new();
+    let mut all = Vec::new();
+    for output in outputs {
+        let Output::Stack(stack) = output else {
+            return None;
+        };
+        let count = u32::try_from(stack.layers().len()).ok()?;
+        value.extend_from_slice(&count.to_le_bytes());
+        for layer in stack.layers() {
+            value.extend_from_slice(&layer.0.to_le_bytes());
+            if !all.contains(layer) {
+                all.push(*layer);
+            }
+        }
+    }
+    Some((value, all))
+}
+
+fn decode(mut value: &[u8]) -> Option<Vec<Output>> {
+    let mut outputs = Vec::new();
+    while !value.is_empty() {
+        let (count, rest) = value.split_first_chunk()?;
+        value = rest;
+        let mut layers = Vec::new();
+        for _ in 0..u32::from_le_bytes(*count) {
+            let (layer, rest) = value.split_first_chunk()?;
+            layers.push(LayerId(i64::from_le_bytes(*layer)));
+            value = rest;
+        }
+        outputs.push(Output::Stack(Stack::new(layers)));
+    }
+    Some(outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_read_as_they_were_written() {
+        let stack = |layers: &[i64]| {
+            Output::Stack(Stack::new(
+                layers.iter().map(|id| LayerId(*id)).collect::<Vec<_>>(),
+            ))
+        };
+        for outputs in [
+            vec![],
+            vec![stack(&[])],
+            vec![stack(&[1, 2]), stack(&[1, 3])],
+        ] {
+            let (value, _) = encode(&outputs).unwrap();
+            assert_eq!(decode(&value), Some(outputs));
+        }
+        assert_eq!(decode(&[1, 0, 0, 0, 7]), None);
+    }
+}

@@ -1,0 +1,386 @@
+//! What can go wrong in the engine. Each variant carries what a person needs to act on it; the
+//! clients dress it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use graph::Location;
+use oci::{Digest, Platform, Reference};
+
+/// Why the engine did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// A snapshot could not be made.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::snapshotter::SnapshotError),
+    /// A file could not be read or changed.
+    #[error(transparent)]
+    File(#[from] snapshot::FileError),
+    /// A change is impossible.
+    #[error(transparent)]
+    Upper(#[from] snapshot::UpperError),
+    /// A change without a process is impossible.
+    #[error(transparent)]
+    Edit(#[from] snapshot::EditError),
+    /// Files could not be copied.
+    #[error(transparent)]
+    Copy(#[from] snapshot::copy::CopyError),
+    /// A layer could not be written as a tar.
+    #[error(transparent)]
+    Diff(#[from] snapshot::diff::DiffError),
+    /// A tar could not be unpacked.
+    #[error(transparent)]
+    Extract(#[from] snapshot::ExtractError),
+    /// A tar could not be read or written.
+    #[error(transparent)]
+    Tar(#[from] snapshot::tar::TarError),
+    /// A step's process could not be run.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::SandboxError),
+    /// The registries' part of the configuration is wrong.
+    #[error("invalid registry configuration")]
+    RegistryConfig(#[from] registry::ConfigError),
+    /// The client's `config.json` is wrong.
+    #[error(transparent)]
+    DockerConfig(#[from] registry::docker_config::DockerConfigError),
+    /// The Dockerfile is wrong, or asks for what cannot be had.
+    #[error("{}", .0.first().map_or("invalid Dockerfile", |first| first.message.as_str()))]
+    Dockerfile(Vec<dockerfile::Diagnostic>),
+    /// A step failed.
+    #[error("{}", step.error)]
+    Step {
+        /// What is known of it.
+        step: Box<StepFailure>,
+    },
+    /// A step's process ended with a code other than 0.
+    #[error("process {command:?} did not complete successfully: {exit}")]
+    Process {
+        /// The process.
+        command: String,
+        /// How it ended.
+        exit: ProcessExit,
+    },
+    /// The build was cancelled.
+    #[error("build cancelled")]
+    Cancelled,
+    /// The solver failed without a step.
+    #[error("{0}")]
+    Solve(String),
+    /// A graph was put together wrongly.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    /// An image's name does not lead to an image.
+    #[error("failed to resolve source metadata for {reference}")]
+    Resolve {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: registry::Error,
+    },
+    /// A blob could not be had.
+    #[error("failed to fetch from {reference}")]
+    Fetch {
+        /// The repository.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: registry::Error,
+    },
+    /// A push failed.
+    #[error("failed to push {reference}")]
+    Push {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: registry::Error,
+    },
+    /// The image is not in the store, and nobody may be asked for it.
+    #[error("{reference} is not in the store, and --pull=never forbids to pull it")]
+    NotPulled {
+        /// The image.
+        reference: Reference,
+    },
+    /// No image under the name is for the platform.
+    #[error(
+        "no match for platform in manifest {digest}: wanted {platform}, there is {}",
+        list(offered)
+    )]
+    NoPlatform {
+        /// The index.
+        digest: Digest,
+        /// What was wanted.
+        platform: Platform,
+        /// What there is.
+        offered: Vec<Platform>,
+    },
+    /// An index leads to an index.
+    #[error("index {digest} leads to another index, which kiln does not follow")]
+    NestedIndex {
+        /// The outer one.
+        digest: Digest,
+    },
+    /// A manifest or index is wrong.
+    #[error("invalid image document {digest}")]
+    InvalidDocument {
+        /// The document.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: oci::DocumentError,
+    },
+    /// An image config is wrong.
+    #[error("invalid image config {digest}")]
+    InvalidConfig {
+        /// The config.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A manifest and its config disagree.
+    #[error("image {digest} has {layers} layers and {diff_ids} diff IDs")]
+    LayerCount {
+        /// The manifest.
+        digest: Digest,
+        /// Layers of the manifest.
+        layers: usize,
+        /// Diff IDs of the config.
+        diff_ids: usize,
+    },
+    /// A blob is not in the store and nobody is known who has it.
+    #[error("blob {digest} is not in the store and has no known source")]
+    MissingBlob {
+        /// The blob.
+        digest: Digest,
+    },
+    /// A layer has neither a snapshot nor a blob.
+    #[error("layer {0} has neither a snapshot nor a blob")]
+    EmptyLayer(store::LayerId),
+    /// A layer is not what the image's config says.
+    #[error("layer blob {blob} has diff ID {found}, but the image's config says {expected}")]
+    DiffId {
+        /// The blob.
+        blob: Digest,
+        /// What the config says.
+        expected: oci::DiffId,
+        /// What it is.
+        found: oci::DiffId,
+    },
+    /// The media type of a layer is none that kiln reads.
+    #[error("unsupported layer media type {0:?}")]
+    LayerType(String),
+    /// A document could not be written as JSON.
+    #[error("cannot write JSON")]
+    Serialize(#[source] serde_json::Error),
+    /// A local file could not be read.
+    #[error("cannot read {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something could not be written.
+    #[error("cannot write")]
+    Write {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A local file could not be written.
+    #[error("cannot write {path:?}")]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The machine refused something.
+    #[error("cannot {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Worker threads could not be started.
+    #[error("cannot start threads")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+    /// A thread ended before its work was done.
+    #[error("a worker thread ended early")]
+    LostThread,
+    /// A secret is required that the client does not offer.
+    #[error("secret {0}: not found")]
+    MissingSecret(String),
+    /// Something that Docker has and kiln has not.
+    #[error("{what} is not supported by kiln: {instead}")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// A pattern of an ignore file is malformed.
+    #[error(transparent)]
+    Ignore(#[from] dockerfile::ignore::IgnoreError),
+    /// A mount could not be made.
+    #[error(transparent)]
+    Mount(sys::mount::MountError),
+    /// A user is not in the image.
+    #[error(transparent)]
+    User(#[from] sandbox::user::UserError),
+    /// A push without a name.
+    #[error("tag is needed when pushing to registry")]
+    NoTag,
+    /// The files that a step reads cannot be read.
+    #[error(transparent)]
+    Checksum(#[from] snapshot::checksum::ChecksumError),
+    /// A `--chmod` that is none.
+    #[error(transparent)]
+    Mode(#[from] snapshot::copy::ModeError),
+    /// There is nothing at a path.
+    #[error("{0:?}: not found")]
+    NotFound(String),
+    /// A file could not be had from the web.
+    #[error("failed to download {url}")]
+    Download {
+        /// Where it is.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The client for the web could not be made.
+    #[error("cannot prepare downloads")]
+    Web(#[source] reqwest::Error),
+    /// A running container is removed only by force.
+    #[error(
+        "cannot remove container \"{0}\": container is running: stop the container before removing or force remove"
+    )]
+    ContainerRuns(String),
+    /// A container's stored configuration cannot be read.
+    #[error("invalid configuration of container {id}")]
+    ContainerConfig {
+        /// Whose.
+        id: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A context that the client does not offer.
+    #[error("there is no context {0:?}")]
+    NoContext(String),
+    /// There is no such image.
+    #[error("No such image: {0}")]
+    NoSuchImage(String),
+    /// Several images have IDs that begin so.
+    #[error("ambiguous image ID {0:?}: more than one image begins with it")]
+    AmbiguousId(String),
+    /// A name is none.
+    #[error(transparent)]
+    Reference(#[from] oci::ReferenceError),
+    /// There is no such container.
+    #[error("No such container: {0}")]
+    NoSuchContainer(String),
+    /// A container of that name exists.
+    #[error(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."
+    )]
+    ContainerName {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        id: String,
+    },
+    /// An image without anything to run.
+    #[error("no command specified")]
+    NoCommand,
+    /// There is no such file in a container.
+    #[error("Could not find the file {path} in container {container}")]
+    NoSuchFile {
+        /// The path.
+        path: String,
+        /// The container.
+        container: String,
+    },
+    /// An image is used by a container, or has several names.
+    #[error("conflict: unable to delete {image} (must be forced) - {why}")]
+    ImageInUse {
+        /// The image.
+        image: String,
+        /// Why it is not removed.
+        why: String,
+    },
+    /// An archive is not one that kiln loads.
+    #[error("invalid image archive: {0}")]
+    Archive(String),
+}
+
+impl EngineError {
+    /// The error and what caused it, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// What is known of a step that failed.
+#[derive(Debug, Clone)]
+pub struct StepFailure {
+    /// As progress shows it.
+    pub name: String,
+    /// Where it was written.
+    pub locations: Vec<Location>,
+    /// Why it failed.
+    pub error: Arc<EngineError>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessExit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl ProcessExit {
+    /// The code by which a shell reports it.
+    #[must_use]
+    pub const fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+impl std::fmt::Display for ProcessExit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code: {}", self.code())
+    }
+}
+
+fn list(platforms: &[Platform]) -> String {
+    let texts: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    if texts.is_empty() {
+        "none".to_owned()
+    } else {
+        texts.join(", ")
+    }
+}

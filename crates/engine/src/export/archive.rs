@@ -1,0 +1,210 @@
+//! Images as archives: an OCI layout in a tar or a directory, with the documents that
+//! `docker load` reads beside it.
+//!
+//! Members come in a fixed order with fixed times, so the same image is the same archive.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use oci::{Descriptor, Digest, Index, MediaType, Reference, annotation, docker_archive};
+use snapshot::Time;
+use snapshot::tar::{EntryKind, Header, Writer};
+
+use super::Assembled;
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::request::ArchiveKind;
+
+/// What an archive holds.
+#[derive(Debug)]
+pub(crate) struct ArchiveImage {
+    pub(crate) documents: Assembled,
+    /// Bottom first; the store has their blobs.
+    pub(crate) layers: Vec<Descriptor>,
+    pub(crate) names: Vec<Reference>,
+}
+
+/// A file of the layout.
+struct Member {
+    path: String,
+    content: Content,
+}
+
+enum Content {
+    Directory,
+    Bytes(Vec<u8>),
+    Blob(Digest, u64),
+}
+
+impl Inner {
+    /// Writes the archive to `output`.
+    pub(crate) fn write_archive(
+        &self,
+        images: &[ArchiveImage],
+        kind: ArchiveKind,
+        output: &mut (dyn Write + Send),
+    ) -> Result<(), EngineError> {
+        let mut tar = Writer::new(BufWriter::with_capacity(1 << 20, output));
+        for member in members(images, kind)? {
+            self.write_member(&mut tar, &member)?;
+        }
+        tar.finish()?;
+        Ok(())
+    }
+
+    /// Writes the same as a directory.
+    pub(crate) fn write_layout(
+        &self,
+        images: &[ArchiveImage],
+        directory: &Path,
+    ) -> Result<(), EngineError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| EngineError::WriteFile { path, source }
+        };
+        std::fs::create_dir_all(directory).map_err(failed(directory))?;
+        for Member { path, content } in members(images, ArchiveKind::Oci)? {
+            let path = directory.join(path);
+            match content {
+                Content::Directory => std::fs::create_dir_all(&path).map_err(failed(&path))?,
+                Content::Bytes(bytes) => std::fs::write(&path, bytes).map_err(failed(&path))?,
+                Content::Blob(digest, _) => {
+                    std::fs::copy(self.store.blobs().path(&digest), &path)
+                        .map_err(failed(&path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_member<W: Write>(
+        &self,
+        tar: &mut Writer<W>,
+        member: &Member,
+    ) -> Result<(), EngineError> {
+        let (kind, mode, size) = match &member.content {
+            Content::Directory => (EntryKind::Directory, 0o755, 0),
+            Content::Bytes(bytes) => (EntryKind::File, 0o644, bytes.len() as u64),
+            Content::Blob(_, size) => (EntryKind::File, 0o644, *size),
+        };
+        let header = Header {
+            path: member.path.clone().into(),
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            size,
+            modified: Time::default(),
+            xattrs: Vec::new(),
+        };
+        tar.entry(&header)?;
+        let write = |source| EngineError::Write { source };
+        match &member.content {
+            Content::Directory => {}
+            Content::Bytes(bytes) => tar.write_all(bytes).map_err(write)?,
+            Content::Blob(digest, _) => {
+                let mut blob: File = self.store.blobs().open(digest)?;
+                io::copy(&mut blob, tar).map_err(write)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn members(images: &[ArchiveImage], kind: ArchiveKind) -> Result<Vec<Member>, EngineError> {
+    let directory = |path: &str| Member {
+        path: path.to_owned(),
+        content: Content::Directory,
+    };
+    let mut members = vec![directory("blobs"), directory("blobs/sha256")];
+    let mut blobs = Vec::new();
+    for image in images {
+        blobs.extend(
+            image
+                .layers
+                .iter()
+                .map(|l| (l.digest, Content::Blob(l.digest, l.size))),
+        );
+        let Assembled {
+            config,
+            config_descriptor,
+            manifest,
+            manifest_descriptor,
+        } = &image.documents;
+        blobs.push((config_descriptor.digest, Content::Bytes(config.clone())));
+        blobs.push((manifest_descriptor.digest, Content::Bytes(manifest.clone())));
+    }
+    blobs.sort_by_key(|(digest, _)| *digest);
+    blobs.dedup_by_key(|(digest, _)| *digest);
+    members.extend(blobs.into_iter().map(|(digest, content)| Member {
+        path: blob_path(&digest),
+        content,
+    }));
+    let mut file = |path: &str, bytes| {
+        members.push(Member {
+            path: path.to_owned(),
+            content: Content::Bytes(bytes),
+        });
+    };
+    file("index.json", json(&index(images))?);
+    if kind == ArchiveKind::Docker {
+        file(
+            "manifest.json",
+            json(&images.iter().map(docker_entry).collect::<Vec<_>>())?,
+        );
+    }
+    file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
+    Ok(members)
+}
+
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+fn json<T: serde::Serialize>(document: &T) -> Result<Vec<u8>, EngineError> {
+    oci::to_canonical_json(document).map_err(EngineError::Serialize)
+}
+
+/// One entry for each name, since tools look images up by it.
+fn index(images: &[ArchiveImage]) -> Index {
+    let mut manifests = Vec::new();
+    for image in images {
+        let descriptor = &image.documents.manifest_descriptor;
+        if image.names.is_empty() {
+            manifests.push(descriptor.clone());
+        }
+        for name in &image.names {
+            let mut descriptor = descriptor.clone();
+            let tag = name.tag().unwrap_or("latest").to_owned();
+            descriptor
+                .annotations
+                .insert(annotation::IMAGE_NAME.to_owned(), name.to_string());
+            descriptor
+                .annotations
+                .insert(annotation::REF_NAME.to_owned(), tag);
+            manifests.push(descriptor);
+        }
+    }
+    Index {
+        schema_version: 2,
+        media_type: Some(MediaType::OciIndex),
+        artifact_type: None,
+        manifests,
+        subject: None,
+        annotations: std::collections::BTreeMap::new(),
+    }
+}
+
+fn docker_entry(image: &ArchiveImage) -> docker_archive::Entry {
+    let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
+    docker_archive::Entry {
+        config: blob_path(&image.documents.config_descriptor.digest),
+        repo_tags: (!names.is_empty()).then_some(names),
+        layers: image
+            .layers
+            .iter()
+            .map(|layer| blob_path(&layer.digest))
+            .collect(),
+    }
+}

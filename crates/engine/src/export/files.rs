@@ -1,0 +1,89 @@
+//! Results as plain files: a tar of the whole file system, or a directory.
+
+use std::sync::Arc;
+
+use snapshot::Tree;
+use snapshot::diff::{self, Part};
+use solver::StepProgress;
+
+use super::image::replace_file;
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::output::Stack;
+use crate::request::{Destination, FilesExport};
+
+impl Inner {
+    /// Writes the files of `stack`.
+    pub(crate) async fn export_files(
+        self: &Arc<Self>,
+        stack: &Stack,
+        export: &FilesExport,
+        epoch: Option<i64>,
+        progress: &StepProgress,
+    ) -> Result<(), EngineError> {
+        let layers = self.snapshots(stack, Some(progress)).await?;
+        let (engine, export) = (Arc::clone(self), export.clone());
+        crate::blocking(move || {
+            let tree = Tree::layers(&layers, engine.marks)?;
+            match export {
+                FilesExport::Directory(path) => engine.write_directory(&tree, &path),
+                FilesExport::Tar(Destination::File(path)) => {
+                    replace_file(&path, |file| engine.write_files(&tree, epoch, file))
+                }
+                FilesExport::Tar(Destination::Stdout) => {
+                    engine.write_files(&tree, epoch, &mut std::io::stdout())
+                }
+                FilesExport::Tar(Destination::Directory(_)) => Err(EngineError::Unsupported {
+                    what: "a tar that is a directory".to_owned(),
+                    instead: "use type=local",
+                }),
+            }
+        })
+        .await?
+    }
+
+    /// Copies the files; their owners and times go along as far as the machine lets us.
+    fn write_directory(&self, tree: &Tree, path: &std::path::Path) -> Result<(), EngineError> {
+        std::fs::create_dir_all(path).map_err(|source| EngineError::WriteFile {
+            path: path.to_owned(),
+            source,
+        })?;
+        let upper = snapshot::Upper::open(path, &[], self.marks)?;
+        let all = snapshot::copy::Copy {
+            source: snapshot::Selector {
+                path: "/".into(),
+                ..snapshot::Selector::default()
+            },
+            destination: "/".into(),
+            owner: snapshot::copy::CopyOwner::Process,
+            directory_contents: true,
+            create_destination: true,
+            ..snapshot::copy::Copy::default()
+        };
+        let options = snapshot::copy::Options {
+            share: false,
+            pool: Some(self.pool()?),
+        };
+        snapshot::copy::copy(tree, &upper, &all, &options)?;
+        Ok(())
+    }
+
+    fn write_files(
+        &self,
+        tree: &Tree,
+        epoch: Option<i64>,
+        output: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), EngineError> {
+        let options = diff::Options {
+            clamp_mtime: epoch,
+            pool: Some(self.pool()?),
+        };
+        let whole = Part {
+            path: "/".into(),
+            name: None,
+        };
+        let output = std::io::BufWriter::with_capacity(1 << 20, output);
+        diff::export(tree, &whole, &options, output)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! Results become images, archives and files.
+//!
+//! Only the blobs that somebody needs are made; then config, manifest and names.
+
+mod archive;
+mod assemble;
+mod files;
+mod image;
+
+pub(crate) use archive::ArchiveImage;
+pub(crate) use assemble::{Assembled, Dialect, ImageLayer, assemble, layer_type};
+pub use image::ExportedImage;
+pub(crate) use image::ImageParts;

@@ -1,0 +1,106 @@
+//! Reads images from the store: from a descriptor to the manifest and the config for a platform.
+
+use oci::{Descriptor, Document, ImageConfig, Manifest, Platform};
+use store::Store;
+
+use super::{MAX_CONFIG_SIZE, select};
+use crate::error::EngineError;
+
+/// The documents of one image; its layers need not be here.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadedImage {
+    /// Of the manifest.
+    pub(crate) descriptor: Descriptor,
+    pub(crate) manifest: Manifest,
+    pub(crate) config: ImageConfig,
+}
+
+impl LoadedImage {
+    /// Checks that each layer has a diff ID.
+    pub(crate) fn new(
+        descriptor: Descriptor,
+        manifest: Manifest,
+        config: ImageConfig,
+    ) -> Result<Self, EngineError> {
+        let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
+        if layers != diff_ids {
+            let digest = descriptor.digest;
+            return Err(EngineError::LayerCount {
+                digest,
+                layers,
+                diff_ids,
+            });
+        }
+        Ok(Self {
+            descriptor,
+            manifest,
+            config,
+        })
+    }
+}
+
+/// The image that `top` leads to for `platform`, if all its documents are in the store.
+pub(crate) fn load(
+    store: &Store,
+    top: &Descriptor,
+    platform: &Platform,
+) -> Result<Option<LoadedImage>, EngineError> {
+    let Some(document) = read_document(store, top)? else {
+        return Ok(None);
+    };
+    let (descriptor, manifest) = match document {
+        Document::Manifest(manifest) => (top.clone(), *manifest),
+        Document::Index(index) => {
+            let selected = select(&index, platform).ok_or_else(|| EngineError::NoPlatform {
+                digest: top.digest,
+                platform: platform.clone(),
+                offered: index
+                    .manifests
+                    .iter()
+                    .filter_map(|m| m.platform.clone())
+                    .collect(),
+            })?;
+            match read_document(store, selected)? {
+                None => return Ok(None),
+                Some(Document::Manifest(manifest)) => (selected.clone(), *manifest),
+                Some(Document::Index(_)) => {
+                    return Err(EngineError::NestedIndex { digest: top.digest });
+                }
+            }
+        }
+    };
+    let Some(config) = load_config(store, &manifest.config)? else {
+        return Ok(None);
+    };
+    LoadedImage::new(descriptor, manifest, config).map(Some)
+}
+
+/// The config that a manifest names, if it is in the store.
+pub(crate) fn load_config(
+    store: &Store,
+    descriptor: &Descriptor,
+) -> Result<Option<ImageConfig>, EngineError> {
+    if !store.blobs().has(&descriptor.digest)? {
+        return Ok(None);
+    }
+    let bytes = store.blobs().read(&descriptor.digest, MAX_CONFIG_SIZE)?;
+    let invalid = |source| EngineError::InvalidConfig {
+        digest: descriptor.digest,
+        source,
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(invalid)
+}
+
+fn read_document(store: &Store, of: &Descriptor) -> Result<Option<Document>, EngineError> {
+    if !store.blobs().has(&of.digest)? {
+        return Ok(None);
+    }
+    let bytes = store.blobs().read(&of.digest, oci::MAX_DOCUMENT_SIZE)?;
+    let document = Document::parse(&bytes, Some(&of.media_type)).map_err(|source| {
+        EngineError::InvalidDocument {
+            digest: of.digest,
+            source,
+        }
+    })?;
+    Ok(Some(document))
+}

@@ -1,0 +1,21 @@
+//! Images: reading them from the store, finding them by name, bringing them in and sending them
+//! out.
+
+mod commands;
+mod fetch;
+mod load;
+mod names;
+mod push;
+mod resolve;
+mod select;
+mod transfer;
+
+pub use commands::{HistoryRow, ImageDetails, ImageSummary, Removed};
+pub(crate) use load::{LoadedImage, load, load_config};
+pub use names::is_untagged;
+pub(crate) use names::untagged;
+pub(crate) use resolve::ResolvedImage;
+pub(crate) use select::select;
+
+/// The largest image config that is read.
+const MAX_CONFIG_SIZE: u64 = 8 << 20;

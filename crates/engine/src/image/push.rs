@@ -1,0 +1,88 @@
+//! Sends an image to its registry: blobs first, each only when it is missing there, then the
+//! manifest.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use oci::{Descriptor, Reference};
+use registry::{BlobBody, BlobSource};
+use solver::StepProgress;
+
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::export::Assembled;
+
+/// Blobs on their way at once.
+const UPLOADS: usize = 4;
+/// Bytes that are read at a time.
+const PIECE: usize = 256 << 10;
+
+impl Inner {
+    /// Pushes `image`, whose layer blobs the store has, under `reference`.
+    pub(crate) async fn push_assembled(
+        &self,
+        reference: &Reference,
+        image: &Assembled,
+        layers: &[(Descriptor, Vec<Reference>)],
+        progress: &StepProgress,
+    ) -> Result<(), EngineError> {
+        let registry = self.registry()?;
+        let failed = |source| EngineError::Push {
+            reference: reference.clone(),
+            source,
+        };
+        stream::iter(layers)
+            .map(|(layer, sources)| async move {
+                let _shown = crate::progress::Transfer::begin(
+                    progress,
+                    format!("pushing layer {}", layer.digest),
+                    Some(layer.size),
+                );
+                let body = FileBody {
+                    path: self.store.blobs().path(&layer.digest),
+                };
+                registry.push_blob(reference, layer, sources, &body).await
+            })
+            .buffer_unordered(UPLOADS)
+            .try_for_each(|_| std::future::ready(Ok(())))
+            .await
+            .map_err(failed)?;
+        let config = Bytes::from(image.config.clone());
+        registry
+            .push_blob(reference, &image.config_descriptor, &[], &config)
+            .await
+            .map_err(failed)?;
+        let media_type = &image.manifest_descriptor.media_type;
+        registry
+            .put_manifest(reference, media_type, Bytes::from(image.manifest.clone()))
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+}
+
+/// A blob's file, read piece by piece.
+struct FileBody {
+    path: PathBuf,
+}
+
+impl BlobSource for FileBody {
+    fn open(&self, offset: u64) -> std::io::Result<BlobBody> {
+        let mut file = std::fs::File::open(&self.path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::pin(stream::unfold(Some(file), |file| async move {
+            let mut file = file?;
+            let mut piece = BytesMut::zeroed(PIECE);
+            match file.read(&mut piece) {
+                Ok(0) => None,
+                Ok(read) => {
+                    piece.truncate(read);
+                    Some((Ok(piece.freeze()), Some(file)))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        })))
+    }
+}

@@ -1,0 +1,162 @@
+//! From an image's name to its documents: out of the store, or from the registry, as the pull
+//! policy says. The documents end in the store under the name, so the next build needs no network.
+//! Layers are only noted here; they are fetched when somebody needs them.
+
+use std::sync::Arc;
+
+use graph::PullPolicy;
+use oci::{ChainId, Descriptor, Document, Platform, Reference};
+use store::{Blob, LayerId, LayerSource, NewLayer};
+
+use super::{LoadedImage, load, select};
+use crate::engine::Inner;
+use crate::error::EngineError;
+
+/// An image whose layers are noted in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct ResolvedImage {
+    /// The name with the digest of the manifest.
+    pub(crate) reference: Reference,
+    pub(crate) image: LoadedImage,
+    /// Bottom first.
+    pub(crate) layers: Vec<LayerId>,
+}
+
+impl Inner {
+    /// The image under `reference` for `platform`.
+    pub(crate) async fn resolve_image(
+        self: &Arc<Self>,
+        reference: &Reference,
+        platform: &Platform,
+        pull: PullPolicy,
+    ) -> Result<ResolvedImage, EngineError> {
+        let reference = reference.clone().with_default_tag();
+        let local = match pull {
+            PullPolicy::Always => None,
+            _ => self.find_local(&reference, platform)?,
+        };
+        let image = match (pull, local) {
+            (PullPolicy::Missing | PullPolicy::Never, Some(image)) => image,
+            (PullPolicy::Never, None) => return Err(EngineError::NotPulled { reference }),
+            (_, local) => match (self.fetch_documents(&reference, platform).await, local) {
+                (Ok(image), _) | (Err(_), Some(image)) => image,
+                (Err(error), None) => return Err(error),
+            },
+        };
+        let layers = self.note_layers(&reference, &image)?;
+        let reference = reference.with_digest(image.descriptor.digest);
+        Ok(ResolvedImage {
+            reference,
+            image,
+            layers,
+        })
+    }
+
+    /// The image under `reference`, if the store has all its documents.
+    pub(crate) fn find_local(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<Option<LoadedImage>, EngineError> {
+        match self.store.images().get(reference)? {
+            Some(image) => load(&self.store, &image.descriptor, platform),
+            None => Ok(None),
+        }
+    }
+
+    /// Brings manifest and config of `reference` into the store, and notes the name.
+    async fn fetch_documents(
+        self: &Arc<Self>,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<LoadedImage, EngineError> {
+        let registry = self.registry()?;
+        let failed = |source| EngineError::Resolve {
+            reference: reference.clone(),
+            source,
+        };
+        let top = registry.resolve(reference).await.map_err(failed)?;
+        self.store.blobs().put(&self.lease, &top.bytes)?;
+        let (descriptor, manifest) = match top.document {
+            Document::Manifest(manifest) => (top.descriptor.clone(), *manifest),
+            Document::Index(index) => {
+                let selected = select(&index, platform).ok_or_else(|| EngineError::NoPlatform {
+                    digest: top.descriptor.digest,
+                    platform: platform.clone(),
+                    offered: index
+                        .manifests
+                        .iter()
+                        .filter_map(|m| m.platform.clone())
+                        .collect(),
+                })?;
+                let found = registry
+                    .manifest_by_descriptor(reference, selected)
+                    .await
+                    .map_err(failed)?;
+                self.store.blobs().put(&self.lease, &found.bytes)?;
+                match found.document {
+                    Document::Manifest(manifest) => (selected.clone(), *manifest),
+                    Document::Index(_) => {
+                        return Err(EngineError::NestedIndex {
+                            digest: top.descriptor.digest,
+                        });
+                    }
+                }
+            }
+        };
+        self.fetch_blob(std::slice::from_ref(reference), &manifest.config, None)
+            .await?;
+        let config =
+            super::load_config(&self.store, &manifest.config)?.ok_or(EngineError::MissingBlob {
+                digest: manifest.config.digest,
+            })?;
+        self.store
+            .images()
+            .put(reference, &top.descriptor, self.clock.now())?;
+        LoadedImage::new(descriptor, manifest, config)
+    }
+
+    /// Notes the layers of `image` and where their blobs can be had.
+    pub(crate) fn note_layers(
+        &self,
+        reference: &Reference,
+        image: &LoadedImage,
+    ) -> Result<Vec<LayerId>, EngineError> {
+        let repository = reference.without_tag().to_string();
+        let mut chain = None;
+        let mut layers = Vec::with_capacity(image.manifest.layers.len());
+        for (blob, diff_id) in image
+            .manifest
+            .layers
+            .iter()
+            .zip(&image.config.rootfs.diff_ids)
+        {
+            chain = Some(ChainId::on(chain, *diff_id));
+            let new = NewLayer {
+                diff_id: Some(*diff_id),
+                chain,
+                self_contained: false,
+                size: None,
+                blobs: vec![Descriptor::new(
+                    blob.media_type.clone(),
+                    blob.digest,
+                    blob.size,
+                )],
+                sources: vec![LayerSource {
+                    digest: blob.digest,
+                    reference: repository.clone(),
+                }],
+            };
+            layers.push(self.store.layers().ensure(&self.lease, &new)?);
+        }
+        Ok(layers)
+    }
+}
+
+/// What the store calls the blob of `descriptor`.
+pub(crate) const fn blob_of(descriptor: &Descriptor) -> Blob {
+    Blob {
+        digest: descriptor.digest,
+        size: descriptor.size,
+    }
+}

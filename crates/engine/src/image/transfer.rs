@@ -1,0 +1,372 @@
+//! Images in and out: pull, push, save, load.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use oci::docker_archive;
+use oci::{Descriptor, Digest, Document, MediaType, Platform, Reference, annotation};
+use snapshot::tar::{EntryKind, Reader};
+use solver::ProgressSender;
+
+use super::names::NamedImage;
+use super::{LoadedImage, untagged};
+use crate::engine::{Engine, Inner};
+use crate::error::EngineError;
+use crate::export::{ArchiveImage, Assembled};
+use crate::output::Stack;
+use crate::progress::Task;
+use crate::request::ArchiveKind;
+
+/// The largest document that is read from an archive.
+const MAX_DOCUMENT: u64 = 8 << 20;
+
+impl Engine {
+    /// Brings an image with all its layers into the store; the digest that its name leads to.
+    ///
+    /// # Errors
+    /// The registry does not have it, or it cannot be written.
+    pub async fn pull(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        progress: &ProgressSender,
+    ) -> Result<Digest, EngineError> {
+        let engine = &self.0;
+        let reference = reference.clone().with_default_tag();
+        let name = format!("pulling {reference}");
+        let task = Task::begin(progress, &engine.clock, &name);
+        let told = task.progress();
+        let pulled = async {
+            let policy = graph::PullPolicy::Always;
+            let image = engine.resolve_image(&reference, platform, policy).await?;
+            let rows = engine.store.layers().take(&engine.lease, &image.layers)?;
+            engine.fetch_all_layers(&rows, &told).await?;
+            let found = engine.store.images().get(&reference)?;
+            Ok(found.map_or(image.image.descriptor.digest, |found| {
+                found.descriptor.digest
+            }))
+        };
+        let pulled = pulled.await;
+        task.end(pulled)
+    }
+
+    /// Sends an image of the store to the registry that its name leads to; its manifest's digest.
+    ///
+    /// # Errors
+    /// There is no such image, or the registry does not take it.
+    pub async fn push(
+        &self,
+        reference: &Reference,
+        progress: &ProgressSender,
+    ) -> Result<Descriptor, EngineError> {
+        let engine = &self.0;
+        let reference = reference.clone().with_default_tag();
+        let missing = || EngineError::NoSuchImage(reference.familiar());
+        let found = engine.store.images().get(&reference)?.ok_or_else(missing)?;
+        let image = super::load(&engine.store, &found.descriptor, &Platform::host())?;
+        let image = image.ok_or_else(missing)?;
+        let layers = engine.note_layers(&reference, &image)?;
+        let parts = crate::export::ImageParts {
+            stack: Stack::new(layers),
+            inherited: image.config.history.len(),
+            config: image.config,
+            epoch: None,
+        };
+        let name = format!("pushing {reference}");
+        let task = Task::begin(progress, &engine.clock, &name);
+        let told = task.progress();
+        let export = crate::request::ImageExport {
+            names: Vec::new(),
+            push: true,
+            store: false,
+            layers: crate::request::LayerFormat::default(),
+        };
+        let names = std::slice::from_ref(&reference);
+        let pushed = engine.push_parts(&parts, &export, names, &told).await;
+        task.end(pushed).map(|pushed| pushed.manifest)
+    }
+
+    /// Writes images as an archive that `docker load` and [`load`](Self::load) read.
+    ///
+    /// # Errors
+    /// There is no such image, or the archive cannot be written.
+    pub async fn save<W: Write + Send + 'static>(
+        &self,
+        names: &[String],
+        mut output: W,
+    ) -> Result<(), EngineError> {
+        let engine = Arc::clone(&self.0);
+        let mut images = Vec::new();
+        for name in names {
+            images.push(engine.archive_image(&engine.find_image(name)?).await?);
+        }
+        crate::blocking(move || engine.write_archive(&images, ArchiveKind::Docker, &mut output))
+            .await?
+    }
+
+    /// Takes over the images of an archive; their names, or digests where they have none.
+    ///
+    /// # Errors
+    /// It is no such archive, or something in it is not what it says.
+    pub async fn load<R: Read + Send + 'static>(
+        &self,
+        input: R,
+    ) -> Result<Vec<Reference>, EngineError> {
+        let engine = Arc::clone(&self.0);
+        crate::blocking(move || engine.load_archive(input)).await?
+    }
+}
+
+impl Inner {
+    async fn fetch_all_layers(
+        self: &Arc<Self>,
+        rows: &[store::LayerRow],
+        told: &solver::StepProgress,
+    ) -> Result<(), EngineError> {
+        let fetches = rows.iter().map(|row| self.fetch_layer(row, Some(told)));
+        futures_util::future::try_join_all(fetches).await?;
+        Ok(())
+    }
+
+    /// The image as it stands in the store: the same documents, byte for byte.
+    async fn archive_image(
+        self: &Arc<Self>,
+        named: &NamedImage,
+    ) -> Result<ArchiveImage, EngineError> {
+        let image = &named.image;
+        let layers = self.note_layers(&named.reference, image)?;
+        for row in self.store.layers().take(&self.lease, &layers)? {
+            self.fetch_layer(&row, None).await?;
+        }
+        let read = |of: &Descriptor| self.store.blobs().read(&of.digest, MAX_DOCUMENT);
+        let is_named = !super::is_untagged(&named.reference);
+        Ok(ArchiveImage {
+            documents: Assembled {
+                config: read(&image.manifest.config)?,
+                config_descriptor: image.manifest.config.clone(),
+                manifest: read(&image.descriptor)?,
+                manifest_descriptor: image.descriptor.clone(),
+            },
+            layers: image.manifest.layers.clone(),
+            names: if is_named {
+                vec![named.reference.clone()]
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    /// Every blob goes to the store as it comes; the documents decide afterwards what it was.
+    fn load_archive(&self, input: impl Read) -> Result<Vec<Reference>, EngineError> {
+        let plain = uncompressed(input)?;
+        let mut archive = Reader::new(plain);
+        let mut blobs: HashMap<String, Descriptor> = HashMap::new();
+        let mut documents: HashMap<String, Vec<u8>> = HashMap::new();
+        while let Some(member) = archive.next()? {
+            if member.kind != EntryKind::File {
+                continue;
+            }
+            let path = member
+                .path
+                .to_string_lossy()
+                .trim_start_matches("./")
+                .to_owned();
+            if matches!(path.as_str(), "index.json" | "manifest.json" | "oci-layout") {
+                documents.insert(path, self.read_document(&mut archive)?);
+            } else if !path.ends_with("/VERSION") && !path.ends_with("/json") {
+                let mut writer = self.store.blobs().writer(&self.lease, None)?;
+                std::io::copy(&mut archive, &mut writer)
+                    .map_err(|source| EngineError::Write { source })?;
+                let blob = writer.commit()?;
+                let kind = MediaType::Other("".into());
+                blobs.insert(path, Descriptor::new(kind, blob.digest, blob.size));
+            }
+        }
+        match (documents.get("index.json"), documents.get("manifest.json")) {
+            (Some(index), _) => self.load_layout(index),
+            (None, Some(manifest)) => self.load_docker(manifest, &blobs),
+            (None, None) => Err(EngineError::Archive(
+                "it has neither index.json nor manifest.json".to_owned(),
+            )),
+        }
+    }
+
+    fn read_document(&self, archive: &mut Reader<impl Read>) -> Result<Vec<u8>, EngineError> {
+        let mut bytes = Vec::new();
+        archive
+            .take(MAX_DOCUMENT)
+            .read_to_end(&mut bytes)
+            .map_err(|source| EngineError::Io {
+                action: "read the archive",
+                source,
+            })?;
+        Ok(bytes)
+    }
+
+    fn load_layout(&self, index: &[u8]) -> Result<Vec<Reference>, EngineError> {
+        let invalid = |source| EngineError::InvalidDocument {
+            digest: Digest::of(index),
+            source,
+        };
+        let Document::Index(index) =
+            Document::parse(index, Some(&MediaType::OciIndex)).map_err(invalid)?
+        else {
+            return Err(EngineError::Archive("index.json is no index".to_owned()));
+        };
+        let mut names = Vec::new();
+        for entry in &index.manifests {
+            let name = match layout_name(entry) {
+                Some(name) => name.parse::<Reference>()?.with_default_tag(),
+                None => untagged(entry.digest)?,
+            };
+            let mut top = entry.clone();
+            top.annotations.clear();
+            let image = super::load(&self.store, &top, &Platform::host())?.ok_or(
+                EngineError::MissingBlob {
+                    digest: entry.digest,
+                },
+            )?;
+            self.check_layers(&image)?;
+            self.store.images().put(&name, &top, self.clock.now())?;
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    /// An archive of before there were layouts in it: its manifest is made here.
+    fn load_docker(
+        &self,
+        manifest: &[u8],
+        blobs: &HashMap<String, Descriptor>,
+    ) -> Result<Vec<Reference>, EngineError> {
+        let entries: Vec<docker_archive::Entry> = serde_json::from_slice(manifest)
+            .map_err(|error| EngineError::Archive(format!("manifest.json: {error}")))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let blob = |path: &String, media_type: MediaType| {
+                let found = blobs.get(path).ok_or_else(|| {
+                    EngineError::Archive(format!("{path} is named in manifest.json and missing"))
+                })?;
+                Ok::<_, EngineError>(Descriptor::new(media_type, found.digest, found.size))
+            };
+            let config = blob(&entry.config, MediaType::OciConfig)?;
+            let layers = entry
+                .layers
+                .iter()
+                .map(|path| {
+                    let found = blob(path, MediaType::OciLayer(oci::Compression::Uncompressed))?;
+                    let compression = self.compression_of(&found.digest)?;
+                    Ok(Descriptor {
+                        media_type: MediaType::OciLayer(compression),
+                        ..found
+                    })
+                })
+                .collect::<Result<Vec<_>, EngineError>>()?;
+            let document = oci::Manifest {
+                schema_version: 2,
+                media_type: Some(MediaType::OciManifest),
+                artifact_type: None,
+                config,
+                layers,
+                subject: None,
+                annotations: std::collections::BTreeMap::new(),
+            };
+            let bytes = oci::to_canonical_json(&document).map_err(EngineError::Serialize)?;
+            self.store.blobs().put(&self.lease, &bytes)?;
+            let top = Descriptor::of(MediaType::OciManifest, &bytes);
+            let image = super::load(&self.store, &top, &Platform::host())?
+                .ok_or(EngineError::MissingBlob { digest: top.digest })?;
+            self.check_layers(&image)?;
+            let tags = entry.repo_tags.unwrap_or_default();
+            let mut own: Vec<Reference> = Vec::new();
+            for tag in &tags {
+                own.push(tag.parse::<Reference>()?.with_default_tag());
+            }
+            if own.is_empty() {
+                own.push(untagged(top.digest)?);
+            }
+            for name in own {
+                self.store.images().put(&name, &top, self.clock.now())?;
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn check_layers(&self, image: &LoadedImage) -> Result<(), EngineError> {
+        for layer in &image.manifest.layers {
+            if !self.store.blobs().has(&layer.digest)? {
+                return Err(EngineError::MissingBlob {
+                    digest: layer.digest,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn compression_of(&self, digest: &Digest) -> Result<oci::Compression, EngineError> {
+        let mut start = [0; 4];
+        let mut file: File = self.store.blobs().open(digest)?;
+        let read = file.read(&mut start).map_err(|source| EngineError::Io {
+            action: "read a blob",
+            source,
+        })?;
+        Ok(magic(&start[..read]))
+    }
+}
+
+/// What a stream is compressed with, by its first bytes.
+fn magic(start: &[u8]) -> oci::Compression {
+    match start {
+        [0x1f, 0x8b, ..] => oci::Compression::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd] => oci::Compression::Zstd,
+        _ => oci::Compression::Uncompressed,
+    }
+}
+
+/// Archives may be compressed as a whole.
+fn uncompressed(mut input: impl Read) -> Result<impl Read, EngineError> {
+    let failed = |source| EngineError::Io {
+        action: "read the archive",
+        source,
+    };
+    let mut start = Vec::new();
+    input
+        .by_ref()
+        .take(4)
+        .read_to_end(&mut start)
+        .map_err(failed)?;
+    let compression = magic(&start);
+    let whole = std::io::Cursor::new(start).chain(input);
+    Ok(match compression {
+        oci::Compression::Uncompressed => Plain::Tar(Box::new(whole)),
+        oci::Compression::Gzip => Plain::Gzip(Box::new(flate2::read::MultiGzDecoder::new(whole))),
+        oci::Compression::Zstd => Plain::Zstd(Box::new(
+            zstd::stream::read::Decoder::new(whole).map_err(failed)?,
+        )),
+    })
+}
+
+enum Plain<R: Read> {
+    Tar(Box<R>),
+    Gzip(Box<flate2::read::MultiGzDecoder<R>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, std::io::BufReader<R>>>),
+}
+
+impl<R: Read> Read for Plain<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Tar(input) => input.read(buffer),
+            Self::Gzip(input) => input.read(buffer),
+            Self::Zstd(input) => input.read(buffer),
+        }
+    }
+}
+
+fn layout_name(entry: &Descriptor) -> Option<&String> {
+    let full = entry.annotations.get(annotation::IMAGE_NAME);
+    let short = entry.annotations.get(annotation::REF_NAME);
+    full.or_else(|| short.filter(|name| name.contains(['/', ':'])))
+}

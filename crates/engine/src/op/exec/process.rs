@@ -1,0 +1,151 @@
+//! Starts a process in the sandbox and follows it to its end.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use sandbox::{Exit, Running, Spec, Stdio};
+use solver::StepProgress;
+use solver::progress::LogStream;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::mpsc;
+
+use crate::engine::Inner;
+use crate::error::{EngineError, ProcessExit};
+
+/// Bytes of output that are passed on at a time, at most.
+const PIECE: usize = 32 << 10;
+
+/// Runs the process without input and passes on what it writes. Dropping the future kills it.
+pub(crate) async fn run_to_end(
+    engine: &Arc<Inner>,
+    progress: &StepProgress,
+    spec: &Spec,
+) -> Result<ProcessExit, EngineError> {
+    let (stdout, stdout_end) = pipe()?;
+    let (stderr, stderr_end) = pipe()?;
+    let stdin = File::open("/dev/null")
+        .map_err(io("open /dev/null"))?
+        .into();
+    let stdio = Stdio::Files {
+        stdin,
+        stdout: stdout_end,
+        stderr: stderr_end,
+    };
+    let running = match engine.sandbox()?.start(spec, stdio) {
+        Ok(running) => running,
+        Err(error) => return not_started(progress, error).await,
+    };
+    let (exit, out, err) = tokio::join!(
+        wait(running),
+        pass_on(progress, LogStream::Stdout, stdout),
+        pass_on(progress, LogStream::Stderr, stderr)
+    );
+    out.and(err)?;
+    exit
+}
+
+/// A missing program is the step's own fault, and ends as a shell would end for it.
+async fn not_started(
+    progress: &StepProgress,
+    error: sandbox::SandboxError,
+) -> Result<ProcessExit, EngineError> {
+    let Some(code) = error.exit_code() else {
+        return Err(error.into());
+    };
+    progress
+        .log(LogStream::Stderr, format!("{error}\n").into())
+        .await;
+    Ok(ProcessExit::Code(code))
+}
+
+/// Waits, and passes on what comes through `signals`. Dropping the future kills the process.
+pub(crate) async fn wait_for(
+    running: Running,
+    signals: &mut mpsc::Receiver<i32>,
+) -> Result<ProcessExit, EngineError> {
+    let pidfd = running
+        .pidfd()
+        .try_clone_to_owned()
+        .map_err(io("watch a process"))?;
+    let ended = wait(running);
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            exit = &mut ended => return exit,
+            Some(signal) = signals.recv() => pass_signal(&pidfd, signal),
+        }
+    }
+}
+
+/// A process that has ended meanwhile needs no signal, and one that is unknown changes nothing.
+fn pass_signal(pidfd: &OwnedFd, signal: i32) {
+    if let Some(signal) = rustix::process::Signal::from_named_raw(signal) {
+        let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+    }
+}
+
+/// Waits without blocking a thread.
+async fn wait(mut running: Running) -> Result<ProcessExit, EngineError> {
+    let pidfd = running
+        .pidfd()
+        .try_clone_to_owned()
+        .map_err(io("watch a process"))?;
+    let pidfd = watch(pidfd)?;
+    // Dropped here, the process is killed by its guard.
+    let _ready = pidfd.readable().await.map_err(io("watch a process"))?;
+    Ok(match running.wait().map_err(io("wait for a process"))? {
+        Exit::Code(code) => ProcessExit::Code(code),
+        Exit::Signal(signal) => ProcessExit::Signal(signal),
+    })
+}
+
+#[expect(
+    deprecated,
+    reason = "the new name is unsafe, and an owned descriptor is sound"
+)]
+fn watch(pidfd: OwnedFd) -> Result<AsyncFd<OwnedFd>, EngineError> {
+    AsyncFd::new(pidfd).map_err(io("watch a process"))
+}
+
+async fn pass_on(
+    progress: &StepProgress,
+    stream: LogStream,
+    mut pipe: Receiver,
+) -> Result<(), EngineError> {
+    let mut buffer = BytesMut::new();
+    loop {
+        buffer.reserve(PIECE);
+        let read = pipe
+            .read_buf(&mut buffer)
+            .await
+            .map_err(io("read a step's output"))?;
+        if read == 0 {
+            return Ok(());
+        }
+        progress.log(stream, buffer.split().freeze()).await;
+    }
+}
+
+fn pipe() -> Result<(Receiver, OwnedFd), EngineError> {
+    let flags = rustix::pipe::PipeFlags::CLOEXEC;
+    let (read, write) = rustix::pipe::pipe_with(flags).map_err(|errno| EngineError::Io {
+        action: "make a pipe",
+        source: errno.into(),
+    })?;
+    rustix::io::ioctl_fionbio(&read, true).map_err(|errno| EngineError::Io {
+        action: "make a pipe",
+        source: errno.into(),
+    })?;
+    Ok((
+        Receiver::from_owned_fd(read).map_err(io("make a pipe"))?,
+        write,
+    ))
+}
+
+fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> EngineError {
+    move |source| EngineError::Io { action, source }
+}

@@ -1,0 +1,261 @@
+//! Copies, makes and removes files, without a process and without a mount: changes are written
+//! straight into a layer above what is there.
+
+mod copy;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use graph::{
+    FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName, Remove,
+};
+use snapshot::snapshotter::Draft;
+use snapshot::{Attributes, NewDirectory, Upper};
+use solver::Step;
+
+use super::InputTree;
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::output::{Output, Stack};
+
+pub(crate) use copy::{copy_all, seed};
+
+impl Inner {
+    /// Does the actions of `op`; one output for each that they name.
+    pub(crate) async fn file(
+        self: &Arc<Self>,
+        step: &Step,
+        op: &FileOp,
+        inputs: Vec<Output>,
+    ) -> Result<Vec<Output>, EngineError> {
+        let inputs = self.trees(step, inputs).await?;
+        let (engine, op) = (Arc::clone(self), op.clone());
+        crate::blocking(move || Actions::new(&engine, inputs).run(&op)).await?
+    }
+
+    /// All inputs on top of one another.
+    pub(crate) async fn merge(
+        self: &Arc<Self>,
+        inputs: Vec<Output>,
+    ) -> Result<Output, EngineError> {
+        let mut layers = Vec::new();
+        for input in inputs {
+            let stack = match input {
+                Output::Stack(stack) => stack,
+                Output::Local(local) => {
+                    let engine = Arc::clone(self);
+                    let input = InputTree::Local(local);
+                    crate::blocking(move || engine.base(&input)).await??.0
+                }
+            };
+            layers.extend_from_slice(stack.layers());
+        }
+        Ok(Output::Stack(Stack::new(layers)))
+    }
+}
+
+/// Layers that actions are making. An action that goes on from another one changes its layer.
+struct Actions<'a> {
+    engine: &'a Inner,
+    inputs: Vec<InputTree>,
+    chains: Vec<Chain>,
+    /// By action: the chain that it worked on.
+    chain_of: Vec<usize>,
+}
+
+struct Chain {
+    base: Stack,
+    draft: Draft,
+    /// The last action that worked on it.
+    last: usize,
+    output: Option<u32>,
+}
+
+impl<'a> Actions<'a> {
+    fn new(engine: &'a Inner, inputs: Vec<InputTree>) -> Self {
+        Self {
+            engine,
+            inputs,
+            chains: Vec::new(),
+            chain_of: Vec::new(),
+        }
+    }
+
+    fn run(mut self, op: &FileOp) -> Result<Vec<Output>, EngineError> {
+        for (place, action) in op.actions.iter().enumerate() {
+            let chain = self.chain(action.input)?;
+            self.act(chain, action)?;
+            self.chains[chain].last = place;
+            self.chains[chain].output = action.output;
+            self.chain_of.push(chain);
+        }
+        let count = self.chains.iter().filter_map(|chain| chain.output).max();
+        let count = count.map_or(0, |last| last as usize + 1);
+        let mut outputs = vec![Output::Stack(Stack::default()); count];
+        for Chain {
+            base,
+            draft,
+            output,
+            ..
+        } in self.chains
+        {
+            let Some(output) = output else { continue };
+            let stack = base.with(self.engine.publish(draft.commit())?);
+            if let Some(slot) = outputs.get_mut(output as usize) {
+                *slot = Output::Stack(stack);
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// The chain that an action on `input` goes on with, or a new one.
+    fn chain(&mut self, input: FileInput) -> Result<usize, EngineError> {
+        let (base, directories) = match input {
+            FileInput::Scratch => (Stack::default(), Vec::new()),
+            FileInput::Input(index) => self.engine.base(self.input(index)?)?,
+            FileInput::Action(action) => {
+                let chain = self.chain_of.get(action as usize).copied();
+                let chain = chain.filter(|chain| self.chains[*chain].last == action as usize);
+                return chain.ok_or_else(|| EngineError::Unsupported {
+                    what: "two file actions that go on from the same one".to_owned(),
+                    instead: "make a vertex of the common part",
+                });
+            }
+        };
+        let draft = self.engine.draft(&directories)?;
+        self.chains.push(Chain {
+            base,
+            draft,
+            last: 0,
+            output: None,
+        });
+        Ok(self.chains.len() - 1)
+    }
+
+    fn input(&self, index: u32) -> Result<&InputTree, EngineError> {
+        let missing = || EngineError::Solve(format!("an action names input {index}"));
+        self.inputs.get(index as usize).ok_or_else(missing)
+    }
+
+    fn act(&self, chain: usize, action: &FileAction) -> Result<(), EngineError> {
+        let upper = self.chains[chain].draft.upper();
+        match &action.kind {
+            FileActionKind::Mkdir(mkdir) => self.mkdir(upper, mkdir),
+            FileActionKind::Mkfile(mkfile) => self.mkfile(upper, mkfile),
+            FileActionKind::Remove(remove) => remove_files(upper, remove),
+            FileActionKind::Copy(copy) => {
+                let owner = self.owner(upper, copy.owner.as_ref())?;
+                let own;
+                let tree = match copy.from {
+                    FileInput::Scratch => return Err(not_found(&copy.source)),
+                    FileInput::Input(index) => self.engine.tree(self.input(index)?)?,
+                    FileInput::Action(action) => {
+                        own = self
+                            .chain_of
+                            .get(action as usize)
+                            .map(|c| self.chains[*c].draft.upper());
+                        let missing = || EngineError::Solve("an action is missing".to_owned());
+                        own.ok_or_else(missing)?.tree()?
+                    }
+                };
+                copy::copy(self.engine, &tree, upper, copy, owner)
+            }
+        }
+    }
+
+    fn mkdir(&self, upper: &Upper, mkdir: &Mkdir) -> Result<(), EngineError> {
+        let (uid, gid) = self.owner(upper, mkdir.owner.as_ref())?.unwrap_or((0, 0));
+        let new = NewDirectory {
+            mode: mkdir.mode,
+            uid,
+            gid,
+            modified: None,
+        };
+        let path = mkdir.path.clone().into();
+        Ok(upper.mkdir(&snapshot::Mkdir {
+            path,
+            new,
+            parents: mkdir.parents,
+        })?)
+    }
+
+    fn mkfile(&self, upper: &Upper, mkfile: &Mkfile) -> Result<(), EngineError> {
+        let (uid, gid) = self.owner(upper, mkfile.owner.as_ref())?.unwrap_or((0, 0));
+        Ok(upper.mkfile(&snapshot::Mkfile {
+            path: mkfile.path.clone().into(),
+            data: mkfile.data.clone(),
+            mode: mkfile.mode,
+            uid,
+            gid,
+            modified: None,
+        })?)
+    }
+
+    /// Numbers of an owner, looked up in the changed file system when it is given by name.
+    fn owner(
+        &self,
+        upper: &Upper,
+        owner: Option<&Owner>,
+    ) -> Result<Option<(u32, u32)>, EngineError> {
+        let Some(owner) = owner else { return Ok(None) };
+        let text = |name: &Option<OwnerName>| match name {
+            None => String::new(),
+            Some(OwnerName::Id(id)) => id.to_string(),
+            Some(OwnerName::Name(name)) => name.clone(),
+        };
+        if let (Some(OwnerName::Id(user)), Some(OwnerName::Id(group))) = (&owner.user, &owner.group)
+        {
+            return Ok(Some((*user, *group)));
+        }
+        let user = text(&owner.user);
+        let name = match text(&owner.group) {
+            group if group.is_empty() => user.clone(),
+            group => format!("{user}:{group}"),
+        };
+        let found = super::find_user(&upper.tree()?, &name)?;
+        // A number alone is user and group, as Docker has it.
+        let gid = match (&owner.user, &owner.group) {
+            (Some(OwnerName::Id(user)), None) => *user,
+            _ => found.gid,
+        };
+        Ok(Some((found.uid, gid)))
+    }
+}
+
+/// Sees to it that there is a directory at `path`, following links inside the file system.
+pub(crate) fn make_directory(upper: &Upper, path: &Path) -> Result<(), EngineError> {
+    let (path, new) = (path.to_owned(), NewDirectory::default());
+    Ok(upper.mkdir(&snapshot::Mkdir {
+        path,
+        new,
+        parents: true,
+    })?)
+}
+
+fn remove_files(upper: &Upper, remove: &Remove) -> Result<(), EngineError> {
+    Ok(upper.remove(&snapshot::Remove {
+        path: remove.path.clone().into(),
+        allow_missing: remove.allow_missing,
+        wildcard: remove.wildcard,
+    })?)
+}
+
+fn not_found(path: &str) -> EngineError {
+    EngineError::NotFound(path.to_owned())
+}
+
+/// Owner, mode and time of a file that was just written.
+pub(crate) fn set_file_attributes(file: &File, attributes: &Attributes) -> Result<(), EngineError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = |source| EngineError::Write { source };
+    std::os::unix::fs::fchown(file, Some(attributes.uid), Some(attributes.gid)).map_err(failed)?;
+    file.set_permissions(std::fs::Permissions::from_mode(attributes.mode))
+        .map_err(failed)?;
+    match attributes.modified {
+        Some(time) => file
+            .set_modified(crate::clock::from_epoch(time.seconds))
+            .map_err(failed),
+        None => Ok(()),
+    }
+}

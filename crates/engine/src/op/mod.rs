@@ -1,0 +1,11 @@
+//! Does the ops of a build graph.
+
+pub(crate) mod exec;
+pub(crate) mod file;
+mod trees;
+mod users;
+
+pub(crate) use exec::{SystemFiles, wait_for};
+pub(crate) use file::{make_directory, set_file_attributes};
+pub(crate) use trees::InputTree;
+pub(crate) use users::{find_user, find_user_in};

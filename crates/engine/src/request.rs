@@ -1,0 +1,217 @@
+//! What a client asks for, fully resolved: no string maps, no environment, no working directory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use graph::{ExtraHost, NetworkMode, PullPolicy, Ulimit};
+use oci::{Compression, Platform, Reference};
+
+/// One build.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// What to build.
+    pub dockerfile: Dockerfile,
+    /// Where `COPY` without `--from` reads.
+    pub context: Context,
+    /// Further contexts by name; they stand in for stages and images too.
+    pub named_contexts: BTreeMap<String, NamedContext>,
+    /// The stage that is wanted; the last one when none.
+    pub target: Option<String>,
+    /// Values for `ARG`.
+    pub build_args: BTreeMap<String, String>,
+    /// Labels for the result.
+    pub labels: BTreeMap<String, String>,
+    /// Which steps run even when their results are known.
+    pub no_cache: NoCache,
+    /// When registries are asked about base images.
+    pub pull: PullPolicy,
+    /// What the result runs on; this machine's platform when none.
+    pub platform: Option<Platform>,
+    /// Network of `RUN` steps that do not choose one.
+    pub network: NetworkMode,
+    /// Further lines of `/etc/hosts` in steps.
+    pub extra_hosts: Vec<ExtraHost>,
+    /// Size of `/dev/shm` in steps, in bytes.
+    pub shm_size: Option<u64>,
+    /// Limits of steps.
+    pub ulimits: Vec<Ulimit>,
+    /// What steps may ask for with `--mount=type=secret`.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Names for the result.
+    pub tags: Vec<Reference>,
+    /// What becomes of the result.
+    pub exports: Vec<Export>,
+    /// Steps at once; what the configuration says when none.
+    pub jobs: Option<usize>,
+    /// Seconds since 1970 that stand for all later times in the result.
+    pub source_date_epoch: Option<i64>,
+}
+
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct Dockerfile {
+    /// As messages call it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Where `COPY` without `--from` reads.
+#[derive(Debug, Clone)]
+pub enum Context {
+    /// A directory of this machine, without what the patterns exclude.
+    Directory {
+        /// Where it is.
+        path: PathBuf,
+        /// The text of the ignore file that applies.
+        ignore: String,
+    },
+    /// There are no files.
+    Empty,
+}
+
+/// A further context.
+#[derive(Debug, Clone)]
+pub enum NamedContext {
+    /// A directory of this machine.
+    Directory(PathBuf),
+    /// The file system of an image.
+    Image(Reference),
+}
+
+/// Which steps run even when their results are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum NoCache {
+    /// None.
+    #[default]
+    Off,
+    /// All.
+    All,
+    /// Those of these stages.
+    Stages(Vec<String>),
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone)]
+pub enum SecretSource {
+    /// Read when a step asks for it.
+    File(PathBuf),
+    /// Already at hand.
+    Value(Secret),
+}
+
+/// Bytes that are never shown.
+#[derive(Clone)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    /// Keeps `bytes` from being shown.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, for the one place that hands them to a step.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What becomes of the result.
+#[derive(Debug, Clone)]
+pub enum Export {
+    /// An image in the store, pushed too when asked.
+    Image(ImageExport),
+    /// An archive that other tools load.
+    Archive(ArchiveExport),
+    /// The files of the result, without being an image.
+    Files(FilesExport),
+}
+
+/// An image in the store.
+#[derive(Debug, Clone)]
+pub struct ImageExport {
+    /// Names beside the request's tags.
+    pub names: Vec<Reference>,
+    /// Push it under all its names.
+    pub push: bool,
+    /// Keep it in the store under its names.
+    pub store: bool,
+    /// How its layers are written for a push.
+    pub layers: LayerFormat,
+}
+
+/// An archive that other tools load.
+#[derive(Debug, Clone)]
+pub struct ArchiveExport {
+    /// What it looks like inside.
+    pub kind: ArchiveKind,
+    /// Names beside the request's tags.
+    pub names: Vec<Reference>,
+    /// Where it goes.
+    pub destination: Destination,
+    /// How its layers are written.
+    pub layers: LayerFormat,
+}
+
+/// What an archive looks like inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveKind {
+    /// An OCI layout (`skopeo … oci-archive:`).
+    Oci,
+    /// What `docker load` reads, which is an OCI layout too.
+    Docker,
+}
+
+/// Files without an image.
+#[derive(Debug, Clone)]
+pub enum FilesExport {
+    /// Into a directory of this machine.
+    Directory(PathBuf),
+    /// As one tar.
+    Tar(Destination),
+}
+
+/// Where an archive goes.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// A file of this machine.
+    File(PathBuf),
+    /// Standard output of the client.
+    Stdout,
+    /// A directory of this machine that becomes an OCI layout (`tar=false`).
+    Directory(PathBuf),
+}
+
+/// How layers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerFormat {
+    /// Compression of layers that have no blob yet.
+    pub compression: Compression,
+    /// The format's own level; its default when none.
+    pub level: Option<i32>,
+    /// Compress layers again that have a blob in another format.
+    pub force: bool,
+    /// OCI's media types; Docker's otherwise.
+    pub oci_media_types: bool,
+}
+
+impl Default for LayerFormat {
+    fn default() -> Self {
+        Self {
+            compression: Compression::Gzip,
+            level: None,
+            force: false,
+            oci_media_types: true,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a build may ask of its client: directories and secrets.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::error::EngineError;
+use crate::request::{BuildRequest, Context, NamedContext, Secret, SecretSource};
+
+/// What the graph calls the main context.
+pub(crate) const CONTEXT: &str = "context";
+
+/// What the graph calls a further context; no such name is the main one's.
+pub(crate) fn named(name: &str) -> String {
+    format!("context:{name}")
+}
+
+/// The client's side of a build.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// Directories by the name of their context.
+    pub(crate) directories: BTreeMap<String, PathBuf>,
+    pub(crate) secrets: BTreeMap<String, SecretSource>,
+}
+
+impl Session {
+    /// The client's side of `request`.
+    pub(crate) fn of(request: &BuildRequest) -> Self {
+        let mut directories = BTreeMap::new();
+        if let Context::Directory { path, .. } = &request.context {
+            directories.insert(CONTEXT.to_owned(), path.clone());
+        }
+        for (name, context) in &request.named_contexts {
+            if let NamedContext::Directory(path) = context {
+                directories.insert(named(name), path.clone());
+            }
+        }
+        Self {
+            directories,
+            secrets: request.secrets.clone(),
+        }
+    }
+
+    /// The secret under `id`; none when the client does not offer it.
+    pub(crate) fn secret(&self, id: &str) -> Result<Option<Secret>, EngineError> {
+        match self.secrets.get(id) {
+            None => Ok(None),
+            Some(SecretSource::Value(secret)) => Ok(Some(secret.clone())),
+            Some(SecretSource::File(path)) => std::fs::read(path)
+                .map(|bytes| Some(Secret::new(bytes)))
+                .map_err(|source| EngineError::Read {
+                    path: path.clone(),
+                    source,
+                }),
+        }
+    }
+}

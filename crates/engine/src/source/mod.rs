@@ -1,0 +1,3 @@
+//! Sources that are neither images nor directories of the client's.
+
+mod http;

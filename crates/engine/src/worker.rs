@@ -1,0 +1,128 @@
+//! The solver's [`Worker`]: sources, checksums and ops of one build.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use graph::{ContentHasher, ImageSource, Op, SourceOp};
+use oci::{ChainId, Reference};
+use solver::{CacheKey, Checksum, Portion, Step, Worker};
+
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::image::ResolvedImage;
+use crate::output::{LocalTree, Output, Stack};
+use crate::session::Session;
+
+/// Does the ops of one build.
+pub struct BuildWorker {
+    pub(crate) engine: Arc<Inner>,
+    pub(crate) session: Arc<Session>,
+    /// Base images by the name with digest that stands in the graph.
+    pub(crate) images: HashMap<Reference, ResolvedImage>,
+}
+
+impl Worker for BuildWorker {
+    type Output = Output;
+    type Error = EngineError;
+
+    async fn pin(&self, step: &Step) -> Result<Option<CacheKey>, EngineError> {
+        let Op::Source(source) = &step.vertex().op else {
+            return Ok(None);
+        };
+        match source {
+            SourceOp::Image(image) => Ok(Some(file_system_key(self.image(image)?))),
+            SourceOp::Local(_) => Ok(None),
+            SourceOp::Http(source) => self.engine.pin_http(source, step).await.map(Some),
+            SourceOp::Git(source) => Err(EngineError::Unsupported {
+                what: format!("git source {}", source.url),
+                instead: "clone it first and give the directory as context",
+            }),
+        }
+    }
+
+    async fn checksum(
+        &self,
+        step: &Step,
+        input: &Output,
+        portion: &Portion,
+    ) -> Result<Checksum, EngineError> {
+        self.engine.checksum(step, input, portion).await
+    }
+
+    async fn execute(&self, step: &Step, inputs: Vec<Output>) -> Result<Vec<Output>, EngineError> {
+        match &step.vertex().op {
+            Op::Source(source) => Ok(vec![self.source(step, source).await?]),
+            Op::Exec(op) => self.engine.exec(step, op, inputs, &self.session).await,
+            Op::File(op) => self.engine.file(step, op, inputs).await,
+            Op::Merge(_) => self.engine.merge(inputs).await.map(|stack| vec![stack]),
+            Op::Diff(_) => diff(inputs).map(|stack| vec![stack]),
+        }
+    }
+}
+
+impl BuildWorker {
+    fn image(&self, source: &ImageSource) -> Result<&ResolvedImage, EngineError> {
+        let missing = || EngineError::NotPulled {
+            reference: source.reference.clone(),
+        };
+        self.images.get(&source.reference).ok_or_else(missing)
+    }
+
+    async fn source(&self, step: &Step, source: &SourceOp) -> Result<Output, EngineError> {
+        match source {
+            SourceOp::Image(image) => {
+                Ok(Output::Stack(Stack::new(self.image(image)?.layers.clone())))
+            }
+            SourceOp::Local(local) => {
+                let missing = || EngineError::NoContext(local.name.clone());
+                let path = self
+                    .session
+                    .directories
+                    .get(&local.name)
+                    .ok_or_else(missing)?;
+                Ok(Output::Local(LocalTree::new(path.clone(), &local.exclude)))
+            }
+            SourceOp::Http(source) => self.engine.http(source, step).await,
+            SourceOp::Git(_) => Ok(Output::Stack(Stack::default())),
+        }
+    }
+}
+
+/// A file system is the same when its layers are; names and configs are not part of it.
+fn file_system_key(image: &ResolvedImage) -> CacheKey {
+    let mut hasher = ContentHasher::new("file system");
+    let chain = ChainId::of(&image.image.config.rootfs.diff_ids);
+    graph::ContentHash::feed(&chain.map(|chain| chain.digest()), &mut hasher);
+    CacheKey(*hasher.finish().as_bytes())
+}
+
+/// What the second stack has on top of the first.
+fn diff(inputs: Vec<Output>) -> Result<Output, EngineError> {
+    let mut stacks = inputs.into_iter().map(|input| match input {
+        Output::Stack(stack) => Ok(stack),
+        Output::Local(_) => Err(no_diff()),
+    });
+    let (lower, upper) = (stacks.next().transpose()?, stacks.next().transpose()?);
+    let (lower, upper) = match (lower, upper) {
+        (Some(lower), Some(upper)) => (lower, upper),
+        (only, _) => (Stack::default(), only.unwrap_or_default()),
+    };
+    let above = upper
+        .layers()
+        .strip_prefix(lower.layers())
+        .ok_or_else(no_diff)?;
+    Ok(Output::Stack(Stack::new(above)))
+}
+
+fn no_diff() -> EngineError {
+    EngineError::Unsupported {
+        what: "a diff between file systems of which one is not built on the other".to_owned(),
+        instead: "diff against a base of the same stage",
+    }
+}
+
+impl std::fmt::Debug for BuildWorker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BuildWorker")
+    }
+}
