@@ -3,6 +3,7 @@
 //! Bytes are those that the file system allocated; what is hard-linked is counted once, so that the
 //! sum agrees with `df` up to data that files share below that (reflinks).
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,7 +12,7 @@ use crate::disk::Ledger;
 use crate::error::Result;
 use crate::file;
 use crate::reach::Facts;
-use crate::{Store, lease};
+use crate::{LayerId, Store, lease};
 
 /// What takes space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,16 +130,16 @@ impl Store {
             let id = blob.digest.to_string();
             survey.add(Kind::Blob, id, &path, reclaimable)?;
         }
+        let mut last_uses: HashMap<LayerId, i64> = HashMap::new();
+        for record in &facts.records {
+            // The least recently used come first.
+            last_uses.extend(record.layers.iter().map(|layer| (*layer, record.used)));
+        }
         for layer in facts.layers.iter().filter(|layer| layer.has_snapshot) {
             let reclaimable = !reach.layers.contains(&layer.id);
             let path = self.layout().snapshot(layer.id);
             survey.add(Kind::Snapshot, layer.id.to_string(), &path, reclaimable)?;
-            let used = facts
-                .records
-                .iter()
-                .filter(|record| record.layers.contains(&layer.id))
-                .map(|record| time(record.used))
-                .max();
+            let used = last_uses.get(&layer.id).copied().map(time);
             survey.note_use(used);
         }
         Ok(())

@@ -19,7 +19,7 @@ use crate::lock::{FileLock, Mode};
 pub(crate) use convert::{corrupt, digest, layer_ids, layer_ids_bytes, millis, size, time};
 
 /// Connections kept for later callers.
-const MAX_IDLE: usize = 4;
+const MAX_IDLE: usize = 8;
 
 /// The most that each keeps of the file in memory: negative, since SQLite counts pages otherwise.
 const CACHE_KIB: i32 = -8 << 10;

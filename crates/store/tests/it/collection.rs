@@ -341,3 +341,55 @@ fn unreadable_documents_stop_collection() {
     store.images().remove(&reference).unwrap();
     assert_eq!(store.prune(&everything(1)).unwrap().removed.len(), 1);
 }
+
+#[test]
+fn what_was_taken_is_there_while_others_collect() {
+    let (_scratch, store) = scratch();
+    let work = |worker: u8| {
+        let mut found = 0;
+        for turn in 0..60 {
+            // As another process would.
+            let store = Store::open(store.root()).unwrap();
+            let lease = store.lease(at(turn)).unwrap();
+            let number = (worker + u8::try_from(turn).unwrap()) % 4;
+            let _guard = store.lock_key(&[number; 32]).unwrap();
+            let layer = match store.records().take(&lease, &[number; 32]).unwrap() {
+                Some(record) => {
+                    found += 1;
+                    record.layers[0]
+                }
+                None => {
+                    let layer = layer(&store, &lease, 10);
+                    put_record(&store, &lease, number, &[layer]);
+                    layer
+                }
+            };
+            let blob = store.blobs().put(&lease, &[number; 5]).unwrap();
+            std::thread::yield_now();
+            let row = &store.layers().take(&lease, &[layer]).unwrap()[0];
+            let snapshot = row.snapshot.as_ref().unwrap();
+            assert_eq!(std::fs::read(snapshot.join("file")).unwrap(), [b'x'; 10]);
+            assert_eq!(store.blobs().read(&blob.digest, 5).unwrap(), [number; 5]);
+            assert!(store.records().get(&[number; 32]).unwrap().is_some());
+        }
+        found
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..3)
+            .map(|worker| scope.spawn(move || work(worker)))
+            .collect();
+        let mut removed = 0;
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            removed += store.prune(&everything(0)).unwrap().removed.len();
+        }
+        let found: u32 = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum();
+        assert!(
+            removed > 10 && found > 0,
+            "removed {removed}, found {found}"
+        );
+    });
+    assert_eq!(store.fsck(store::Depth::Deep).unwrap(), []);
+}

@@ -212,3 +212,17 @@ fn snapshots_of_an_earlier_boot_count_only_when_synced() {
     let problems = again.fsck(Depth::Shallow).unwrap();
     assert!(problems.iter().all(Problem::is_harmless), "{problems:?}");
 }
+
+#[test]
+fn other_tools_read_the_layout() {
+    if !testkit::has_program("skopeo") {
+        return;
+    }
+    let (_scratch, store) = crate::scratch();
+    let lease = store.lease(at(0)).unwrap();
+    let image = Image::of_layers(&[b"layer"]);
+    put_image(&store, &lease, "localhost:5000/team/app:v1", &image);
+    let name = format!("oci:{}:localhost:5000/team/app:v1", store.root().display());
+    let manifest = testkit::run("skopeo", &["inspect", "--raw", &name]);
+    assert_eq!(manifest.as_bytes(), image.manifest);
+}
