@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::fs::{CWD, Mode, mkdirat};
+use rustix::fs::CWD;
 use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount,
 };
@@ -12,23 +12,18 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::mount::{MountError, MountFlags, MountKind, detach};
 
-/// An empty directory in the root that [`leave_host_mounts`] leaves: a place for the root of a step.
-pub(crate) const NEW_ROOT: &std::ffi::CStr = c"/root";
-
-/// Gives the calling thread a mount namespace of its own with nothing in it but an empty directory, so that
+/// Gives the calling thread a mount namespace of its own with nothing in it but an empty, read-only directory, so that
 /// what it starts copies a table of one mount, whatever the host has.
 /// Other threads keep the host's mounts. There is no way back: the thread should do nothing else.
 ///
 /// # Errors
 /// The thread lacks the right, or the root is the kernel's initial one, which cannot be left.
 pub fn leave_host_mounts() -> Result<(), MountError> {
-    let root = detach(
-        &MountKind::Tmpfs {
-            size: Some(0),
-            mode: 0o700,
-        },
-        MountFlags::NONE,
-    )?;
+    let kind = MountKind::Tmpfs {
+        size: None,
+        mode: 0o555,
+    };
+    let root = detach(&kind, MountFlags::READ_ONLY)?;
     // SAFETY: the file descriptor table stays shared; what is unshared, the namespace and the
     // working directory, are this thread's own business.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }
@@ -39,7 +34,6 @@ pub fn leave_host_mounts() -> Result<(), MountError> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .map_err(MountError::call("mount private", "/"))?;
-    mkdirat(&root, &NEW_ROOT[1..], Mode::RWXU).map_err(MountError::call("mkdir", "new root"))?;
     move_mount(
         root.as_fd(),
         c"",

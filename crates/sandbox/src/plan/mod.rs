@@ -9,10 +9,13 @@ mod command;
 mod devices;
 mod mounts;
 mod points;
+mod root;
+mod usual;
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Gid, Resource as Kernel, getrlimit};
 use sys::capability::{CapabilitySet, CapabilitySets};
@@ -35,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) capabilities: CapabilitySet,
     /// The filter that most processes get, once compiled.
     default_filter: OnceLock<Filter>,
+    /// Whether an overlay has been refused a directory of a detached mount.
+    refuses_layers_of_memory: AtomicBool,
 }
 
 impl Host {
@@ -43,7 +48,16 @@ impl Host {
             hierarchies,
             capabilities,
             default_filter: OnceLock::new(),
+            refuses_layers_of_memory: AtomicBool::new(false),
         }
+    }
+
+    fn takes_layers_of_memory(&self) -> bool {
+        !self.refuses_layers_of_memory.load(Ordering::Relaxed)
+    }
+
+    fn refuse_layers_of_memory(&self) {
+        self.refuses_layers_of_memory.store(true, Ordering::Relaxed);
     }
 
     fn filter(&self, allowed: CapabilitySet) -> Result<Filter, SandboxError> {

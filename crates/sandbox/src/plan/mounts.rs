@@ -4,34 +4,43 @@
 //! A mount comes after those that it is beneath, and its mount point is made in the one that it
 //! will be attached to.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, fstat, mkdirat, symlinkat};
+use rustix::fs::{FileType, fstat};
 use sys::Root;
 use sys::mount::{CgroupMount, Mount, MountFlags, MountKind, detach};
 use sys::process::Step;
 
-use super::{Host, MountPoints, Steps, devices, text};
-use crate::cgroup::Hierarchies;
+use super::{Host, MountPoints, Steps, devices, root, text, usual};
 use crate::error::SandboxError;
 use crate::spec::{Security, Spec};
 
-const SHM_SIZE: u64 = 64 << 20;
-
 /// One mount to come.
-struct Planned {
-    target: PathBuf,
-    flags: MountFlags,
-    source: Source,
+pub(super) struct Planned {
+    pub(super) target: PathBuf,
+    pub(super) flags: MountFlags,
+    pub(super) source: Source,
 }
 
-enum Source {
+pub(super) enum Source {
     /// Made already; `lasting` if what is in it outlives the process.
     Ready { mount: OwnedFd, lasting: bool },
     /// For the process to make.
     Later(MountKind),
+}
+
+impl Planned {
+    pub(super) fn is_dir(&self) -> io::Result<bool> {
+        match &self.source {
+            Source::Later(_) => Ok(true),
+            Source::Ready { mount, .. } => {
+                Ok(FileType::from_raw_mode(fstat(mount)?.st_mode).is_dir())
+            }
+        }
+    }
 }
 
 /// Where mount points can be made.
@@ -48,11 +57,9 @@ pub(super) fn plan(
     devpts: Option<OwnedFd>,
     steps: &mut Steps,
 ) -> Result<MountPoints, SandboxError> {
-    let root_error = |source| SandboxError::Mount {
-        target: "/".into(),
-        source,
-    };
-    let root = detach(&spec.root, restricted(spec, MountFlags::NONE)).map_err(root_error)?;
+    let terminal = devpts.is_some();
+    let all = in_order(spec, host, devpts)?;
+    let root = root::detach_root(spec, host, &all)?;
     let handle = duplicate(&root)?;
     steps.push("enter the root", Step::EnterRoot(root));
     let mut places = vec![Place {
@@ -61,9 +68,8 @@ pub(super) fn plan(
         lasting: true,
     }];
     let mut points = MountPoints::default();
-    let terminal = devpts.is_some();
     let own_dev = is_ours(spec, Path::new("/dev"));
-    for planned in in_order(spec, host, devpts)? {
+    for planned in all {
         make_mount_point(&planned, &places, &mut points)?;
         let is_dev = planned.target == Path::new("/dev");
         places.push(attach(planned, steps)?);
@@ -88,7 +94,7 @@ fn in_order(
     host: &Host,
     devpts: Option<OwnedFd>,
 ) -> Result<Vec<Planned>, SandboxError> {
-    let mut all = usual(spec, host, devpts)?;
+    let mut all = usual::usual(spec, host, devpts)?;
     let mut asked = Vec::new();
     for mount in &spec.mounts {
         asked.push(own(spec, mount)?);
@@ -127,97 +133,6 @@ fn own(spec: &Spec, mount: &Mount) -> Result<Planned, SandboxError> {
     })
 }
 
-fn usual(spec: &Spec, host: &Host, devpts: Option<OwnedFd>) -> Result<Vec<Planned>, SandboxError> {
-    let closed = MountFlags::NO_SUID | MountFlags::NO_DEV | MountFlags::NO_EXEC;
-    let system = match spec.security {
-        Security::Sandbox => closed | MountFlags::READ_ONLY,
-        Security::Insecure => closed,
-    };
-    let terminals = MountFlags::NO_SUID | MountFlags::NO_EXEC;
-    let shm = MountKind::Tmpfs {
-        size: Some(spec.shm_size.unwrap_or(SHM_SIZE)),
-        mode: 0o1777,
-    };
-    let mut list = vec![
-        later("/proc", MountKind::Proc, closed),
-        later("/sys", MountKind::Sysfs, system),
-        later("/dev/mqueue", MountKind::Mqueue, closed),
-    ];
-    if is_ours(spec, Path::new("/dev")) {
-        list.push(ready(
-            "/dev",
-            devices::create(spec.security, devpts.is_some())?,
-        ));
-    }
-    if is_ours(spec, Path::new("/dev/shm")) {
-        list.push(ready("/dev/shm", made("/dev/shm", &shm, closed)?));
-    }
-    if is_ours(spec, Path::new("/dev/pts")) {
-        let devpts = match devpts {
-            Some(devpts) => devpts,
-            None => made("/dev/pts", &MountKind::Devpts, terminals)?,
-        };
-        list.push(ready("/dev/pts", devpts));
-    }
-    if is_ours(spec, Path::new("/sys/fs/cgroup")) {
-        list.extend(control_groups(&host.hierarchies, system)?);
-    }
-    Ok(list)
-}
-
-fn control_groups(
-    hierarchies: &Hierarchies,
-    flags: MountFlags,
-) -> Result<Vec<Planned>, SandboxError> {
-    const AT: &str = "/sys/fs/cgroup";
-    let list = match hierarchies {
-        Hierarchies::None => return Ok(Vec::new()),
-        Hierarchies::Unified => {
-            return Ok(vec![later(
-                AT,
-                MountKind::Cgroup(CgroupMount::Unified),
-                flags,
-            )]);
-        }
-        Hierarchies::Separate(list) => list,
-    };
-    // Filled first, so made writable; nothing in it is the host's.
-    let above = made(
-        AT,
-        &MountKind::Tmpfs {
-            size: None,
-            mode: 0o755,
-        },
-        MountFlags::NO_SUID,
-    )?;
-    let fill = || -> rustix::io::Result<()> {
-        for hierarchy in list {
-            mkdirat(&above, &hierarchy.directory, Mode::from_raw_mode(0o755))?;
-            for link in &hierarchy.links {
-                symlinkat(&hierarchy.directory, &above, link)?;
-            }
-        }
-        Ok(())
-    };
-    fill().map_err(|errno| SandboxError::MountPoint {
-        target: AT.into(),
-        source: errno.into(),
-    })?;
-    let mut planned = vec![Planned {
-        target: AT.into(),
-        flags,
-        source: Source::Ready {
-            mount: above,
-            lasting: false,
-        },
-    }];
-    planned.extend(list.iter().map(|hierarchy| {
-        let target = format!("{AT}/{}", hierarchy.directory);
-        later(&target, MountKind::Cgroup(hierarchy.mount.clone()), flags)
-    }));
-    Ok(planned)
-}
-
 fn make_mount_point(
     planned: &Planned,
     places: &[Place],
@@ -244,13 +159,7 @@ fn make_mount_point(
         .target
         .strip_prefix(target)
         .unwrap_or(&planned.target);
-    let is_dir = match &planned.source {
-        Source::Later(_) => true,
-        Source::Ready { mount, .. } => {
-            let stat = fstat(mount).map_err(|errno| fail(errno.into()))?;
-            FileType::from_raw_mode(stat.st_mode).is_dir()
-        }
-    };
+    let is_dir = planned.is_dir().map_err(fail)?;
     points.make(root, inside, is_dir, *lasting).map_err(fail)
 }
 
@@ -312,7 +221,7 @@ fn attach(planned: Planned, steps: &mut Steps) -> Result<Place, SandboxError> {
 }
 
 /// Whether the caller leaves this target to us.
-fn is_ours(spec: &Spec, target: &Path) -> bool {
+pub(super) fn is_ours(spec: &Spec, target: &Path) -> bool {
     !is_asked(spec, target)
 }
 
@@ -323,37 +232,10 @@ fn is_asked(spec: &Spec, target: &Path) -> bool {
 }
 
 /// The flags that a mount has at least; see [`devices`].
-fn restricted(spec: &Spec, flags: MountFlags) -> MountFlags {
+pub(super) fn restricted(spec: &Spec, flags: MountFlags) -> MountFlags {
     match spec.security {
         Security::Sandbox => flags | MountFlags::NO_DEV,
         Security::Insecure => flags,
-    }
-}
-
-fn made(target: &str, kind: &MountKind, flags: MountFlags) -> Result<OwnedFd, SandboxError> {
-    detach(kind, flags).map_err(|source| SandboxError::Mount {
-        target: target.into(),
-        source,
-    })
-}
-
-fn ready(target: &str, mount: OwnedFd) -> Planned {
-    let source = Source::Ready {
-        mount,
-        lasting: false,
-    };
-    Planned {
-        target: target.into(),
-        flags: MountFlags::NONE,
-        source,
-    }
-}
-
-fn later(target: &str, kind: MountKind, flags: MountFlags) -> Planned {
-    Planned {
-        target: target.into(),
-        flags,
-        source: Source::Later(kind),
     }
 }
 

@@ -117,6 +117,10 @@ impl Fixture {
 
     /// Starts it with no input and its output thrown away.
     pub(crate) fn start(&self, spec: &Spec) -> Result<Running, SandboxError> {
+        Fixture::start_in(&self.sandbox, spec)
+    }
+
+    pub(crate) fn start_in(sandbox: &Sandbox, spec: &Spec) -> Result<Running, SandboxError> {
         let null = || {
             OwnedFd::from(
                 File::options()
@@ -126,7 +130,7 @@ impl Fixture {
                     .unwrap(),
             )
         };
-        self.sandbox.start(
+        sandbox.start(
             spec,
             Stdio::Files {
                 stdin: null(),

@@ -13,11 +13,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, accessat, statat};
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags as Flags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind,
-    mount_bind_recursive, mount_remount, move_mount, open_tree, unmount,
+    MountFlags as Flags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, mount_bind_recursive,
+    mount_remount, move_mount, open_tree,
 };
 use rustix::process::{
-    Gid, Pid, Signal, Uid, chdir, ioctl_tiocsctty, pivot_root, set_parent_process_death_signal,
+    Gid, Pid, Signal, Uid, chdir, chroot, fchdir, ioctl_tiocsctty, set_parent_process_death_signal,
     setsid, umask,
 };
 use rustix::thread::{
@@ -149,13 +149,14 @@ fn take(step: &Step) -> Result<(), Errno> {
     }
 }
 
+/// The namespace's own root is empty and read-only (see [`crate::namespace`]), so the new root can
+/// lie on top of it for good: whoever got beneath it would find nothing. That saves moving every
+/// process of the machine off the old root and waiting until nobody can be using it, which
+/// `pivot_root` and `umount` do.
 fn enter_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
-    attach(root, crate::namespace::NEW_ROOT)?;
-    chdir(crate::namespace::NEW_ROOT)?;
-    // The old root goes on top of the new one, from where it is unmounted at once.
-    pivot_root(c".", c".")?;
-    unmount(c".", UnmountFlags::DETACH)?;
-    chdir(c"/")
+    attach(root, c"/")?;
+    fchdir(root)?;
+    chroot(c".")
 }
 
 fn attach(mount: BorrowedFd<'_>, target: &CStr) -> Result<(), Errno> {
