@@ -346,7 +346,6 @@ fn unreadable_documents_stop_collection() {
 fn what_was_taken_is_there_while_others_collect() {
     let (_scratch, store) = scratch();
     let work = |worker: u8| {
-        let mut found = 0;
         for turn in 0..60 {
             // As another process would.
             let store = Store::open(store.root()).unwrap();
@@ -354,10 +353,7 @@ fn what_was_taken_is_there_while_others_collect() {
             let number = (worker + u8::try_from(turn).unwrap()) % 4;
             let _guard = store.lock_key(&[number; 32]).unwrap();
             let layer = match store.records().take(&lease, &[number; 32]).unwrap() {
-                Some(record) => {
-                    found += 1;
-                    record.layers[0]
-                }
+                Some(record) => record.layers[0],
                 None => {
                     let layer = layer(&store, &lease, 10);
                     put_record(&store, &lease, number, &[layer]);
@@ -372,7 +368,6 @@ fn what_was_taken_is_there_while_others_collect() {
             assert_eq!(store.blobs().read(&blob.digest, 5).unwrap(), [number; 5]);
             assert!(store.records().get(&[number; 32]).unwrap().is_some());
         }
-        found
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..3)
@@ -382,14 +377,10 @@ fn what_was_taken_is_there_while_others_collect() {
         while workers.iter().any(|worker| !worker.is_finished()) {
             removed += store.prune(&everything(0)).unwrap().removed.len();
         }
-        let found: u32 = workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap())
-            .sum();
-        assert!(
-            removed > 10 && found > 0,
-            "removed {removed}, found {found}"
-        );
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        assert!(removed > 10, "removed {removed}");
     });
     assert_eq!(store.fsck(store::Depth::Deep).unwrap(), []);
 }

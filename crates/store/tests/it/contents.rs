@@ -260,8 +260,29 @@ fn records_are_found_by_key_and_alias() {
         (&b"one"[..], &[layer][..])
     );
     assert_eq!(records.parts(&definition).unwrap().unwrap(), b"parts");
+    let many = records.get_many(&[other, definition]).unwrap();
+    assert_eq!(
+        many.iter().map(Option::is_some).collect::<Vec<_>>(),
+        [false, true]
+    );
+    assert_eq!(
+        records.resolve_many(&[definition, other]).unwrap(),
+        [Some(content), None]
+    );
+    assert_eq!(records.latest(&[9; 32]).unwrap().unwrap().key, content);
+    assert_eq!(records.latest(&other).unwrap(), None);
+}
 
+#[test]
+fn the_latest_word_on_a_key_counts() {
+    let (_directory, store) = scratch();
+    let records = store.records();
+    let new = record;
+    let (content, definition, other) = ([1; 32], [2; 32], [3; 32]);
     let value = |key| records.get(&key).unwrap().map(|record| record.value);
+    let lease = store.lease(at(0)).unwrap();
+    records.put(&lease, &content, new(b"one")).unwrap();
+    records.alias(&definition, &content).unwrap();
     let later = store.lease(at(10)).unwrap();
     records.put(&later, &content, new(b"two")).unwrap();
     assert_eq!(
@@ -273,17 +294,6 @@ fn records_are_found_by_key_and_alias() {
     assert_eq!(value(definition).unwrap(), b"own", "the latest word counts");
     records.alias(&definition, &content).unwrap();
     assert_eq!(value(definition).unwrap(), b"two", "the latest word counts");
-    assert_eq!(records.latest(&[9; 32]).unwrap().unwrap().key, content);
-    assert_eq!(records.latest(&other).unwrap(), None);
-    let many = records.get_many(&[other, definition]).unwrap();
-    assert_eq!(
-        many.iter().map(Option::is_some).collect::<Vec<_>>(),
-        [false, true]
-    );
-    assert_eq!(
-        records.resolve_many(&[definition, other]).unwrap(),
-        [Some(content), None]
-    );
     assert!(records.remove(&definition).unwrap());
     assert!(!records.remove(&content).unwrap());
     assert_eq!(value(definition), None);
