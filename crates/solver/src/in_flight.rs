@@ -106,6 +106,11 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> InFlight<W, S> {
         slot
     }
 
+    /// The number of keys that are being worked on.
+    pub(crate) fn len(&self) -> usize {
+        self.slots().slots.len()
+    }
+
     fn slots(&self) -> MutexGuard<'_, Slots<W, S>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -114,6 +114,12 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Solver<W, S> {
         build.run(targets, &options.cancel).await
     }
 
+    /// The number of keys that builds work on now, or wait for another process to be done with.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.len()
+    }
+
     /// Where the records are.
     #[must_use]
     pub fn storage(&self) -> &Arc<S> {

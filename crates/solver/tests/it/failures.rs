@@ -24,7 +24,7 @@ fn two_chains() -> (Graph, graph::VertexId) {
 
 fn recorded(world: &World) -> String {
     let storage = world.solver.storage();
-    assert_eq!(storage.locked(), 0);
+    assert_eq!((storage.locked(), world.solver.in_flight()), (0, 0));
     assert_eq!(world.script(|script| script.running), 0);
     let keys = storage.keys().into_iter();
     let mut names: Vec<_> = keys.map(|key| storage.parts(key).unwrap().name).collect();

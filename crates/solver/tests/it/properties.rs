@@ -112,8 +112,8 @@ fn cases() -> impl Strategy<Value = Case> {
     (
         prop::collection::vec(vertex, 1..24),
         prop::collection::vec(build, 1..4),
-        prop::collection::vec(prop::bool::weighted(0.2), 24),
-        prop::collection::vec(prop::bool::weighted(0.2), 24),
+        prop::collection::vec(prop::bool::weighted(0.6), 24),
+        prop::collection::vec(prop::bool::weighted(0.1), 24),
     )
         .prop_map(|(vertices, builds, lost, changed)| Case {
             vertices,
@@ -286,6 +286,7 @@ impl Built {
     fn check_rest(&self, world: &World) -> Result<(), TestCaseError> {
         let storage = world.solver.storage();
         prop_assert_eq!(storage.locked(), 0);
+        prop_assert_eq!(world.solver.in_flight(), 0);
         prop_assert_eq!(world.script(|script| script.running), 0);
         let broken = world.script(|script| script.broken.clone());
         let expected = self.expected(world);
