@@ -341,6 +341,8 @@ impl Built {
             let found = !matches!(vertex.how, How::Executed(_));
             let known = !self.repeated.contains(&name) && self.moody.is_empty();
             prop_assert!(found || !known, "{name} ran again");
+            let fresh = self.graph.get(vertex.id).unwrap().meta.ignore_cache;
+            prop_assert!(!(found && fresh), "{name} did not run");
         }
         prop_assert_eq!(world.solver.storage().locked(), 0);
         Ok(())
