@@ -141,7 +141,7 @@ impl Changes<'_, '_> {
         into: &mut Lazy<'_>,
     ) -> Result<(), CopyError> {
         let Some(before) = before else {
-            return self.new(upper, entry, into.get()?);
+            return self.add(upper, entry, into.get()?);
         };
         match (before.kind, entry.kind) {
             (Kind::Directory, Kind::Directory) => {
@@ -155,10 +155,10 @@ impl Changes<'_, '_> {
         if before.kind != entry.kind {
             into.hide(&entry.name)?;
         }
-        self.new(upper, entry, into)
+        self.add(upper, entry, into)
     }
 
-    fn new(&self, upper: &Dir, entry: &Entry, into: &UpperDir) -> Result<(), CopyError> {
+    fn add(&self, upper: &Dir, entry: &Entry, into: &UpperDir) -> Result<(), CopyError> {
         if entry.kind == Kind::Directory {
             return self
                 .engine

@@ -52,13 +52,18 @@ pub(crate) enum Target {
 }
 
 impl Selector {
+    /// Whether it depends on the tree which paths are selected.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.wildcard && has_wildcards(self.path.as_os_str())
+    }
+
     /// What is selected, in the order of the paths. Only a pattern may select nothing.
     pub(crate) fn select(&self, tree: &Tree) -> Result<Vec<Selected>, SelectError> {
         if self.parents {
             return self.select_parents(tree);
         }
         let path = clean(&self.path);
-        if !self.wildcard || !has_wildcards(path.as_os_str()) {
+        if !self.is_pattern() {
             return Ok(vec![self.one(tree, path)?]);
         }
         let mut selected = Vec::new();

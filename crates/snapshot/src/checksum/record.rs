@@ -34,7 +34,7 @@ impl Recorder {
     }
 
     pub(super) fn selection(&mut self, found: &Found, selection: &Selection) {
-        let has_names = selection.selector.wildcard;
+        let has_names = selection.selector.is_pattern();
         self.number(found.roots.len() as u64);
         for root in &found.roots {
             if has_names {

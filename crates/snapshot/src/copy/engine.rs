@@ -27,9 +27,8 @@ pub(crate) struct Engine<'a> {
     pool: Option<&'a ThreadPool>,
     /// Source layers, by number, whose files may be linked to.
     shareable: Vec<bool>,
-    /// Whether the file systems have turned out to link and to reflink.
+    /// Whether the file systems have not turned out not to link.
     pub(super) can_link: AtomicBool,
-    pub(super) can_reflink: AtomicBool,
     /// The owner that files have when nothing is changed.
     pub(super) process: (u32, u32),
     /// Where the first name of a file with several went.
@@ -55,7 +54,6 @@ impl<'a> Engine<'a> {
             pool: options.pool,
             shareable,
             can_link: AtomicBool::new(is_shared),
-            can_reflink: AtomicBool::new(true),
             process: (
                 rustix::process::geteuid().as_raw(),
                 rustix::process::getegid().as_raw(),

@@ -25,23 +25,19 @@ impl Place {
         let new = copy.new_directory();
         let wants_directory = wants_directory(&copy.destination);
         let (path, at) = resolve(to, &clean(&copy.destination))?;
+        if at == At::File && (contents || wants_directory) || at == At::BelowFile {
+            return Err(UpperError::NotDirectory(Path::new("/").join(path)).into());
+        }
         if !copy.create_destination && at == At::MissingParent {
             return Err(CopyError::NoDestination(copy.destination.clone()));
         }
-        let is_directory = at == At::Directory || wants_directory;
-        if is_directory && at == At::File {
-            return Err(UpperError::NotDirectory(Path::new("/").join(path)).into());
-        }
         if contents {
-            if at == At::File {
-                return Err(UpperError::NotDirectory(Path::new("/").join(path)).into());
-            }
             return Ok(Self {
                 dir: to.create_dir_all(&path, &new)?,
                 name: None,
             });
         }
-        if is_directory {
+        if at == At::Directory || wants_directory {
             let name = source.path.file_name().map(OsString::from);
             return Ok(Self {
                 dir: to.create_dir_all(&path, &new)?,
@@ -61,6 +57,8 @@ impl Place {
 enum At {
     Directory,
     File,
+    /// A file is where a directory on the way should be.
+    BelowFile,
     Missing,
     MissingParent,
 }
@@ -70,7 +68,8 @@ fn resolve(to: &Upper, path: &Path) -> Result<(PathBuf, At), FileError> {
     let resolved = to.tree()?.lookup(path, true)?;
     let at = match resolved.found {
         Found::Directory => At::Directory,
-        Found::File(..) | Found::NotDirectory(_) => At::File,
+        Found::File(..) => At::File,
+        Found::NotDirectory(_) => At::BelowFile,
         Found::Missing(parts) if parts.len() == 1 => At::Missing,
         Found::Missing(_) => At::MissingParent,
     };

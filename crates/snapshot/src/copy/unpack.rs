@@ -47,7 +47,7 @@ pub(super) fn archive(engine: &Engine<'_>, source: &Selected) -> Result<bool, Co
     let Ok(stream) = decode(compression, &file) else {
         return Ok(false);
     };
-    if !matches!(Reader::new(stream).next(), Ok(Some(_))) {
+    if !matches!(Reader::new(stream).next_entry(), Ok(Some(_))) {
         return Ok(false);
     }
     file.rewind().map_err(read)?;

@@ -152,7 +152,7 @@ impl Extractor {
     /// Unpacks a whole archive and reads the stream to its end.
     pub(crate) fn archive(&mut self, stream: impl Read) -> Result<(), ExtractError> {
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER, stream));
-        while let Some(header) = reader.next()? {
+        while let Some(header) = reader.next_entry()? {
             self.done.entries += 1;
             if self.done.entries > self.rules.limits.entries {
                 return Err(self.limit("entries", self.rules.limits.entries));

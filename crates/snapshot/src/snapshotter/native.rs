@@ -35,6 +35,9 @@ pub(super) struct Before(HashMap<u64, Time>);
 impl NativeSnapshotter<'_> {
     fn copy(&self, place: &TempSnapshot, stack: &[PathBuf]) -> Result<PathBuf, SnapshotError> {
         let root = make_root(place.path(), ROOT, stack, self.marks)?;
+        if stack.is_empty() {
+            return Ok(root);
+        }
         let tree = Tree::layers(stack, self.marks)?;
         // Not linked, even to be looked at only: the process may be root, and in no mount.
         let options = Options {

@@ -9,6 +9,8 @@ use crate::Time;
 
 pub(super) const XATTR: &[u8] = b"SCHILY.xattr.";
 
+const MALFORMED: TarError = TarError::Pax("malformed record");
+
 /// What the extended header of one member says.
 #[derive(Debug, Default)]
 pub(super) struct Records {
@@ -37,8 +39,10 @@ impl Records {
     pub(super) fn parse(mut data: &[u8]) -> Result<Self, TarError> {
         let mut records = Self::default();
         while !data.is_empty() {
-            let (key, value, rest) = split(data)?;
-            records.take(key, value)?;
+            let (record, rest) = split(data)?;
+            let equals = record.iter().position(|byte| *byte == b'=');
+            let equals = equals.ok_or(MALFORMED)?;
+            records.take(&record[..equals], &record[equals + 1..])?;
             data = rest;
         }
         records.xattrs.sort_by(|a, b| a.name.cmp(&b.name));
@@ -97,8 +101,12 @@ impl SparseRecords {
                     .collect::<Result<_, _>>()?;
             }
             // Format 0.0: the same keys again and again, in turn.
-            b"offset" if self.map.len() % 2 == 0 => self.map.push(decimal("sparse map", value)?),
-            b"numbytes" if self.map.len() % 2 == 1 => self.map.push(decimal("sparse map", value)?),
+            b"offset" if self.map.len().is_multiple_of(2) => {
+                self.map.push(decimal("sparse map", value)?)
+            }
+            b"numbytes" if !self.map.len().is_multiple_of(2) => {
+                self.map.push(decimal("sparse map", value)?)
+            }
             b"offset" | b"numbytes" => return Err(TarError::Sparse("offsets and lengths differ")),
             _ => {}
         }
@@ -106,24 +114,19 @@ impl SparseRecords {
     }
 }
 
-/// The first record's key and value, and what follows it.
-fn split(data: &[u8]) -> Result<(&[u8], &[u8], &[u8]), TarError> {
-    let malformed = TarError::Pax("malformed record");
+/// The first record without its length, and what follows it.
+fn split(data: &[u8]) -> Result<(&[u8], &[u8]), TarError> {
     let Some(space) = data.iter().take(20).position(|byte| *byte == b' ') else {
-        return Err(malformed);
+        return Err(MALFORMED);
     };
     let Some(length) = digits(&data[..space]).and_then(|length| usize::try_from(length).ok())
     else {
-        return Err(malformed);
+        return Err(MALFORMED);
     };
     if length <= space + 2 || length > data.len() || data[length - 1] != b'\n' {
-        return Err(malformed);
+        return Err(MALFORMED);
     }
-    let record = &data[space + 1..length - 1];
-    match record.iter().position(|byte| *byte == b'=') {
-        Some(equals) => Ok((&record[..equals], &record[equals + 1..], &data[length..])),
-        None => Err(malformed),
-    }
+    Ok((&data[space + 1..length - 1], &data[length..]))
 }
 
 fn digits(text: &[u8]) -> Option<u64> {

@@ -79,7 +79,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// The stream cannot be read or is no well-formed archive.
-    pub fn next(&mut self) -> Result<Option<Header>, TarError> {
+    pub fn next_entry(&mut self) -> Result<Option<Header>, TarError> {
         self.skip_content()?;
         let mut prelude = Prelude::default();
         let mut has_prelude = false;

@@ -215,12 +215,12 @@ fn put_names(
         return Err(unwritable(header, "its name has a NUL byte"));
     }
     let is_long = name.len() > block::NAME.len();
-    if is_long && name.is_ascii() && records.is_empty() {
-        if let Some((prefix, rest)) = split_name(name) {
-            put_text(&mut block[block::PREFIX], prefix);
-            put_text(&mut block[block::NAME], rest);
-            return Ok(());
-        }
+    if records.is_empty()
+        && let Some((prefix, rest)) = split_name(name)
+    {
+        put_text(&mut block[block::PREFIX], prefix);
+        put_text(&mut block[block::NAME], rest);
+        return Ok(());
     }
     if is_long || !name.is_ascii() {
         records.insert(b"path".to_vec(), name.to_vec());

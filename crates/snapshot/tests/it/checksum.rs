@@ -98,22 +98,8 @@ fn privileged_what_counts() {
 #[test]
 fn privileged_names_of_patterns() {
     assert_ne!(of("file a1 \"x\"", "a*"), of("file a2 \"x\"", "a*"));
-    assert_eq!(
-        of("file a1 \"x\"", "a1"),
-        of("file a2 \"x\"", "a2").into_alias()
-    );
+    assert_eq!(of("file a1 \"x\"", "a1"), of("file a2 \"x\"", "a2"));
     assert_eq!(of("file a", "z*"), of("file b", "z*"));
-}
-
-trait Alias {
-    fn into_alias(self) -> Self;
-}
-
-impl Alias for Checksum {
-    /// Patterns without a wildcard are still selected by name.
-    fn into_alias(self) -> Self {
-        self
-    }
 }
 
 #[test]

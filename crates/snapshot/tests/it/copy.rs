@@ -115,7 +115,7 @@ fn privileged_files_and_directories() {
     check(
         "d/*",
         "/n/",
-        "dir n @8\nfifo n/p\nfile n/x @4 \"x\"\nfile n/l @4 \"x\"",
+        "dir n @8\nfile n/l @4 \"x\"\nfifo n/p\nfile n/x @4 \"x\"",
     );
 }
 
@@ -431,7 +431,7 @@ fn privileged_archives() {
     let from = Tree::directory(&context).unwrap();
     let unpack = |name: &str, owner: CopyOwner, layer: &str| {
         let layer = tree(dir.path(), layer, "");
-        let upper = Upper::open(&layer, &[below.clone()], Marks::Trusted).unwrap();
+        let upper = Upper::open(&layer, std::slice::from_ref(&below), Marks::Trusted).unwrap();
         let mut copy = dockerfile(name, "/to");
         copy.unpack = true;
         copy.owner = owner;

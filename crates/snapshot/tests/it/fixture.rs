@@ -273,7 +273,7 @@ pub(crate) fn try_list_tar(archive: &[u8]) -> Result<String, snapshot::tar::TarE
     use snapshot::tar::{EntryKind, Reader};
     let mut text = String::new();
     let mut reader = Reader::new(archive);
-    while let Some(header) = reader.next()? {
+    while let Some(header) = reader.next_entry()? {
         let (kind, extra) = match &header.kind {
             EntryKind::File => ("file", String::new()),
             EntryKind::Directory => ("dir", String::new()),
