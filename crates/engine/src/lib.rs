@@ -32,14 +32,30 @@ pub use build::BuildOutcome;
 pub use cache::StoredRecords;
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{BuildConfig, Config, ConfigError, RegistryConfig};
-pub use container::{ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal};
+pub use container::{
+    ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
+};
+pub use dockerfile::{Diagnostic, Source, Span};
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, ProcessExit, StepFailure};
 pub use export::ExportedImage;
+pub use graph::{ExtraHost, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest};
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
 pub use output::{LocalTree, Output, Stack};
 pub use request::{
     ArchiveExport, ArchiveKind, BuildRequest, Context, Destination, Dockerfile, Export,
     FilesExport, ImageExport, LayerFormat, NamedContext, NoCache, Secret, SecretSource,
 };
+pub use snapshot::{Kind as FileKind, tar};
 pub use worker::BuildWorker;
+
+/// What is told about work while it goes on.
+pub mod events {
+    pub use solver::progress::{
+        LogStream, PlannedVertex, Progress, ProgressReceiver, ProgressSender, Status, Warning,
+        channel,
+    };
+}
+pub use store::{
+    ContainerState, Depth, Keep, Kind as UsageKind, Problem, PruneRequest, Pruned, Usage, UsageItem,
+};

@@ -5,8 +5,10 @@
 
 mod archive;
 mod create;
+mod local;
 mod run;
 
 pub use archive::PathStat;
 pub use create::{ContainerSummary, CreateContainer};
+pub use local::{pack_files, unpack_files};
 pub use run::{RunOutcome, Terminal};
