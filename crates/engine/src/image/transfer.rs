@@ -164,7 +164,7 @@ impl Inner {
         let mut archive = Reader::new(plain);
         let mut blobs: HashMap<String, Descriptor> = HashMap::new();
         let mut documents: HashMap<String, Vec<u8>> = HashMap::new();
-        while let Some(member) = archive.next()? {
+        while let Some(member) = archive.next_entry()? {
             if member.kind != EntryKind::File {
                 continue;
             }
