@@ -1,0 +1,93 @@
+//! `build` as it is typed.
+
+use clap::Args;
+
+/// Flags of `build`; names, short forms and repetition are docker's.
+#[derive(Debug, Clone, Default, Args)]
+#[command(override_usage = "kiln build [OPTIONS] PATH | -")]
+pub struct Build {
+    /// Add a custom host-to-IP mapping (format: "host:ip")
+    #[arg(long, value_name = "strings")]
+    pub add_host: Vec<String>,
+    /// Set build-time variables
+    #[arg(long, value_name = "stringArray")]
+    pub build_arg: Vec<String>,
+    /// Additional build contexts (e.g., name=path)
+    #[arg(long, value_name = "stringArray")]
+    pub build_context: Vec<String>,
+    /// Name of the Dockerfile (default: "PATH/Dockerfile")
+    #[arg(short, long, value_name = "string")]
+    pub file: Option<String>,
+    /// Write the image ID to a file
+    #[arg(long, value_name = "string")]
+    pub iidfile: Option<String>,
+    /// Steps that may run at once (default: number of CPUs)
+    #[arg(long, value_name = "int")]
+    pub jobs: Option<String>,
+    /// Set metadata for an image
+    #[arg(long, value_name = "stringArray")]
+    pub label: Vec<String>,
+    /// Keep the result in the store, also with another output
+    #[arg(long)]
+    pub load: bool,
+    /// Write build result metadata to a file
+    #[arg(long, value_name = "string")]
+    pub metadata_file: Option<String>,
+    /// Set the networking mode for the "RUN" instructions during build ("default", "none", "host")
+    #[arg(
+        long,
+        value_name = "string",
+        default_value = "default",
+        hide_default_value = true
+    )]
+    pub network: String,
+    /// Do not use cache when building the image
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Do not cache specified stages
+    #[arg(long, value_name = "stringArray")]
+    pub no_cache_filter: Vec<String>,
+    /// Output destination (format: "type=local,dest=path")
+    #[arg(short, long, value_name = "stringArray")]
+    pub output: Vec<String>,
+    /// Set target platform for build
+    #[arg(long, value_name = "string")]
+    pub platform: Vec<String>,
+    /// Set type of progress output ("auto", "none", "plain", "quiet", "rawjson", "tty") (env:
+    /// BUILDKIT_PROGRESS)
+    #[arg(long, value_name = "string")]
+    pub progress: Option<String>,
+    /// When to ask registries for base images ("always", "missing", "newer", "never"); bare, always
+    #[arg(
+        long,
+        value_name = "string",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "always"
+    )]
+    pub pull: Option<String>,
+    /// Shorthand for "--output=type=registry"
+    #[arg(long)]
+    pub push: bool,
+    /// Suppress the build output and print image ID on success
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")
+    #[arg(long, value_name = "stringArray")]
+    pub secret: Vec<String>,
+    /// Shared memory size for build containers
+    #[arg(long, value_name = "bytes")]
+    pub shm_size: Option<String>,
+    /// Image identifier (format: "[registry/]repository[:tag]")
+    #[arg(short, long, value_name = "stringArray")]
+    pub tag: Vec<String>,
+    /// Set the target build stage to build
+    #[arg(long, value_name = "string")]
+    pub target: Option<String>,
+    /// Ulimit options
+    #[arg(long, value_name = "ulimit")]
+    pub ulimit: Vec<String>,
+    /// Directory of the build context, or "-" for a Dockerfile on standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub context: String,
+}

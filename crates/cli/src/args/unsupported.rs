@@ -1,0 +1,299 @@
+//! Commands and flags of docker's that kiln does not have, and what to do instead.
+//!
+//! They are listed so that a script that was written for docker fails with the name of what is
+//! missing, and not with a guess. Flags that only repeat a default are here too: kiln takes a
+//! flag when it does what the flag says, and else says so.
+
+/// Commands that build an image.
+const BUILD: &[&str] = &["build"];
+/// Commands that make a container.
+const CONTAINER: &[&str] = &["run", "create"];
+
+/// Flags by the commands that have them in docker.
+const FLAGS: &[(&[&str], &str, &str)] = &[
+    (
+        BUILD,
+        "--allow",
+        "steps with --network=host need no permission in kiln; RUN --security=insecure is not supported",
+    ),
+    (BUILD, "--annotation", "use --label"),
+    (BUILD, "--attest", "kiln writes no attestations"),
+    (BUILD, "--builder", "kiln builds in its own process"),
+    (
+        BUILD,
+        "--cache-from",
+        "kiln keeps its cache in the store; share the store's directory between builds",
+    ),
+    (
+        BUILD,
+        "--cache-to",
+        "kiln keeps its cache in the store; share the store's directory between builds",
+    ),
+    (BUILD, "--call", "kiln only builds"),
+    (BUILD, "--cgroup-parent", "start kiln in that cgroup"),
+    (
+        BUILD,
+        "--check",
+        "kiln only builds; warnings are shown while it does",
+    ),
+    (
+        BUILD,
+        "--compress",
+        "a local context is read in place and never sent",
+    ),
+    (BUILD, "--cpu-period", "limit kiln's own cgroup"),
+    (BUILD, "--cpu-quota", "limit kiln's own cgroup"),
+    (BUILD, "--cpu-shares", "limit kiln's own cgroup"),
+    (BUILD, "-c", "limit kiln's own cgroup"),
+    (BUILD, "--cpuset-cpus", "limit kiln's own cgroup"),
+    (BUILD, "--cpuset-mems", "limit kiln's own cgroup"),
+    (
+        BUILD,
+        "--disable-content-trust",
+        "images are named by digest to be certain of them",
+    ),
+    (BUILD, "--force-rm", "steps leave no containers behind"),
+    (BUILD, "--isolation", "steps run in kiln's own sandbox"),
+    (BUILD, "--memory", "limit kiln's own cgroup"),
+    (BUILD, "-m", "limit kiln's own cgroup"),
+    (BUILD, "--memory-swap", "limit kiln's own cgroup"),
+    (BUILD, "--policy", "name base images by digest"),
+    (BUILD, "--provenance", "kiln writes no attestations"),
+    (BUILD, "--resource", "limit kiln's own cgroup"),
+    (BUILD, "--rm", "steps leave no containers behind"),
+    (BUILD, "--sbom", "kiln writes no attestations"),
+    (
+        BUILD,
+        "--security-opt",
+        "steps run with docker's default profile",
+    ),
+    (
+        BUILD,
+        "--squash",
+        "copy the result into a last stage FROM scratch",
+    ),
+    (BUILD, "--ssh", "pass what the step needs with --secret"),
+    (
+        CONTAINER,
+        "--attach",
+        "a container's output is always attached",
+    ),
+    (CONTAINER, "-a", "a container's output is always attached"),
+    (
+        CONTAINER,
+        "--cap-add",
+        "containers have docker's default capabilities",
+    ),
+    (
+        CONTAINER,
+        "--cap-drop",
+        "containers have docker's default capabilities",
+    ),
+    (CONTAINER, "--cidfile", "the command prints the ID"),
+    (CONTAINER, "--cpus", "limit kiln's own cgroup"),
+    (
+        CONTAINER,
+        "--detach",
+        "kiln has no daemon that would keep it: use the shell's &",
+    ),
+    (
+        CONTAINER,
+        "-d",
+        "kiln has no daemon that would keep it: use the shell's &",
+    ),
+    (
+        CONTAINER,
+        "--device",
+        "containers have docker's default devices",
+    ),
+    (
+        CONTAINER,
+        "--dns",
+        "containers use the host's /etc/resolv.conf",
+    ),
+    (
+        CONTAINER,
+        "--gpus",
+        "containers have docker's default devices",
+    ),
+    (
+        CONTAINER,
+        "--init",
+        "a container's process 1 is its command",
+    ),
+    (
+        &["create"],
+        "--interactive",
+        "`kiln run` creates and starts",
+    ),
+    (&["create"], "-i", "`kiln run` creates and starts"),
+    (CONTAINER, "--label", "label the image"),
+    (CONTAINER, "-l", "label the image"),
+    (CONTAINER, "--memory", "limit kiln's own cgroup"),
+    (CONTAINER, "-m", "limit kiln's own cgroup"),
+    (
+        CONTAINER,
+        "--mount",
+        "copy files in and out with `kiln container cp`",
+    ),
+    (
+        CONTAINER,
+        "--privileged",
+        "containers have docker's default capabilities",
+    ),
+    (
+        CONTAINER,
+        "--publish",
+        "the default network is the host's, where the ports are already reachable",
+    ),
+    (
+        CONTAINER,
+        "-p",
+        "the default network is the host's, where the ports are already reachable",
+    ),
+    (
+        CONTAINER,
+        "--publish-all",
+        "the default network is the host's, where the ports are already reachable",
+    ),
+    (
+        CONTAINER,
+        "-P",
+        "the default network is the host's, where the ports are already reachable",
+    ),
+    (
+        CONTAINER,
+        "--read-only",
+        "the container's own layer is always writable",
+    ),
+    (
+        CONTAINER,
+        "--restart",
+        "kiln has no daemon that would restart it",
+    ),
+    (
+        CONTAINER,
+        "--security-opt",
+        "containers have docker's default profile",
+    ),
+    (CONTAINER, "--shm-size", "/dev/shm has 64 MiB"),
+    (
+        CONTAINER,
+        "--tmpfs",
+        "write to the container's own file system",
+    ),
+    (&["create"], "--tty", "`kiln run` creates and starts"),
+    (&["create"], "-t", "`kiln run` creates and starts"),
+    (CONTAINER, "--ulimit", "limit kiln itself"),
+    (
+        CONTAINER,
+        "--volume",
+        "copy files in and out with `kiln container cp`",
+    ),
+    (
+        CONTAINER,
+        "-v",
+        "copy files in and out with `kiln container cp`",
+    ),
+    (
+        CONTAINER,
+        "--volumes-from",
+        "copy files in and out with `kiln container cp`",
+    ),
+    (&["pull", "push"], "--all-tags", "name each tag"),
+    (&["pull", "push"], "-a", "name each tag"),
+    (
+        &["pull", "push"],
+        "--disable-content-trust",
+        "images are named by digest to be certain of them",
+    ),
+    (
+        &["push", "save", "load", "history", "inspect"],
+        "--platform",
+        "an image in the store is for one platform",
+    ),
+    (
+        &["rmi", "rm"],
+        "--no-prune",
+        "layers that others use are always kept",
+    ),
+    (
+        &["rmi"],
+        "--platform",
+        "an image in the store is for one platform",
+    ),
+    (&["rm"], "--link", "kiln has no links between containers"),
+    (&["rm"], "-l", "kiln has no links between containers"),
+    (
+        &["images", "ls"],
+        "--tree",
+        "an image in the store is for one platform",
+    ),
+    (&["ps", "ls"], "--last", "use --all"),
+    (&["ps", "ls"], "-n", "use --all"),
+    (&["ps", "ls"], "--latest", "use --all"),
+    (&["ps", "ls"], "-l", "use --all"),
+    (
+        &["ps", "ls"],
+        "--size",
+        "`kiln du` shows what the store holds",
+    ),
+    (&["ps", "ls"], "-s", "`kiln du` shows what the store holds"),
+    (
+        &["inspect"],
+        "--size",
+        "`kiln du` shows what the store holds",
+    ),
+    (&["inspect"], "-s", "`kiln du` shows what the store holds"),
+    (&["prune"], "--volumes", "kiln makes no volumes"),
+];
+
+/// Commands of docker's.
+const COMMANDS: &[(&str, &str)] = &[
+    ("attach", "`kiln run` is attached until it ends"),
+    ("bake", "run one `kiln build` for each target"),
+    ("commit", "build an image with `kiln build`"),
+    ("compose", "kiln builds images and runs single containers"),
+    ("diff", "copy files out with `kiln container cp`"),
+    ("exec", "`kiln run` starts a new container of an image"),
+    (
+        "export",
+        "`kiln container cp NAME:/ -` writes the file system as a tar",
+    ),
+    ("import", "build an image FROM scratch with ADD"),
+    ("info", "see `kiln version` and `kiln du`"),
+    ("kill", "`kiln run` passes signals on"),
+    ("logs", "`kiln run` prints what its container prints"),
+    ("search", "kiln asks registries for images by name only"),
+    ("start", "`kiln run` creates and starts"),
+    ("stop", "`kiln run` passes signals on"),
+    ("wait", "`kiln run` waits for its container"),
+];
+
+/// What to say about `flag` of the command at `words`; nothing when docker has no such flag.
+#[must_use]
+pub fn flag(words: &[String], flag: &str) -> Option<String> {
+    let command = words.last()?;
+    let name = match flag.strip_prefix("--") {
+        Some(_) => flag.split('=').next()?.to_owned(),
+        None => flag.chars().take(2).collect(),
+    };
+    let (_, _, instead) = FLAGS
+        .iter()
+        .find(|(commands, flag, _)| commands.contains(&command.as_str()) && *flag == name)?;
+    Some(format!("kiln does not support {name}: {instead}"))
+}
+
+/// What to say about the command `word` after `words`; nothing when docker has no such command.
+#[must_use]
+pub fn command(words: &[String], word: &str) -> Option<String> {
+    let holders: &[&str] = &["container", "builder", "system"];
+    if words
+        .last()
+        .is_some_and(|holder| !holders.contains(&holder.as_str()))
+    {
+        return None;
+    }
+    let (_, instead) = COMMANDS.iter().find(|(name, _)| *name == word)?;
+    Some(format!("kiln has no command `{word}`: {instead}"))
+}

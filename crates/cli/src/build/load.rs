@@ -1,0 +1,189 @@
+//! The files that a build plan names: the Dockerfile, the ignore file that applies, and the
+//! directories that must be there.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use engine::{BuildRequest, Context, Dockerfile, NamedContext};
+
+use super::plan::{BuildPlan, ContextAt, DockerfileAt};
+use crate::environment::Environment;
+use crate::error::{Error, io_text};
+
+/// More than any Dockerfile or ignore file has.
+const MAX_TEXT: u64 = 16 << 20;
+
+/// Reads what `plan` names, standard input from `stdin`.
+///
+/// # Errors
+/// A file or directory is not there, or is not what it should be.
+pub fn load(
+    plan: BuildPlan,
+    environment: &Environment,
+    stdin: impl Read,
+) -> Result<BuildRequest, Error> {
+    let directory = context_directory(&plan.context)?;
+    for (name, context) in &plan.named_contexts {
+        if let NamedContext::Directory(path) = context
+            && !path.is_dir()
+        {
+            let path = path.display();
+            return Err(Error::new(format!(
+                "failed to get build context {name}: path \"{path}\" is no directory"
+            )));
+        }
+    }
+    let (dockerfile, beside) = match find_dockerfile(&plan.dockerfile, directory, environment)? {
+        Some(path) => (read_dockerfile(&path)?, Some(path)),
+        None => (dockerfile_of_stdin(stdin)?, None),
+    };
+    let context = match directory {
+        None => Context::Empty,
+        Some(directory) => Context::Directory {
+            ignore: ignore_text(beside.as_deref(), directory)?,
+            path: directory.to_path_buf(),
+        },
+    };
+    Ok(BuildRequest {
+        dockerfile,
+        context,
+        named_contexts: plan.named_contexts,
+        target: plan.target,
+        build_args: plan.build_args,
+        labels: plan.labels,
+        no_cache: plan.no_cache,
+        pull: plan.pull,
+        platform: Some(plan.platform),
+        network: plan.network,
+        extra_hosts: plan.extra_hosts,
+        shm_size: plan.shm_size,
+        ulimits: plan.ulimits,
+        secrets: plan.secrets,
+        tags: plan.tags,
+        exports: plan.exports,
+        jobs: plan.jobs,
+        source_date_epoch: plan.source_date_epoch,
+    })
+}
+
+fn context_directory(context: &ContextAt) -> Result<Option<&Path>, Error> {
+    match context {
+        ContextAt::Empty => Ok(None),
+        ContextAt::Directory { path, .. } if path.is_dir() => Ok(Some(path)),
+        ContextAt::Directory { typed, .. } => Err(Error::new(format!(
+            "unable to prepare context: path {typed:?} not found"
+        ))),
+    }
+}
+
+/// Where the Dockerfile is; nothing when it comes on standard input.
+fn find_dockerfile(
+    dockerfile: &DockerfileAt,
+    context: Option<&Path>,
+    environment: &Environment,
+) -> Result<Option<PathBuf>, Error> {
+    let Some(context) = context else {
+        return Ok(None);
+    };
+    match dockerfile {
+        DockerfileAt::Stdin => Ok(None),
+        DockerfileAt::Path(path) => {
+            let here = environment.absolute(path);
+            let in_context = context.join(path);
+            let chosen = if !here.exists() && in_context.exists() {
+                in_context
+            } else {
+                here
+            };
+            Ok(Some(chosen))
+        }
+        DockerfileAt::Default => {
+            let usual = context.join("Dockerfile");
+            let lower_case = context.join("dockerfile");
+            let chosen = if !usual.exists() && lower_case.exists() {
+                lower_case
+            } else {
+                usual
+            };
+            Ok(Some(chosen))
+        }
+    }
+}
+
+fn read_dockerfile(path: &Path) -> Result<Dockerfile, Error> {
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned();
+    match read_text(path) {
+        Ok(text) => Ok(Dockerfile { name, text }),
+        Err(error) => Err(solve_error(&format!("open {name}: {}", io_text(&error)))),
+    }
+}
+
+fn dockerfile_of_stdin(stdin: impl Read) -> Result<Dockerfile, Error> {
+    let mut bytes = Vec::new();
+    stdin
+        .take(MAX_TEXT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| solve_error(&format!("standard input: {}", io_text(&error))))?;
+    if is_archive(&bytes) {
+        return Err(Error::new(
+            "kiln does not support a tar archive as context: unpack it and name its directory",
+        ));
+    }
+    let text = text(bytes)
+        .map_err(|error| solve_error(&format!("standard input: {}", io_text(&error))))?;
+    let name = "Dockerfile".to_owned();
+    Ok(Dockerfile { name, text })
+}
+
+fn solve_error(message: &str) -> Error {
+    Error::new(format!(
+        "failed to solve: failed to read dockerfile: {message}"
+    ))
+}
+
+/// The ignore file of the Dockerfile, else that of the context, else nothing.
+fn ignore_text(dockerfile: Option<&Path>, context: &Path) -> Result<String, Error> {
+    let of_dockerfile = dockerfile.map(|path| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".dockerignore");
+        PathBuf::from(name)
+    });
+    let of_context = context.join(".dockerignore");
+    for path in of_dockerfile.into_iter().chain([of_context]) {
+        match read_text(&path) {
+            Ok(text) => return Ok(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let path = path.display();
+                return Err(Error::new(format!("open {path}: {}", io_text(&error))));
+            }
+        }
+    }
+    Ok(String::new())
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(MAX_TEXT + 1)
+        .read_to_end(&mut bytes)?;
+    text(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(io::Error::other("more than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
+}
+
+/// gzip, bzip2, xz, zstd, or a tar.
+fn is_archive(bytes: &[u8]) -> bool {
+    let magics: &[&[u8]] = &[b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
+    magics.iter().any(|magic| bytes.starts_with(magic)) || bytes.get(257..262) == Some(b"ustar")
+}

@@ -1,0 +1,8 @@
+//! From the arguments of `build` to a [`engine::BuildRequest`]: first what they mean here
+//! ([`plan`], pure), then the files they name ([`load`]).
+
+pub mod load;
+pub mod plan;
+
+pub use load::load;
+pub use plan::{BuildPlan, ContextAt, DockerfileAt, ProgressMode, plan};

@@ -1,0 +1,127 @@
+//! `kiln create`: a container that is not started, for `kiln cp`.
+
+use std::path::Path;
+
+use engine::{CreateContainer, Engine, EngineError, NetworkMode};
+use oci::Reference;
+
+use super::session::{Session, block_on};
+use crate::args::container::{Create, Settings};
+use crate::build::plan::{hosts, network, platform};
+use crate::error::{CliError, Error, USAGE};
+use crate::values::ValueError;
+use crate::values::environment_file;
+
+/// Creates a container and prints its ID.
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Create) -> Result<(), Error> {
+    let engine = session.engine()?;
+    let id = create(session, &engine, &args.settings, &args.image_and_command)?;
+    session.ui.line(&id)
+}
+
+/// Creates a container of the first word of `image_and_command`, which is pulled when it is not
+/// there; the container's ID.
+pub(super) fn create(
+    session: &mut Session<'_, '_>,
+    engine: &Engine,
+    settings: &Settings,
+    image_and_command: &[String],
+) -> Result<String, Error> {
+    let Some((image, command)) = image_and_command.split_first() else {
+        return Err(Error::new("there is no image").exit(USAGE));
+    };
+    let network = match settings.network.as_deref() {
+        Some(name) => network("--network", name)?,
+        None => NetworkMode::Default,
+    };
+    let new = CreateContainer {
+        image: image.clone(),
+        name: settings.name.clone(),
+        command: command.to_vec(),
+        entrypoint: settings.entrypoint.as_ref().map(|entrypoint| {
+            // An empty one takes the image's away.
+            if entrypoint.is_empty() {
+                Vec::new()
+            } else {
+                vec![entrypoint.clone()]
+            }
+        }),
+        env: environment(session, settings)?,
+        user: settings.user.clone(),
+        working_directory: settings.workdir.clone(),
+        hostname: settings.hostname.clone(),
+        network,
+        extra_hosts: hosts(&settings.add_host)?,
+    };
+    pull_if_needed(session, engine, settings, image)?;
+    Ok(block_on(engine.create_container(new))??)
+}
+
+fn environment(session: &Session<'_, '_>, settings: &Settings) -> Result<Vec<String>, Error> {
+    let mut variables = Vec::new();
+    for file in &settings.env_file {
+        let path = session.environment.absolute(Path::new(file));
+        let text = std::fs::read_to_string(&path).map_err(|source| {
+            let action = "open";
+            CliError::File {
+                action,
+                path,
+                source,
+            }
+        })?;
+        let of_environment = |name: &str| session.environment.raw(name);
+        variables.extend(environment_file::parse(file, &text, of_environment)?);
+    }
+    for text in &settings.env {
+        match text.split_once('=') {
+            Some(("", _)) => return Err(ValueError::Env(text.clone()).into()),
+            Some(_) => variables.push(text.clone()),
+            None => {
+                let value = session.environment.raw(text);
+                variables.extend(value.map(|value| format!("{text}={value}")));
+            }
+        }
+    }
+    Ok(variables)
+}
+
+fn pull_if_needed(
+    session: &mut Session<'_, '_>,
+    engine: &Engine,
+    settings: &Settings,
+    image: &str,
+) -> Result<(), Error> {
+    let always = match settings.pull.as_deref() {
+        Some("always") => true,
+        None | Some("missing") => false,
+        Some("never") => return Ok(()),
+        Some(other) => {
+            return Err(CliError::Choice {
+                flag: "--pull",
+                value: other.to_owned(),
+                expected: "expected always, missing or never",
+            }
+            .into());
+        }
+    };
+    match engine.inspect_image(image) {
+        Ok(_) if !always => return Ok(()),
+        Ok(_) | Err(EngineError::NoSuchImage(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let reference: Reference = image
+        .parse()
+        .map_err(|error: oci::ReferenceError| Error::new(error.to_string()))?;
+    let reference = reference.with_default_tag();
+    if !always && !settings.quiet {
+        let familiar = reference.familiar();
+        session
+            .ui
+            .say(&format!("Unable to find image '{familiar}' locally"));
+    }
+    let platform = platform(settings.platform.as_slice(), session.environment)?;
+    session.transfer(settings.quiet, |progress| async move {
+        engine.pull(&reference, &platform, &progress).await
+    })?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! `kiln history`.
+
+use std::time::SystemTime;
+
+use engine::HistoryRow;
+
+use super::images::since;
+use super::session::Session;
+use crate::args::image::History;
+use crate::error::{CliError, Error};
+use crate::ui::human;
+use crate::ui::listing::Listing;
+
+const MISSING: &str = "<missing>";
+
+/// Shows what made an image, newest first.
+pub(super) fn run(session: &mut Session<'_, '_>, args: &History) -> Result<(), Error> {
+    let rows = session.engine()?.image_history(&args.image)?;
+    if args.quiet {
+        let ids = rows
+            .iter()
+            .map(|row| format!("{}\n", id(row, args.no_trunc)));
+        return session.ui.print(&ids.collect::<String>());
+    }
+    let now = session.now();
+    let listing = Listing {
+        fields: &[
+            ("ID", "IMAGE"),
+            ("CreatedSince", "CREATED"),
+            ("CreatedAt", "CREATED AT"),
+            ("CreatedBy", "CREATED BY"),
+            ("Size", "SIZE"),
+            ("Comment", "COMMENT"),
+        ],
+        shown: vec!["ID", "CreatedSince", "CreatedBy", "Size", "Comment"],
+        rows: rows.iter().map(|row| self::row(row, args, now)).collect(),
+    };
+    let text = listing
+        .render(args.format.as_deref())
+        .map_err(CliError::from)?;
+    session.ui.print(&text)
+}
+
+fn id(row: &HistoryRow, whole: bool) -> String {
+    match &row.id {
+        None => MISSING.to_owned(),
+        Some(id) if whole => id.to_string(),
+        Some(id) => human::short_id(&id.to_string()).to_owned(),
+    }
+}
+
+fn row(row: &HistoryRow, args: &History, now: SystemTime) -> Vec<String> {
+    let entry = &row.entry;
+    let created = entry.created.as_deref();
+    let created_by = entry.created_by.replace('\t', " ");
+    vec![
+        id(row, args.no_trunc),
+        if args.human {
+            since(created, now)
+        } else {
+            created.unwrap_or("N/A").to_owned()
+        },
+        created.unwrap_or("N/A").to_owned(),
+        if args.no_trunc {
+            created_by
+        } else {
+            human::ellipsis(&created_by, 45)
+        },
+        if args.human {
+            human::size(row.size)
+        } else {
+            row.size.to_string()
+        },
+        entry.comment.clone(),
+    ]
+}

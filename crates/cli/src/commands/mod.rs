@@ -1,0 +1,111 @@
+//! What each command does, one file each.
+
+mod build;
+mod completion;
+mod containers;
+mod cp;
+mod create;
+mod du;
+mod fsck;
+mod history;
+mod images;
+mod inspect;
+mod load;
+mod login;
+mod man;
+mod prune;
+mod pull;
+mod push;
+mod rm;
+mod rmi;
+mod run;
+mod save;
+mod session;
+mod tag;
+mod terminal;
+mod version;
+
+use crate::args::container::Container;
+use crate::args::image::Image;
+use crate::args::system::{Builder, Store, System};
+use crate::args::{Arguments, Command};
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::ui::Ui;
+
+use session::Session;
+
+/// Does what `arguments` ask for; the exit code of the process.
+///
+/// # Errors
+/// It could not be done.
+pub(crate) fn run(
+    arguments: Arguments,
+    environment: &Environment,
+    ui: &mut Ui<'_>,
+) -> Result<u8, Error> {
+    let Arguments { global, command } = arguments;
+    let mut session = Session::new(global, environment, ui);
+    let session = &mut session;
+    match command {
+        Command::Build(args)
+        | Command::Image(Image::Build(args))
+        | Command::Builder(Builder::Build(args)) => return build::run(session, &args),
+        Command::Run(args) | Command::Container(Container::Run(args)) => {
+            return run::run(session, &args);
+        }
+        Command::Create(args) | Command::Container(Container::Create(args)) => {
+            create::run(session, &args)
+        }
+        Command::Cp(args) | Command::Container(Container::Cp(args)) => cp::run(session, &args),
+        Command::Ps(args) | Command::Container(Container::Ls(args)) => {
+            containers::run(session, &args)
+        }
+        Command::Rm(args) | Command::Container(Container::Rm(args)) => rm::run(session, &args),
+        Command::Inspect(args) => inspect::run(session, &args, None),
+        Command::Container(Container::Inspect(args)) => {
+            inspect::run(session, &args, Some("container"))
+        }
+        Command::Image(image) => run_image(session, image),
+        Command::Images(args) => images::run(session, &args),
+        Command::History(args) => history::run(session, &args),
+        Command::Tag(args) => tag::run(session, &args),
+        Command::Rmi(args) => rmi::run(session, &args),
+        Command::Pull(args) => pull::run(session, &args),
+        Command::Push(args) => push::run(session, &args),
+        Command::Save(args) => save::run(session, &args),
+        Command::Load(args) => load::run(session, &args),
+        Command::Du(args)
+        | Command::System(System::Df(args))
+        | Command::Builder(Builder::Du(args)) => du::run(session, &args),
+        Command::Prune(args) | Command::System(System::Prune(args)) => {
+            prune::system(session, &args)
+        }
+        Command::Builder(Builder::Prune(args)) => prune::builder(session, &args),
+        Command::Store(Store::Fsck(args)) => return fsck::run(session, &args),
+        Command::Version(args) | Command::Builder(Builder::Version(args)) => {
+            version::run(session, &args)
+        }
+        Command::Completion(args) => completion::run(session, &args),
+        Command::Man(args) => man::run(session, &args),
+        Command::Login(_) => Err(login::refuse("login")),
+        Command::Logout(_) => Err(login::refuse("logout")),
+    }?;
+    Ok(0)
+}
+
+fn run_image(session: &mut Session<'_, '_>, image: Image) -> Result<(), Error> {
+    match image {
+        Image::Build(args) => build::run(session, &args).map(drop),
+        Image::History(args) => history::run(session, &args),
+        Image::Inspect(args) => inspect::run(session, &args, Some("image")),
+        Image::Load(args) => load::run(session, &args),
+        Image::Ls(args) => images::run(session, &args),
+        Image::Prune(args) => prune::images(session, &args),
+        Image::Pull(args) => pull::run(session, &args),
+        Image::Push(args) => push::run(session, &args),
+        Image::Rm(args) => rmi::run(session, &args),
+        Image::Save(args) => save::run(session, &args),
+        Image::Tag(args) => tag::run(session, &args),
+    }
+}

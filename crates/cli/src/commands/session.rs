@@ -1,0 +1,198 @@
+//! What every command works with: the environment, the way out, and the engine when it asks.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use engine::events::{ProgressSender, channel};
+use engine::{Config, Engine, EngineError, EngineOptions, SystemClock};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Global;
+use crate::build::ProgressMode;
+use crate::environment::Environment;
+use crate::error::{CliError, Error, INTERRUPTED};
+use crate::progress::{Display, Plain, RawJson, Summary, Tty};
+use crate::ui::Ui;
+
+/// How much of what steps write may wait to be shown.
+const LOG_BYTES: u32 = 4 << 20;
+
+/// What every command works with.
+#[derive(Debug)]
+pub(super) struct Session<'a, 'ui> {
+    pub(super) global: Global,
+    pub(super) environment: &'a Environment,
+    pub(super) ui: &'a mut Ui<'ui>,
+}
+
+impl<'a, 'ui> Session<'a, 'ui> {
+    pub(super) const fn new(
+        global: Global,
+        environment: &'a Environment,
+        ui: &'a mut Ui<'ui>,
+    ) -> Self {
+        Self {
+            global,
+            environment,
+            ui,
+        }
+    }
+
+    /// Opens the store.
+    pub(super) fn engine(&self) -> Result<Engine, Error> {
+        let root = self.environment.store_root(self.global.root.as_deref())?;
+        let docker_config = self.environment.docker_config();
+        Ok(Engine::open(EngineOptions {
+            root,
+            config: self.config()?,
+            docker_config: docker_config.map(|directory| directory.join("config.json")),
+            helper_path: self.environment.program_path(),
+            clock: Arc::new(SystemClock),
+        })?)
+    }
+
+    /// The present time.
+    pub(super) fn now(&self) -> SystemTime {
+        (self.environment.now)()
+    }
+
+    /// Runs `work` to its end and shows its progress on standard error meanwhile. The first
+    /// interrupt cancels it; the second ends the process.
+    pub(super) fn show<T, F>(
+        &mut self,
+        mode: ProgressMode,
+        work: impl FnOnce(ProgressSender, CancellationToken) -> F,
+    ) -> Result<(T, Summary), Error>
+    where
+        F: Future<Output = T>,
+    {
+        let (sender, mut receiver) = channel(LOG_BYTES);
+        let display = self.display(mode);
+        let now = self.environment.now;
+        let err = self.ui.err();
+        block_on(async {
+            let cancel = CancellationToken::new();
+            let work = work(sender, cancel.clone());
+            let shown = display.run(&mut receiver, err, now);
+            tokio::join!(cancel_on_signal(work, cancel), shown)
+        })
+    }
+
+    /// The same for a transfer, which an interrupt drops.
+    pub(super) fn transfer<T, F>(
+        &mut self,
+        quiet: bool,
+        work: impl FnOnce(ProgressSender) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, EngineError>>,
+    {
+        let (done, mut summary) = self.show(self.transfer_mode(quiet), |sender, cancel| {
+            let work = work(sender);
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => Err(EngineError::Cancelled),
+                    done = work => done,
+                }
+            }
+        })?;
+        let failures = summary.failures();
+        if done.is_err() && !failures.is_empty() {
+            self.ui.ask(&failures);
+        }
+        Ok(done?)
+    }
+
+    fn display(&self, mode: ProgressMode) -> Display {
+        let colours = self.environment.os("NO_COLOR").is_none();
+        match mode {
+            ProgressMode::Tty => Display::Tty(Tty::new(colours, self.now())),
+            ProgressMode::Plain => Display::Plain(Plain::default()),
+            ProgressMode::RawJson => Display::RawJson(RawJson::default()),
+            ProgressMode::Quiet => Display::Quiet,
+        }
+    }
+
+    /// How the progress of a transfer is shown.
+    pub(super) const fn transfer_mode(&self, quiet: bool) -> ProgressMode {
+        match (quiet, self.environment.terminals.stderr) {
+            (true, _) => ProgressMode::Quiet,
+            (false, true) => ProgressMode::Tty,
+            (false, false) => ProgressMode::Plain,
+        }
+    }
+
+    fn config(&self) -> Result<Config, Error> {
+        let (files, is_required) = self.environment.config_files(self.global.config.as_deref());
+        for path in files {
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    let parsed = Config::parse(&text);
+                    return Ok(parsed.map_err(|source| CliError::Config { path, source })?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !is_required => {}
+                Err(source) => {
+                    let action = "open";
+                    return Err(CliError::File {
+                        action,
+                        path,
+                        source,
+                    }
+                    .into());
+                }
+            }
+        }
+        Ok(Config::default())
+    }
+}
+
+/// Runs `work` on this thread; further threads only where something blocks.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let done = runtime.block_on(work);
+    // What still blocks, such as a read of standard input, is not waited for.
+    runtime.shutdown_background();
+    Ok(done)
+}
+
+/// `work`'s outcome; a signal cancels it.
+async fn cancel_on_signal<T>(work: impl Future<Output = T>, cancel: CancellationToken) -> T {
+    tokio::pin!(work);
+    let signals = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        // Without handlers a signal ends the process, as the kernel has it.
+        return work.await;
+    };
+    tokio::select! {
+        done = &mut work => return done,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    cancel.cancel();
+    std::thread::spawn(exit_on_interrupt);
+    work.await
+}
+
+/// Waits on a thread of its own, since what is being cancelled may block the other.
+fn exit_on_interrupt() {
+    let interrupted = block_on(async {
+        match signal(SignalKind::interrupt()) {
+            Ok(mut interrupt) => interrupt.recv().await.is_some(),
+            Err(_) => false,
+        }
+    });
+    if matches!(interrupted, Ok(true)) {
+        crate::ui::restore_terminal();
+        std::process::exit(i32::from(INTERRUPTED));
+    }
+}

@@ -1,0 +1,85 @@
+//! The engine's errors, dressed: an excerpt of the Dockerfile where one is to blame, a hint where
+//! there is something to do.
+
+use engine::{Dockerfile, EngineError, Location, Source, Span};
+
+use super::{Error, INTERRUPTED};
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        let hint = hint(&error);
+        let dressed = match &error {
+            EngineError::Step { step } => Self::new(chain(&*step.error)),
+            EngineError::Cancelled => Self::new("canceled").exit(INTERRUPTED),
+            _ => Self::new(chain(&error)),
+        };
+        match hint {
+            Some(hint) => dressed.hint(hint),
+            None => dressed,
+        }
+    }
+}
+
+/// What ended the build of `dockerfile`, with its lines that are to blame.
+#[must_use]
+pub fn of_build(error: EngineError, dockerfile: &Dockerfile) -> Error {
+    let source = Source {
+        name: dockerfile.name.clone(),
+        text: dockerfile.text.clone(),
+    };
+    let dressed = match &error {
+        EngineError::Dockerfile(diagnostics) => {
+            let mut excerpt = String::new();
+            let Some((last, others)) = diagnostics.split_last() else {
+                return error.into();
+            };
+            for other in others {
+                excerpt.push_str(&other.render(&source));
+                excerpt.push('\n');
+            }
+            excerpt.push_str(&source.excerpt(&last.spans).unwrap_or_default());
+            let mut dressed = Error::new(last.message.clone());
+            dressed.excerpt = excerpt;
+            dressed.hints.extend(last.help.clone());
+            dressed
+        }
+        EngineError::Step { step } => {
+            let spans: Vec<Span> = step.locations.iter().map(span).collect();
+            let excerpt = source.excerpt(&spans).unwrap_or_default();
+            let mut dressed = Error::from(error);
+            dressed.excerpt = excerpt;
+            dressed
+        }
+        _ => Error::from(error),
+    };
+    dressed.context("failed to build: failed to solve")
+}
+
+/// The error and what caused it; a cause that the text before it tells already is not repeated.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn span(location: &Location) -> Span {
+    Span::lines(location.first_line, location.last_line)
+}
+
+fn hint(error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::Step { step } => hint(&step.error),
+        EngineError::MissingSecret(id) => Some(format!("offer it with --secret id={id},src=FILE")),
+        EngineError::ContainerRuns(_) => Some("--force ends it first".to_owned()),
+        EngineError::ImageInUse { .. } => Some("--force removes it all the same".to_owned()),
+        _ => None,
+    }
+}
