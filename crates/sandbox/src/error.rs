@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use sys::mount::MountError;
 
+use crate::seccomp::FilterError;
+
 /// Why a process was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -57,9 +59,9 @@ pub enum SandboxError {
     /// The thread that starts processes could not leave the host's mounts.
     #[error("prepare the sandbox")]
     Prepare(#[source] std::sync::Arc<MountError>),
-    /// The system call filter is too long.
+    /// There is no system call filter.
     #[error(transparent)]
-    Filter(#[from] sys::seccomp::FilterSize),
+    Filter(#[from] FilterError),
     /// The thread that starts processes is gone.
     #[error("the thread that starts processes has ended")]
     SpawnerGone,

@@ -23,6 +23,7 @@ pub mod user;
 pub use error::{LookupError, SandboxError};
 pub use hosts::{ExtraHost, hosts, resolv_conf};
 pub use running::Running;
+pub use seccomp::FilterError;
 pub use spec::{Limit, Network, Process, Resource, Security, Spec, Stdio};
 pub use start::Sandbox;
 pub use sys::capability::CapabilitySet;

@@ -104,17 +104,77 @@ fn add_ranges(architecture: &Architecture, ranges: &mut Vec<Range>) {
     push(offset + next.max(newest + 1), Action::Fail(ENOSYS));
 }
 
-/// `ranges` is not empty; the first one is taken for all that is below.
+/// The first range is taken for all that is below it, too.
 fn search(ranges: &[Range]) -> Vec<Instruction> {
-    match ranges {
-        [] => vec![plain(RETURN, RETURN_KILL)],
-        [one] => outcome(one.action),
-        _ => {
-            let (low, high) = ranges.split_at(ranges.len() / 2);
+    match ranges.len() {
+        0 => vec![plain(RETURN, RETURN_KILL)],
+        1..=BLOCK => block(ranges),
+        count => {
+            let (low, high) = ranges.split_at(count / 2);
             let pivot = high.first().map_or(0, |range| range.start);
             branch(JUMP_GREATER_EQUAL, pivot, search(high), search(low))
         }
     }
+}
+
+/// So many ranges that a jump reaches the end of their block, where each outcome stands once.
+const BLOCK: usize = 64;
+
+/// A search whose comparisons come first and all outcomes after them.
+fn block(ranges: &[Range]) -> Vec<Instruction> {
+    let mut outcomes: Vec<(Action, usize)> = Vec::new();
+    let mut tail = Vec::new();
+    for range in ranges {
+        if outcomes.iter().all(|(action, _)| *action != range.action) {
+            outcomes.push((range.action, tail.len()));
+            tail.extend(outcome(range.action));
+        }
+    }
+    // One comparison fewer than there are ranges.
+    let end = ranges.len() - 1;
+    let target = |action: Action| {
+        outcomes
+            .iter()
+            .find(|(known, _)| *known == action)
+            .map_or(end, |(_, at)| end + at)
+    };
+    let mut program = Vec::with_capacity(end + tail.len());
+    compare(ranges, &target, &mut program);
+    if program.is_empty() {
+        return tail;
+    }
+    program.extend(tail);
+    program
+}
+
+/// Appends the comparisons for `ranges`, of which there are at least two.
+fn compare(ranges: &[Range], target: &impl Fn(Action) -> usize, program: &mut Vec<Instruction>) {
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    let Some(pivot) = high.first().filter(|_| !low.is_empty()) else {
+        return;
+    };
+    let here = program.len();
+    // The lower half's comparisons follow at once, then the upper half's.
+    let low_at = if let [one] = low {
+        target(one.action)
+    } else {
+        here + 1
+    };
+    let high_at = if let [one] = high {
+        target(one.action)
+    } else {
+        here + low.len()
+    };
+    // Within reach: see `BLOCK`.
+    let distance = |to: usize| (to - here - 1) as u8;
+    program.push(Instruction {
+        code: JUMP_GREATER_EQUAL,
+        jump_true: distance(high_at),
+        jump_false: distance(low_at),
+        operand: pivot.start,
+    });
+    compare(low, target, program);
+    compare(high, target, program);
 }
 
 fn outcome(action: Action) -> Vec<Instruction> {
@@ -122,67 +182,53 @@ fn outcome(action: Action) -> Vec<Instruction> {
         Action::Allow => vec![plain(RETURN, RETURN_ALLOW)],
         Action::Fail(errno) => vec![plain(RETURN, RETURN_ERRNO | u32::from(errno))],
         Action::AllowIf(conditions) => {
-            let denied = outcome(Action::Fail(EPERM));
-            conditions
-                .iter()
-                .rev()
-                .fold(denied, |otherwise, condition| test(condition, &otherwise))
+            let mut program: Vec<Instruction> = conditions.iter().flat_map(test).collect();
+            program.extend(outcome(Action::Fail(EPERM)));
+            program
         }
     }
 }
 
-/// Allows if the condition holds, else goes on with `otherwise`. The number's high half decides
+/// Allows if the condition holds, else goes on with what follows. The number's high half decides
 /// first.
-fn test(condition: &Condition, otherwise: &[Instruction]) -> Vec<Instruction> {
+fn test(condition: &Condition) -> Vec<Instruction> {
     // Little-endian: the low half first.
-    let low = ARGUMENTS + 8 * condition.argument;
-    let high = low + 4;
-    let allow = || vec![plain(RETURN, RETURN_ALLOW)];
-    let otherwise = || otherwise.to_vec();
-    let with = |load: Vec<Instruction>, then: Vec<Instruction>| [load, then].concat();
+    let low = plain(LOAD, ARGUMENTS + 8 * condition.argument);
+    let high = plain(LOAD, ARGUMENTS + 8 * condition.argument + 4);
+    let allow = plain(RETURN, RETURN_ALLOW);
     match condition.test {
-        Test::Equal(value) => {
-            let low = with(
-                vec![plain(LOAD, low)],
-                branch(JUMP_EQUAL, low_half(value), allow(), otherwise()),
-            );
-            with(
-                vec![plain(LOAD, high)],
-                branch(JUMP_EQUAL, high_half(value), low, otherwise()),
-            )
-        }
-        Test::NoneOf(bits) => {
-            let low = with(
-                vec![plain(LOAD, low), plain(AND, low_half(bits))],
-                branch(JUMP_EQUAL, 0, allow(), otherwise()),
-            );
-            with(
-                vec![plain(LOAD, high), plain(AND, high_half(bits))],
-                branch(JUMP_EQUAL, 0, low, otherwise()),
-            )
-        }
-        Test::Less(value) => {
-            let low = with(
-                vec![plain(LOAD, low)],
-                branch(JUMP_GREATER_EQUAL, low_half(value), otherwise(), allow()),
-            );
-            let equal = branch(JUMP_EQUAL, high_half(value), low, allow());
-            with(
-                vec![plain(LOAD, high)],
-                branch(JUMP_GREATER, high_half(value), otherwise(), equal),
-            )
-        }
-        Test::Greater(value) => {
-            let low = with(
-                vec![plain(LOAD, low)],
-                branch(JUMP_GREATER, low_half(value), allow(), otherwise()),
-            );
-            let equal = branch(JUMP_EQUAL, high_half(value), low, otherwise());
-            with(
-                vec![plain(LOAD, high)],
-                branch(JUMP_GREATER, high_half(value), allow(), equal),
-            )
-        }
+        Test::Equal(value) => vec![
+            high,
+            jump(JUMP_EQUAL, high_half(value), 0, 3),
+            low,
+            jump(JUMP_EQUAL, low_half(value), 0, 1),
+            allow,
+        ],
+        Test::NoneOf(bits) => vec![
+            high,
+            plain(AND, high_half(bits)),
+            jump(JUMP_EQUAL, 0, 0, 4),
+            low,
+            plain(AND, low_half(bits)),
+            jump(JUMP_EQUAL, 0, 0, 1),
+            allow,
+        ],
+        Test::Less(value) => vec![
+            high,
+            jump(JUMP_GREATER, high_half(value), 4, 0),
+            jump(JUMP_EQUAL, high_half(value), 0, 2),
+            low,
+            jump(JUMP_GREATER_EQUAL, low_half(value), 1, 0),
+            allow,
+        ],
+        Test::Greater(value) => vec![
+            high,
+            jump(JUMP_GREATER, high_half(value), 3, 0),
+            jump(JUMP_EQUAL, high_half(value), 0, 3),
+            low,
+            jump(JUMP_GREATER, low_half(value), 0, 1),
+            allow,
+        ],
     }
 }
 
@@ -217,6 +263,15 @@ fn branch(
     program.extend(otherwise);
     program.extend(then);
     program
+}
+
+const fn jump(code: u16, operand: u32, jump_true: u8, jump_false: u8) -> Instruction {
+    Instruction {
+        code,
+        jump_true,
+        jump_false,
+        operand,
+    }
 }
 
 const fn plain(code: u16, operand: u32) -> Instruction {

@@ -11,12 +11,29 @@ mod profile;
 use sys::capability::CapabilitySet;
 use sys::seccomp::{Filter, FilterSize};
 
+/// Why there is no filter.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// The profile does not cover this kind of machine.
+    #[error("no system call filter for {0}")]
+    Machine(&'static str),
+    /// It is longer than the kernel takes.
+    #[error(transparent)]
+    Size(#[from] FilterSize),
+}
+
 /// The filter for processes that may at most have these capabilities.
 ///
 /// # Errors
-/// It would be longer than the kernel takes; the profile is fixed, and a test compiles it whole.
-pub(crate) fn filter(capabilities: CapabilitySet) -> Result<Filter, FilterSize> {
-    compile::compile(&profile::architectures(capabilities))
+/// The profile does not cover this machine.
+pub(crate) fn filter(capabilities: CapabilitySet) -> Result<Filter, FilterError> {
+    filter_for(std::env::consts::ARCH, capabilities)
+}
+
+fn filter_for(machine: &'static str, capabilities: CapabilitySet) -> Result<Filter, FilterError> {
+    let architectures =
+        profile::architectures(machine, capabilities).ok_or(FilterError::Machine(machine))?;
+    Ok(compile::compile(&architectures)?)
 }
 
 #[cfg(test)]

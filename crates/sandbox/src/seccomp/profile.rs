@@ -59,7 +59,7 @@ const SOCKET: [Condition; 3] = [
     first(Test::Greater(40)),
 ];
 
-/// Linux, 32-bit Linux, both without randomisation of the uname; and asking what it is.
+/// Linux and 32-bit Linux, each with its own version number or one of 2.6; and asking what it is.
 const PERSONALITY: [Condition; 5] = [
     first(Test::Equal(0)),
     first(Test::Equal(0x8)),
@@ -71,30 +71,47 @@ const PERSONALITY: [Condition; 5] = [
 /// No new namespace.
 const CLONE: [Condition; 1] = [first(Test::NoneOf(0x7e02_0000))];
 
-#[cfg(target_arch = "x86_64")]
-const MACHINE: [(u32, u32, usize); 3] = [
-    (AUDIT_X86_64, 0, 0),
-    (AUDIT_X86_64, X32_BIT, 2),
-    (AUDIT_I386, 0, 1),
+/// A kind of machine: the architectures that its kernel runs, its own first. Each with the kernel's
+/// number, what is added to the numbers of its calls, and its column in the table.
+struct Machine {
+    name: &'static str,
+    architectures: &'static [(u32, u32, usize)],
+}
+
+const MACHINES: [Machine; 2] = [
+    Machine {
+        name: "x86_64",
+        architectures: &[
+            (AUDIT_X86_64, 0, 0),
+            (AUDIT_X86_64, X32_BIT, 2),
+            (AUDIT_I386, 0, 1),
+        ],
+    },
+    Machine {
+        name: "aarch64",
+        architectures: &[(AUDIT_AARCH64, 0, 3), (AUDIT_ARM, 0, 4)],
+    },
 ];
-#[cfg(target_arch = "aarch64")]
-const MACHINE: [(u32, u32, usize); 2] = [(AUDIT_AARCH64, 0, 3), (AUDIT_ARM, 0, 4)];
 
 /// Marks the calls of x32.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 pub(super) const AUDIT_X86_64: u32 = 0xc000_003e;
 pub(super) const AUDIT_I386: u32 = 0x4000_0003;
-#[cfg(target_arch = "aarch64")]
-const AUDIT_AARCH64: u32 = 0xc000_00b7;
-#[cfg(target_arch = "aarch64")]
-const AUDIT_ARM: u32 = 0x4000_0028;
+pub(super) const AUDIT_AARCH64: u32 = 0xc000_00b7;
+pub(super) const AUDIT_ARM: u32 = 0x4000_0028;
 
-/// What is allowed on each architecture that this machine runs, its own first.
-pub(super) fn architectures(capabilities: CapabilitySet) -> Vec<Architecture> {
-    MACHINE
+/// What is allowed on each architecture that a machine runs, its own first. Nothing for a machine
+/// that the table does not cover.
+pub(super) fn architectures(
+    machine: &str,
+    capabilities: CapabilitySet,
+) -> Option<Vec<Architecture>> {
+    let machine = MACHINES.iter().find(|known| known.name == machine)?;
+    let all = machine
+        .architectures
         .iter()
-        .map(|(audit, offset, column)| architecture(*audit, *offset, *column, capabilities))
-        .collect()
+        .map(|(audit, offset, column)| architecture(*audit, *offset, *column, capabilities));
+    Some(all.collect())
 }
 
 fn architecture(

@@ -4,17 +4,16 @@ use sys::capability::CapabilitySet;
 use sys::seccomp::Filter;
 
 use super::machine::{Call, run};
-use super::profile::{Action, Architecture, architectures};
+use super::profile::{
+    AUDIT_AARCH64, AUDIT_ARM, AUDIT_I386, AUDIT_X86_64, Action, Architecture, X32_BIT,
+    architectures,
+};
 use super::*;
 
 const ALLOW: u32 = 0x7fff_0000;
 const EPERM: u32 = 0x0005_0001;
 const ENOSYS: u32 = 0x0005_0026;
 const KILL: u32 = 0x8000_0000;
-
-fn docker() -> Filter {
-    filter(CapabilitySet::DOCKER_DEFAULT).unwrap()
-}
 
 fn ask(filter: &Filter, architecture: u32, number: u32, argument: u64) -> u32 {
     run(
@@ -27,15 +26,15 @@ fn ask(filter: &Filter, architecture: u32, number: u32, argument: u64) -> u32 {
     )
 }
 
-#[test]
-fn every_number_of_every_architecture() {
-    let filter = docker();
+/// Each number of each architecture of a machine, against the table.
+fn check(machine: &'static str) {
+    let filter = filter_for(machine, CapabilitySet::DOCKER_DEFAULT).unwrap();
     for Architecture {
         audit,
         offset,
         rules,
         newest,
-    } in architectures(CapabilitySet::DOCKER_DEFAULT)
+    } in architectures(machine, CapabilitySet::DOCKER_DEFAULT).unwrap()
     {
         for number in (0..1000).chain(983_000..983_100) {
             let rule = rules
@@ -57,20 +56,26 @@ fn every_number_of_every_architecture() {
     }
     assert_eq!(ask(&filter, 0xdead, 0, 0), KILL);
     assert!(
-        filter.instructions().len() < 1500,
+        filter.instructions().len() < 700,
         "{}",
         filter.instructions().len()
     );
 }
 
-#[cfg(target_arch = "x86_64")]
+#[test]
+fn every_number_of_every_architecture() {
+    check("x86_64");
+    check("aarch64");
+}
+
+#[test]
+fn machines_without_a_table() {
+    let error = filter_for("vax", CapabilitySet::EMPTY).unwrap_err();
+    assert_eq!(error.to_string(), "no system call filter for vax");
+}
+
 #[test]
 fn known_calls() {
-    use super::profile::{AUDIT_I386, AUDIT_X86_64, X32_BIT};
-    let (docker, all) = (
-        docker(),
-        filter(CapabilitySet::from_bits(u64::MAX)).unwrap(),
-    );
     #[rustfmt::skip]
     let cases = [
         // name, architecture, number, argument, by default, with all capabilities
@@ -99,8 +104,19 @@ fn known_calls() {
         ("i386 socketcall", AUDIT_I386, 102, 0, ALLOW, ALLOW),
         ("i386 clock_settime64", AUDIT_I386, 404, 0, EPERM, ALLOW),
         ("new", AUDIT_X86_64, 900, 0, ENOSYS, ENOSYS),
+        ("aarch64 mount", AUDIT_AARCH64, 40, 0, EPERM, ALLOW),
+        ("aarch64 clone, NEWNS", AUDIT_AARCH64, 220, 0x2_0000, EPERM, ALLOW),
+        ("arm open", AUDIT_ARM, 5, 0, ALLOW, ALLOW),
+        ("arm set_tls", AUDIT_ARM, 0xf_0005, 0, ALLOW, ALLOW),
     ];
     for (name, architecture, number, argument, by_default, with_all) in cases {
+        let machine = if matches!(architecture, AUDIT_AARCH64 | AUDIT_ARM) {
+            "aarch64"
+        } else {
+            "x86_64"
+        };
+        let docker = filter_for(machine, CapabilitySet::DOCKER_DEFAULT).unwrap();
+        let all = filter_for(machine, CapabilitySet::from_bits(u64::MAX)).unwrap();
         assert_eq!(
             ask(&docker, architecture, number, argument),
             by_default,
