@@ -8,7 +8,7 @@ use crate::Span;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::directive::Directives;
 use crate::heredoc::Heredoc;
-use crate::instruction::{self, Arg, Instruction, InstructionError, InstructionKind};
+use crate::instruction::{self, Arg, Instruction, InstructionError, InstructionKind, Keyword};
 use crate::lexer::{Lexer, LogicalLine};
 use crate::lint;
 use crate::stage::Stage;
@@ -88,6 +88,7 @@ pub fn parse(text: impl AsRef<[u8]>) -> Parsed {
         parsed: Parsed::default(),
         empty_continuations: Vec::new(),
         lines: 0,
+        lost_stage: false,
     };
     while let Some(line) = parser.lexer.next_logical() {
         parser.lines += 1;
@@ -134,6 +135,8 @@ struct Parser<'a> {
     parsed: Parsed,
     empty_continuations: Vec<Span>,
     lines: usize,
+    /// A `FROM` could not be read; what follows it belongs to it.
+    lost_stage: bool,
 }
 
 impl Parser<'_> {
@@ -146,8 +149,11 @@ impl Parser<'_> {
         let result = self.statement(line);
         let span = Span::lines(first, self.lexer.line());
         let parsed = result.and_then(|statement| {
-            instruction::parse(statement)
-                .map_err(|error| ParseError::Instruction { line: first, error })
+            let is_from = statement.keyword == Some(Keyword::From);
+            instruction::parse(statement).map_err(|error| {
+                self.lost_stage |= is_from;
+                ParseError::Instruction { line: first, error }
+            })
         });
         if let Err(error) = parsed.and_then(|parsed| self.add(parsed)) {
             self.parsed
@@ -175,6 +181,7 @@ impl Parser<'_> {
                         span: instruction.span,
                         comments: instruction.comments,
                     }),
+                    _ if self.lost_stage => {}
                     _ => return Err(ParseError::OutsideStage),
                 },
             },

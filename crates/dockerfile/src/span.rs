@@ -7,8 +7,6 @@ pub struct Span {
     pub first_line: u32,
     /// Last line.
     pub last_line: u32,
-    /// First and last column, in characters, when the span is within one line.
-    pub columns: Option<(u32, u32)>,
 }
 
 impl Span {
@@ -18,7 +16,6 @@ impl Span {
         Self {
             first_line: first,
             last_line: if last < first { first } else { last },
-            columns: None,
         }
     }
 

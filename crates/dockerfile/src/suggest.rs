@@ -9,7 +9,9 @@ pub(crate) fn nearest<'a>(
     options: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let mut best = None;
-    let mut least = NEAR + 1;
+    // Of several that are equally near, the one that begins alike is meant.
+    let mut least = (NEAR + 1, false);
+    let first = word.chars().next();
     for option in options {
         if option == word {
             return None;
@@ -18,9 +20,9 @@ pub(crate) fn nearest<'a>(
         if option.len().abs_diff(word.len()) > 4 * NEAR {
             continue;
         }
-        let distance = distance(word, option);
-        if distance < least {
-            least = distance;
+        let badness = (distance(word, option), option.chars().next() != first);
+        if badness < least {
+            least = badness;
             best = Some(option);
         }
     }

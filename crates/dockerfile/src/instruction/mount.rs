@@ -72,7 +72,7 @@ pub(crate) enum MountError {
     #[error("failed to parse csv mounts: EOF")]
     Empty,
     #[error(
-        "failed to parse csv mounts: parse error on line 1, column {0}: bare \" in non-quoted field"
+        "failed to parse csv mounts: parse error on line 1, column {0}: bare \" in non-quoted-field"
     )]
     BareQuote(usize),
     #[error(

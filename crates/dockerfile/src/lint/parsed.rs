@@ -134,9 +134,9 @@ fn check_casing(found: &mut Vec<Diagnostic>, options: &CheckOptions, stages: &[S
     let lower = count(Casing::Lower) > count(Casing::Upper);
     for (word, span) in written() {
         let (matches, casing) = if lower {
-            (word == word.to_lowercase(), "lowercase")
+            (casing(word) == Some(Casing::Lower), "lowercase")
         } else {
-            (word == word.to_uppercase(), "uppercase")
+            (casing(word) == Some(Casing::Upper), "uppercase")
         };
         if !matches {
             let finding = Finding::ConsistentInstructionCasing {
@@ -155,9 +155,9 @@ enum Casing {
 }
 
 fn casing(word: &str) -> Option<Casing> {
-    if word == word.to_lowercase() {
+    if !word.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Some(Casing::Lower)
-    } else if word == word.to_uppercase() {
+    } else if !word.bytes().any(|byte| byte.is_ascii_lowercase()) {
         Some(Casing::Upper)
     } else {
         None

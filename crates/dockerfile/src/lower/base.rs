@@ -9,9 +9,9 @@ use super::env::Env;
 use super::error::LowerError;
 use super::image::Image;
 use super::name::StepNames;
+use super::node::{Base, NodeId};
 use super::options::NamedContext;
 use super::scope::Scope;
-use super::table::{Base, NodeId};
 use crate::lint::Finding;
 
 impl Dispatcher<'_> {
@@ -22,10 +22,10 @@ impl Dispatcher<'_> {
         let target = lowering.options.platform();
         let platform = node.platform.as_ref().unwrap_or(target).clone();
         match &node.base {
-            Base::Stage(base) => Ok(self.done[*base].as_ref().map_or_else(
-                || Scope::new(Image::empty(target), target.clone()),
-                Scope::child,
-            )),
+            Base::Stage(base) => Ok(match self.done.take(*base, &mut self.budget)? {
+                Some(scope) => scope.into_child(),
+                None => Scope::new(Image::empty(target), target.clone()),
+            }),
             // An empty image has nothing that would have to run on another platform.
             Base::Scratch => Ok(Scope::new(Image::empty(target), target.clone())),
             Base::Image { written, .. } => {

@@ -23,3 +23,19 @@ impl Budget {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.spend(MAX_BYTES), Ok(()));
+        let error = budget.spend(1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the build definition has more than 268435456 bytes"
+        );
+    }
+}

@@ -249,12 +249,14 @@ impl Dispatcher<'_> {
         let mut exposed = Vec::new();
         for word in ports {
             for port in self.lex.words(word, &stage.scope.env)? {
-                let specification = super::expose::parse(&port)?;
-                for finding in specification.findings {
+                let mut findings = Vec::new();
+                let named = super::expose::parse(&port, &mut findings);
+                for finding in findings {
                     self.report_at(at, &finding);
                 }
-                self.budget.spend(specification.ports.len() * 16)?;
-                exposed.extend(specification.ports);
+                let named = named?;
+                self.budget.spend(named.len() * 16)?;
+                exposed.extend(named);
             }
         }
         let image = &mut stage.scope.image;

@@ -36,12 +36,12 @@ impl Dispatcher<'_> {
             .first()
             .and_then(|from| Some((&from.name, from.node?)))
         {
-            let scope = self.done[node].as_ref();
-            let scope = scope.ok_or_else(|| LowerError::CopyForward {
+            let edge = self.done.edge(node);
+            let edge = edge.ok_or_else(|| LowerError::CopyForward {
                 from: name.clone(),
                 stage: stage.name.to_owned(),
             })?;
-            transfers.from = scope.edge;
+            transfers.set_from(edge, &self.sources);
             transfers.from_context = false;
         }
         self.finish_transfer(stage, at, transfers)
@@ -82,6 +82,7 @@ impl Dispatcher<'_> {
             parents: false,
             from: None,
             from_context: true,
+            from_local: false,
             destination,
             chown,
             chmod,
@@ -149,7 +150,8 @@ impl Dispatcher<'_> {
         } else {
             if transfers.from_context {
                 self.check_ignored(at, source, transfers.add.is_some());
-                transfers.from = self.sources.context(&self.lowering.options)?;
+                let context = self.sources.context(&self.lowering.options)?;
+                transfers.set_from(context, &self.sources);
             }
             transfers.push_path(source);
         }
@@ -211,28 +213,28 @@ impl Dispatcher<'_> {
         transfers: Transfers<'_>,
     ) -> Result<HistoryLayer, LowerError> {
         let link = transfers.transfer.link;
+        let name = transfers.name.clone();
         let meta = |name: String| Meta {
             name,
             ignore_cache: stage.ignore_cache,
             locations: vec![Location::from(at.span)],
         };
-        let copied = meta(transfers.name.clone());
         let (op, inputs) = transfers.into_op();
-        let mut edge: Edge = self.sources.graph.add(op, inputs, copied)?.into();
-        let text = self.shown(stage, at, self.lex)?;
-        let scope = &mut stage.scope;
-        let name = stage
-            .names
-            .next(&format!("LINK {text}"), &scope.platform, &scope.env);
-        if let Some(base) = scope.edge.filter(|_| link) {
-            let op = Op::Merge(MergeOp);
+        let mut edge: Edge = self.sources.graph.add(op, inputs, meta(name))?.into();
+        if let Some(base) = stage.scope.edge.filter(|_| link) {
+            let text = self.shown(stage, at, self.lex)?;
+            let scope = &stage.scope;
+            let text = format!("LINK {text}");
+            let name = stage.names.current(&text, &scope.platform, &scope.env);
+            let inputs = vec![base, edge];
             edge = self
                 .sources
                 .graph
-                .add(op, vec![base, edge], meta(name))?
+                .add(Op::Merge(MergeOp), inputs, meta(name))?
                 .into();
         }
-        scope.edge = Some(edge);
+        stage.names.pass();
+        stage.scope.edge = Some(edge);
         Ok(HistoryLayer::Vertex(edge))
     }
 

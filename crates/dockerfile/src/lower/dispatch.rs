@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 
 use super::budget::Budget;
 use super::copy::ignored;
+use super::done::Done;
 use super::driver::Lowering;
 use super::error::LowerError;
 use super::image::Lowered;
 use super::name::{StepNames, shown};
+use super::node::{Base, NodeId, NodeStep};
 use super::run::proxies;
 use super::scope::Scope;
 use super::source::Sources;
-use super::table::{Base, NodeId, NodeStep};
 use crate::Span;
 use crate::diagnostic::Diagnostic;
 use crate::ignore::Patterns;
@@ -27,8 +28,7 @@ use crate::word::{Expanded, Lex};
 pub(super) struct Dispatcher<'a> {
     pub(super) lowering: &'a Lowering,
     pub(super) sources: Sources,
-    /// By node: where it ended.
-    pub(super) done: Vec<Option<Scope>>,
+    pub(super) done: Done,
     pub(super) lex: Lex,
     pub(super) budget: Budget,
     /// What every step is given beside its environment.
@@ -64,7 +64,7 @@ pub(super) fn dispatch(
 ) -> Result<Lowered, Vec<Diagnostic>> {
     let mut dispatcher = Dispatcher {
         sources: Sources::default(),
-        done: reachable.iter().map(|_| None).collect(),
+        done: Done::new(&lowering.table, reachable, lowering.target),
         lex: Lex::new(lowering.parsed.directives.escape),
         budget: Budget::default(),
         proxy: proxies(&lowering.options.build_args),
@@ -78,49 +78,21 @@ pub(super) fn dispatch(
             errors.extend(error);
         }
     }
-    let (sources, done) = (dispatcher.sources, dispatcher.done);
-    let warnings = dispatcher.warnings;
+    let mut budget = dispatcher.budget;
+    let target = dispatcher.done.take(lowering.target, &mut budget);
+    let (sources, warnings) = (dispatcher.sources, dispatcher.warnings);
     lowering.warnings.extend(warnings);
     let order = |d: &Diagnostic| d.spans.first().map(|span| span.first_line);
     lowering.warnings.sort_by_key(order);
     lowering.warnings.dedup();
     errors.extend(lowering.violation());
-    match done.into_iter().nth(lowering.target).flatten() {
-        Some(scope) if errors.is_empty() => Ok(finish(lowering, scope, sources)),
-        _ => Err(errors),
-    }
-}
-
-fn finish(lowering: &Lowering, scope: Scope, sources: Sources) -> Lowered {
-    let (target, base_layers) = (scope.edge, scope.base_layers);
-    let (mut config, history_layers) = scope.image.into_config();
-    let labels = lowering.options.labels.clone();
-    config.config.labels.extend(labels);
-    if let Some(platform) = &lowering.options.target_platform {
-        let same = platform.os == config.os && platform.architecture == config.architecture;
-        config.os.clone_from(&platform.os);
-        config.architecture.clone_from(&platform.architecture);
-        if !platform.variant.is_empty() || !same {
-            config.variant.clone_from(&platform.variant);
+    match target {
+        Ok(Some(scope)) if errors.is_empty() => Ok(Lowered::new(lowering, scope, sources)),
+        _ => {
+            // What is likely a mistake may be the reason for the error.
+            errors.splice(0..0, lowering.warnings.iter().cloned());
+            Err(errors)
         }
-        if !platform.os_version.is_empty() || !same {
-            config.os_version.clone_from(&platform.os_version);
-        }
-    }
-    let platform = oci::Platform::new(&config.os, &config.architecture, &config.variant);
-    config.os = platform.os;
-    config.architecture = platform.architecture;
-    config.variant = platform.variant;
-    Lowered {
-        graph: sources.graph,
-        target,
-        config,
-        history_layers,
-        base_layers,
-        stage: lowering.table.nodes[lowering.target].name.clone(),
-        warnings: lowering.warnings.clone(),
-        local_contexts: sources.locals,
-        source_date_epoch: lowering.epoch,
     }
 }
 
@@ -131,7 +103,7 @@ impl Dispatcher<'_> {
         for id in (self.lowering.table.stages..reachable.len()).filter(|id| reachable[*id]) {
             let mut names = StepNames::new(String::new(), 0, false);
             match self.begin(id, &mut names) {
-                Ok(scope) => self.done[id] = Some(scope),
+                Ok(scope) => self.done.end(id, scope),
                 Err(error) => {
                     let span = self.lowering.table.nodes[id].span;
                     errors.push(Diagnostic::error(span, &error));
@@ -146,7 +118,9 @@ impl Dispatcher<'_> {
         let lowering = self.lowering;
         let node = &lowering.table.nodes[id];
         let at = |span: Option<Span>, error: LowerError| Some(Diagnostic::error(span, &error));
-        let failed = |needed: NodeId| needed < id && self.done[needed].is_none();
+        let outside = lowering.table.stages;
+        let was_tried = |needed: NodeId| needed < id || needed >= outside;
+        let failed = |needed: NodeId| was_tried(needed) && self.done.edge(needed).is_none();
         let base = match node.base {
             Base::Stage(base) => Some(base),
             _ => None,
@@ -183,7 +157,7 @@ impl Dispatcher<'_> {
             self.instruction(&mut stage, Current { step, span })
                 .map_err(|error| at(Some(span), error))?;
         }
-        self.done[id] = Some(stage.scope);
+        self.done.end(id, stage.scope);
         Ok(())
     }
 
@@ -251,7 +225,8 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         lex: Lex,
     ) -> Result<String, LowerError> {
-        let text = shown(lex, &at.step.instruction.text, &stage.scope.env);
+        let text = at.step.told_text();
+        let text = shown(lex, &text, &stage.scope.env);
         self.budget.spend(text.len())?;
         Ok(text)
     }

@@ -3,21 +3,22 @@
 //! `ONBUILD` triggers of an image may name further stages and images, so the answers to some
 //! questions lead to others. All that can be asked at once is asked at once.
 
+use std::collections::BTreeMap;
+
 use oci::{ImageConfig, Platform, Reference};
 
+use super::circle::find_circle;
 use super::dispatch::dispatch;
 use super::error::LowerError;
-use super::from::KnownVariables;
 use super::globals::{Globals, check_defaults};
 use super::image::Lowered;
+use super::node::{Base, Inputs, NodeId};
 use super::options::{NamedContext, Options, context_name};
-use super::table::{Base, Inputs, NodeId, Table};
-use crate::Span;
+use super::table::Table;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::directive::Directive;
-use crate::instruction::InstructionKind;
 use crate::lint::violation;
-use crate::parser::{Parsed, parse_trigger};
+use crate::parser::Parsed;
 use crate::suggest;
 
 /// Turns a Dockerfile into a graph.
@@ -31,7 +32,8 @@ pub struct Lowering {
     pub(super) epoch: Option<i64>,
     pub(super) warnings: Vec<Diagnostic>,
     questions: Vec<Question>,
-    finished: bool,
+    /// Questions by what they are about.
+    asked: BTreeMap<(Reference, Platform), usize>,
 }
 
 /// What comes next.
@@ -45,7 +47,7 @@ pub enum Step {
 
 /// Identity of a question within one lowering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QuestionId(u32);
+pub struct QuestionId(usize);
 
 /// An image that must be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +109,7 @@ impl Lowering {
             check: &check,
             escape: parsed.directives.escape,
         };
-        let table = Table::new(&mut parsed, &inputs, &mut diagnostics);
+        let mut table = Table::new(&mut parsed, &inputs, &mut diagnostics);
         let target = table
             .target(options.target.as_deref())
             .unwrap_or_else(|error| {
@@ -115,6 +117,7 @@ impl Lowering {
                 0
             });
         diagnostics.extend(find_circle(&table));
+        table.settle_names();
         stop_at_errors(&mut diagnostics)?;
         Ok(Self {
             parsed,
@@ -125,7 +128,7 @@ impl Lowering {
             epoch,
             warnings: diagnostics,
             questions: Vec::new(),
-            finished: false,
+            asked: BTreeMap::new(),
         })
     }
 
@@ -150,15 +153,13 @@ impl Lowering {
             if !open.is_empty() {
                 return Ok(Step::NeedImages(open));
             }
-            let lowered = dispatch(self, &reachable)?;
-            self.finished = true;
-            return Ok(Step::Done(Box::new(lowered)));
+            return Ok(Step::Done(Box::new(dispatch(self, &reachable)?)));
         }
     }
 
     /// Takes the answer to a question; one to a question that was not asked is dropped.
     pub fn answer(&mut self, answer: ImageAnswer) {
-        if let Some(question) = self.questions.get_mut(answer.question.0 as usize) {
+        if let Some(question) = self.questions.get_mut(answer.question.0) {
             question.answer = Some(answer);
         }
     }
@@ -166,7 +167,7 @@ impl Lowering {
     /// The error that it is when an image cannot be had, because of `reason`.
     #[must_use]
     pub fn refuse(&self, question: QuestionId, reason: &str) -> Diagnostic {
-        let question = self.questions.get(question.0 as usize);
+        let question = self.questions.get(question.0);
         let node = question.map(|question| &self.table.nodes[question.node]);
         let name = match node.map(|node| &node.base) {
             Some(Base::Image { written, .. }) => written.clone(),
@@ -190,14 +191,12 @@ impl Lowering {
 
     /// What is known of the image that a node starts from.
     pub(super) fn image(&self, id: NodeId) -> Option<&ImageAnswer> {
-        let (reference, platform) = self.wanted_image(id)?;
-        let same = |question: &&Question| {
-            question.asked.reference == *reference && question.asked.platform == platform
-        };
-        self.questions.iter().find(same)?.answer.as_ref()
+        let question = self.asked.get(&self.wanted_image(id)?)?;
+        self.questions.get(*question)?.answer.as_ref()
     }
 
-    fn wanted_image(&self, id: NodeId) -> Option<(&Reference, Platform)> {
+    /// The image that a node starts from.
+    pub(super) fn wanted_image(&self, id: NodeId) -> Option<(Reference, Platform)> {
         let node = &self.table.nodes[id];
         let platform = node
             .platform
@@ -208,31 +207,28 @@ impl Lowering {
             | Base::Context {
                 context: NamedContext::Image(reference),
                 ..
-            } => Some((reference, platform.clone())),
+            } => Some((reference.clone(), platform.clone())),
             _ => None,
         }
     }
 
     fn ask(&mut self, reachable: &[bool]) {
         for id in (0..reachable.len()).filter(|id| reachable[*id]) {
-            let Some((reference, platform)) = self.wanted_image(id) else {
+            let Some(wanted) = self.wanted_image(id) else {
                 continue;
             };
-            let same = |question: &Question| {
-                question.asked.reference == *reference && question.asked.platform == platform
-            };
-            if self.questions.iter().any(same) {
+            if self.asked.contains_key(&wanted) {
                 continue;
             }
-            let Ok(number) = u32::try_from(self.questions.len()) else {
-                return;
-            };
+            let number = self.questions.len();
+            let (reference, platform) = wanted.clone();
             let asked = ImageQuestion {
                 id: QuestionId(number),
-                reference: reference.clone(),
-                name: self.question_name(id, reference, &platform),
+                name: self.question_name(id, &reference, &platform),
+                reference,
                 platform,
             };
+            self.asked.insert(wanted, number);
             self.questions.push(Question {
                 asked,
                 node: id,
@@ -249,63 +245,6 @@ impl Lowering {
             }
             _ => format!("[internal] load metadata for {reference}"),
         }
-    }
-
-    /// Adds the triggers of bases that are known; whether they name further nodes.
-    fn add_triggers(&mut self, reachable: &[bool]) -> Result<bool, Vec<Diagnostic>> {
-        let mut named = false;
-        for id in (0..reachable.len()).filter(|id| reachable[*id]) {
-            let node = &self.table.nodes[id];
-            if node.triggered || node.replaced || id >= self.table.stages {
-                continue;
-            }
-            let Some(triggers) = self.triggers(id) else {
-                continue;
-            };
-            self.table.nodes[id].triggered = true;
-            if triggers.is_empty() {
-                continue;
-            }
-            let span = self.table.nodes[id].span.unwrap_or_default();
-            named |= self
-                .add_node_triggers(id, &triggers, span)
-                .map_err(|error| vec![Diagnostic::error([span], &error)])?;
-        }
-        Ok(named)
-    }
-
-    /// The triggers of what a node starts from; none while that is not known.
-    fn triggers(&self, id: NodeId) -> Option<Vec<String>> {
-        match &self.table.nodes[id].base {
-            Base::Stage(base) => {
-                let steps = &self.table.nodes[*base];
-                // The base's own triggers do not matter: they cannot hold an ONBUILD.
-                let steps = steps.steps.iter().filter(|step| !step.triggered);
-                let kept = steps.filter_map(|step| match &step.instruction.kind {
-                    InstructionKind::Onbuild(expression) => Some(expression.clone()),
-                    _ => None,
-                });
-                Some(kept.collect())
-            }
-            _ if self.wanted_image(id).is_none() => Some(Vec::new()),
-            _ => Some(self.image(id)?.config.config.on_build.clone()),
-        }
-    }
-
-    fn add_node_triggers(
-        &mut self,
-        id: NodeId,
-        triggers: &[String],
-        span: Span,
-    ) -> Result<bool, LowerError> {
-        let mut steps = Vec::with_capacity(triggers.len());
-        for trigger in triggers {
-            let instruction = parse_trigger(trigger, span)?;
-            let known = KnownVariables::of_file(&self.parsed, &self.options, &self.globals);
-            let expand = |written: &str| known.expand(written);
-            steps.push(self.table.step(instruction, true, &expand)?);
-        }
-        self.table.add_triggers(id, steps, &self.options)
     }
 }
 
@@ -360,41 +299,6 @@ fn normalise_contexts(options: &mut Options, diagnostics: &mut Vec<Diagnostic>) 
             }
         }
     }
-}
-
-/// The first circle among the nodes that instructions name, with the lines that make it.
-fn find_circle(table: &Table) -> Option<Diagnostic> {
-    let mut visited = vec![false; table.nodes.len()];
-    let mut on_path = vec![false; table.nodes.len()];
-    for start in 0..table.nodes.len() {
-        // Each entry: a node, the next of its needs to look at, and the line that led to it.
-        let mut path: Vec<(NodeId, usize, Option<Span>)> = Vec::new();
-        if !std::mem::replace(&mut visited[start], true) {
-            on_path[start] = true;
-            path.push((start, 0, None));
-        }
-        while let Some((id, next, _)) = path.last_mut() {
-            let Some(&(needed, span)) = table.nodes[*id].needs.get(*next) else {
-                on_path[*id] = false;
-                path.pop();
-                continue;
-            };
-            *next += 1;
-            if on_path[needed] {
-                let spans = path.iter().filter_map(|(_, _, span)| *span).chain([span]);
-                let name = match table.nodes[start].name.as_str() {
-                    "" => format!("stage-{start}"),
-                    name => name.to_owned(),
-                };
-                return Some(Diagnostic::error(spans, &LowerError::Circle(name)));
-            }
-            if !std::mem::replace(&mut visited[needed], true) {
-                on_path[needed] = true;
-                path.push((needed, 0, Some(span)));
-            }
-        }
-    }
-    None
 }
 
 fn about_request(error: LowerError) -> Vec<Diagnostic> {

@@ -8,9 +8,17 @@ use crate::word::Variables;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Env {
     /// Values that were replaced leave a gap.
-    list: Vec<Option<(String, String)>>,
-    places: BTreeMap<String, usize>,
+    list: Vec<Option<Entry>>,
+    places: BTreeMap<Box<str>, usize>,
     bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    /// `KEY=value`
+    text: String,
+    /// Where the `=` is.
+    equals: usize,
 }
 
 impl Env {
@@ -26,47 +34,47 @@ impl Env {
 
     /// Sets a value and moves it to the end.
     pub(super) fn set(&mut self, key: &str, value: &str) {
-        self.remove(key);
-        self.bytes += key.len() + value.len() + 2;
-        self.places.insert(key.to_owned(), self.list.len());
-        self.list.push(Some((key.to_owned(), value.to_owned())));
+        let entry = Entry::new(key, value);
+        self.bytes += entry.text.len() + 1;
+        let place = self.list.len();
+        self.list.push(Some(entry));
+        if let Some(known) = self.places.get_mut(key) {
+            let before = std::mem::replace(known, place);
+            if let Some(gap) = self.list.get_mut(before).and_then(Option::take) {
+                self.bytes -= gap.text.len() + 1;
+            }
+        } else {
+            self.places.insert(key.into(), place);
+        }
     }
 
     /// Sets a value where it is.
     pub(super) fn replace(&mut self, key: &str, value: &str) {
-        let place = self
-            .places
-            .get(key)
-            .and_then(|place| self.list.get_mut(*place));
+        let place = self.places.get(key);
+        let place = place.and_then(|place| self.list.get_mut(*place));
         match place {
-            Some(Some((_, old))) => {
-                self.bytes = self.bytes - old.len() + value.len();
-                value.clone_into(old);
+            Some(Some(entry)) => {
+                let before = std::mem::replace(entry, Entry::new(key, value));
+                self.bytes = self.bytes + entry.text.len() - before.text.len();
             }
             _ => self.set(key, value),
         }
     }
 
-    pub(super) fn remove(&mut self, key: &str) {
-        let place = self.places.remove(key);
-        let gap = place
-            .and_then(|place| self.list.get_mut(place))
-            .and_then(Option::take);
-        if let Some((key, value)) = gap {
-            self.bytes -= key.len() + value.len() + 2;
-        }
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.pairs().map(|(key, _)| key)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().flatten().map(|(key, _)| key.as_str())
+    /// Names and values in order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.list.iter().flatten().map(Entry::pair)
     }
 
     /// `KEY=value` texts.
     pub(super) fn to_list(&self) -> Vec<String> {
-        let entries = self.list.iter().flatten();
-        entries
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect()
+        let mut list = Vec::with_capacity(self.places.len() + 1);
+        list.extend(self.list.iter().flatten().map(|entry| entry.text.clone()));
+        list
     }
 
     /// How much a process is given.
@@ -75,10 +83,23 @@ impl Env {
     }
 }
 
+impl Entry {
+    fn new(key: &str, value: &str) -> Self {
+        Self {
+            text: [key, "=", value].concat(),
+            equals: key.len(),
+        }
+    }
+
+    fn pair(&self) -> (&str, &str) {
+        (&self.text[..self.equals], &self.text[self.equals + 1..])
+    }
+}
+
 impl Variables for Env {
     fn get(&self, name: &str) -> Option<&str> {
         let place = self.places.get(name)?;
-        let (_, value) = self.list.get(*place)?.as_ref()?;
-        Some(value)
+        let entry = self.list.get(*place)?.as_ref()?;
+        Some(entry.pair().1)
     }
 }

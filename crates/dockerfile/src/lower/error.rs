@@ -23,10 +23,10 @@ pub(crate) enum LowerError {
     PlatformWord { platform: String, error: WordError },
     #[error("empty platform value from expression {written}{hint}")]
     EmptyPlatform { written: String, hint: String },
-    #[error("failed to parse platform {written}: {error}{hint}")]
+    #[error("failed to parse platform {written}: {reason}{hint}")]
     Platform {
         written: String,
-        error: oci::PlatformError,
+        reason: String,
         hint: String,
     },
     #[error("target stage {} could not be found{hint}", quote(.name))]
@@ -102,6 +102,8 @@ pub(crate) enum LowerError {
     KeepGit,
     #[error(transparent)]
     Git(#[from] super::git::GitError),
+    #[error("arguments are required")]
+    NoArguments,
     #[error("invalid mount target {}", quote(.0))]
     MountTarget(String),
     #[error("ssh does not support source")]

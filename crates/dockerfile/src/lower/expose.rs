@@ -3,15 +3,6 @@
 use crate::lint::Finding;
 use crate::quote::quote;
 
-/// What a word of `EXPOSE` names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Specification {
-    /// `port/protocol`.
-    pub(super) ports: Vec<String>,
-    /// What should be written otherwise.
-    pub(super) findings: Vec<Finding>,
-}
-
 /// Why a word names no port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExposeError {
@@ -29,13 +20,13 @@ pub(crate) enum ExposeError {
     Ranges { container: String, host: String },
 }
 
-pub(super) fn parse(word: &str) -> Result<Specification, ExposeError> {
+/// The `port/protocol`s that a word names; adds what should be written otherwise to `findings`.
+pub(super) fn parse(word: &str, findings: &mut Vec<Finding>) -> Result<Vec<String>, ExposeError> {
     let (address, host, container) = split(word);
     let (port, protocol) = container.split_once('/').unwrap_or((container, ""));
     if port.is_empty() {
         return Err(ExposeError::NoPort(word.to_owned()));
     }
-    let mut findings = Vec::new();
     let lower = protocol.to_lowercase();
     if !matches!(lower.as_str(), "" | "tcp" | "udp" | "sctp") {
         return Err(ExposeError::Protocol {
@@ -64,12 +55,9 @@ pub(super) fn parse(word: &str) -> Result<Specification, ExposeError> {
         }
     }
     let protocol = if lower.is_empty() { "tcp" } else { &lower };
-    Ok(Specification {
-        ports: (start..=end)
-            .map(|port| format!("{port}/{protocol}"))
-            .collect(),
-        findings,
-    })
+    Ok((start..=end)
+        .map(|port| format!("{port}/{protocol}"))
+        .collect())
 }
 
 /// `address:host:container`, `host:container` or `container`.

@@ -87,9 +87,6 @@ impl Globals {
 
 /// Reports bases that are no image names unless a value is given to the build.
 pub(super) fn check_defaults(parsed: &Parsed, options: &Options, found: &mut Vec<Diagnostic>) {
-    if parsed.meta_args.is_empty() {
-        return;
-    }
     let defaults = Options {
         build_args: std::collections::BTreeMap::new(),
         ..options.clone()

@@ -3,7 +3,10 @@
 use graph::{Edge, Graph};
 use oci::{History, ImageConfig, Platform, ProcessConfig};
 
+use super::driver::Lowering;
 use super::env::Env;
+use super::scope::Scope;
+use super::source::Sources;
 use crate::diagnostic::Diagnostic;
 
 /// What a Dockerfile came to.
@@ -39,6 +42,47 @@ pub enum HistoryLayer {
     Empty,
     /// The one layer that this vertex adds to its first input.
     Vertex(Edge),
+}
+
+impl Lowered {
+    /// The target ended in `scope`.
+    pub(super) fn new(lowering: &Lowering, scope: Scope, sources: Sources) -> Self {
+        let (target, base_layers) = (scope.edge, scope.base_layers);
+        let (mut config, history_layers) = scope.image.into_config();
+        let labels = lowering.options.labels.clone();
+        config.config.labels.extend(labels);
+        if let Some(platform) = &lowering.options.target_platform {
+            set_platform(&mut config, platform);
+        }
+        let platform = Platform::new(&config.os, &config.architecture, &config.variant);
+        config.os = platform.os;
+        config.architecture = platform.architecture;
+        config.variant = platform.variant;
+        Self {
+            graph: sources.graph,
+            target,
+            config,
+            history_layers,
+            base_layers,
+            stage: lowering.table.nodes[lowering.target].name.clone(),
+            warnings: lowering.warnings.clone(),
+            local_contexts: sources.locals,
+            source_date_epoch: lowering.epoch,
+        }
+    }
+}
+
+/// An image is what was asked for, whatever its base is.
+fn set_platform(config: &mut ImageConfig, platform: &Platform) {
+    let same = platform.os == config.os && platform.architecture == config.architecture;
+    config.os.clone_from(&platform.os);
+    config.architecture.clone_from(&platform.architecture);
+    if !platform.variant.is_empty() || !same {
+        config.variant.clone_from(&platform.variant);
+    }
+    if !platform.os_version.is_empty() || !same {
+        config.os_version.clone_from(&platform.os_version);
+    }
 }
 
 /// Marks entries as BuildKit's Dockerfile frontend does.

@@ -7,9 +7,11 @@
 
 mod base;
 mod budget;
+mod circle;
 mod config;
 mod copy;
 mod dispatch;
+mod done;
 mod driver;
 mod env;
 mod error;
@@ -20,6 +22,8 @@ mod globals;
 mod image;
 mod mount;
 mod name;
+mod node;
+mod onbuild;
 mod options;
 mod run;
 mod scope;

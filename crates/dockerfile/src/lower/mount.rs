@@ -4,8 +4,8 @@ use graph::{CacheSharing, Edge, FileOwner, Mount, MountSource, SecretTarget};
 
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
+use super::node::From;
 use super::run::WrittenMounts;
-use super::table::From;
 use super::transfer::index;
 use crate::instruction::{self, MountKind, Run, Sharing};
 use crate::path;
@@ -85,8 +85,8 @@ impl Dispatcher<'_> {
                 _ => Ok(None),
             };
         };
-        match &self.done[node] {
-            Some(scope) if mount.kind != MountKind::Tmpfs => Ok(scope.edge),
+        match self.done.edge(node) {
+            Some(edge) if mount.kind != MountKind::Tmpfs => Ok(edge),
             Some(_) => Ok(None),
             None => Err(LowerError::MountForward {
                 from: mount.from.clone(),

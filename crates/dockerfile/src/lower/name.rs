@@ -32,11 +32,16 @@ impl StepNames {
     /// The name of the next step.
     pub(super) fn next(&mut self, text: &str, platform: &Platform, env: &Env) -> String {
         let name = self.current(text, platform, env);
-        self.next += 1;
+        self.pass();
         name
     }
 
-    /// The name of another vertex of the step that [`StepNames::next`] will give.
+    /// Goes past a step that was named by [`StepNames::current`].
+    pub(super) const fn pass(&mut self) {
+        self.next += 1;
+    }
+
+    /// The name of the next step, which stays the next one.
     pub(super) fn current(&self, text: &str, platform: &Platform, env: &Env) -> String {
         if self.total == 0 {
             return text.to_owned();

@@ -55,9 +55,14 @@ impl Dispatcher<'_> {
             });
             inputs.push(script);
         }
+        if prepared.args.is_empty() {
+            return Err(LowerError::NoArguments);
+        }
         let written = self.mounts(stage, at, run, &mut inputs)?;
         let process = process(&stage.scope, prepared.args.clone(), &written.mounts);
         mounts.extend(written.mounts);
+        // The root is first, and whatever is within something else comes after it.
+        mounts.sort_by(|a, b| a.target.cmp(&b.target));
         self.budget.spend(
             stage.scope.env.bytes() + prepared.args.iter().map(String::len).sum::<usize>(),
         )?;
@@ -211,17 +216,23 @@ fn process(scope: &Scope, args: Vec<String>, mounts: &[Mount]) -> Process {
 
 /// As the history of the image tells it: values of `ARG`, then the arguments.
 fn history(scope: &Scope, args: &[String]) -> String {
-    let mut words = vec!["RUN".to_owned()];
+    let mut text = "RUN".to_owned();
     if !scope.args.is_empty() {
-        words.push(format!("|{}", scope.args.len()));
+        text.push_str(&format!(" |{}", scope.args.len()));
     }
     for arg in &scope.args {
         let declared = arg.value.as_deref().unwrap_or_default();
         let value = scope.env.get(&arg.key).unwrap_or(declared);
-        words.push(format!("{}={value}", arg.key));
+        for part in [" ", &arg.key, "=", value] {
+            text.push_str(part);
+        }
     }
-    words.extend(args.iter().cloned());
-    format!("{} # buildkit", words.join(" "))
+    for arg in args {
+        text.push(' ');
+        text.push_str(arg);
+    }
+    text.push_str(" # buildkit");
+    text
 }
 
 /// The first line of a script, with dots when there are more.

@@ -40,19 +40,23 @@ impl Scope {
     }
 
     /// What a stage that starts here begins with.
-    pub(super) fn child(&self) -> Self {
-        let mut child = self.clone();
-        child.image.config.config.on_build.clear();
-        child
+    pub(super) fn into_child(mut self) -> Self {
+        self.image.config.config.on_build.clear();
+        self
+    }
+
+    /// About how much memory a copy takes.
+    pub(super) fn bytes(&self) -> usize {
+        let history = self.image.config.history.iter();
+        let history: usize = history.map(|entry| entry.created_by.len() + 100).sum();
+        history + self.env.bytes() + self.image.env.bytes()
     }
 
     /// Puts what the image config says where processes look for it.
     pub(super) fn apply_config(&mut self) {
         self.image.set_default_path();
-        for entry in self.image.env.to_list() {
-            if let Some((key, value)) = entry.split_once('=') {
-                self.env.set(key, value);
-            }
+        for (key, value) in self.image.env.pairs() {
+            self.env.set(key, value);
         }
         let directory = &self.image.config.config.working_dir;
         if !directory.is_empty() && !directory.starts_with('/') {

@@ -67,6 +67,12 @@ impl Sources {
         Ok(self.graph.add(op, Vec::new(), meta)?.into())
     }
 
+    /// It is what the client offers, and nothing else.
+    pub(super) fn is_local(&self, edge: Edge) -> bool {
+        let vertex = self.graph.get(edge.vertex);
+        vertex.is_some_and(|vertex| matches!(vertex.op, Op::Source(SourceOp::Local(_))))
+    }
+
     /// Anything else.
     pub(super) fn source(&mut self, op: SourceOp, name: String) -> Result<Edge, LowerError> {
         let meta = Meta {

@@ -1,6 +1,6 @@
 //! A `COPY` or `ADD` on its way to a vertex: one action for each source.
 //!
-//! Files of a context belong to root unless `--chown` says otherwise; that is written as an
+//! Files of a local context belong to root unless `--chown` says otherwise; that is written as an
 //! [`Owner`] without user and group, so that files of an archive that `ADD` unpacks can keep
 //! theirs. Files of stages and images keep their owner.
 
@@ -9,6 +9,7 @@ use graph::{
 };
 
 use super::error::LowerError;
+use super::source::Sources;
 use super::{git, url};
 use crate::instruction::{AddOptions, Transfer};
 use crate::path;
@@ -24,6 +25,8 @@ pub(super) struct Transfers<'a> {
     pub(super) from: Option<Edge>,
     /// They are looked for in the build context.
     pub(super) from_context: bool,
+    /// They are files of the client, whose owners mean nothing here.
+    pub(super) from_local: bool,
     pub(super) destination: Destination,
     pub(super) chown: String,
     pub(super) chmod: String,
@@ -72,6 +75,12 @@ impl Transfers<'_> {
         }
     }
 
+    /// Says where paths are looked for.
+    pub(super) fn set_from(&mut self, from: Option<Edge>, sources: &Sources) {
+        self.from = from;
+        self.from_local = from.is_none_or(|edge| sources.is_local(edge));
+    }
+
     /// Adds a path or pattern in the context, a stage or an image.
     pub(super) fn push_path(&mut self, written: &str) {
         let source = match written.split_once("/./").filter(|_| self.parents) {
@@ -84,7 +93,7 @@ impl Transfers<'_> {
         };
         let plain = self.plain(source);
         let copy = Copy {
-            owner: plain.owner.or(self.from_context.then_some(Owner {
+            owner: plain.owner.or(self.from_local.then_some(Owner {
                 user: None,
                 group: None,
             })),

@@ -11,7 +11,7 @@
 //! | `${v/p/r}`, `${v//p/r}` | with `r` for the first, or every, match of `p` |
 
 use super::pattern::{Length, Pattern};
-use super::{MAX_DEPTH, Reader, WordErrorCause};
+use super::{MAX_DEPTH, Reader, WordErrorCause, Words};
 
 impl Reader<'_> {
     /// From a `$` on.
@@ -110,8 +110,8 @@ impl Reader<'_> {
         raw_escapes: bool,
         missing: WordErrorCause,
     ) -> Result<String, WordErrorCause> {
-        match self.read(Some(stop), raw_escapes) {
-            Ok((text, _words)) => Ok(text),
+        match self.read(Some(stop), raw_escapes, &mut Words::unwanted()) {
+            Ok(text) => Ok(text),
             Err(error @ (WordErrorCause::TooLong | WordErrorCause::TooDeep)) => Err(error),
             Err(_) if self.rest.peek().is_none() => Err(missing),
             Err(error) => Err(error),

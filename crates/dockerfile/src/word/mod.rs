@@ -122,8 +122,8 @@ impl Lex {
             });
         }
         let mut reader = Reader::new(self, word, variables);
-        match reader.read(None, self.raw_escapes) {
-            Ok((text, _words)) => Ok(Expanded {
+        match reader.read(None, self.raw_escapes, &mut Words::unwanted()) {
+            Ok(text) => Ok(Expanded {
                 text,
                 matched: reader.matched,
                 unmatched: reader.unmatched,
@@ -142,8 +142,9 @@ impl Lex {
         variables: &dyn Variables,
     ) -> Result<Vec<String>, WordError> {
         let mut reader = Reader::new(self, text, variables);
-        match reader.read(None, self.raw_escapes) {
-            Ok((_text, words)) => Ok(words),
+        let mut words = Words::default();
+        match reader.read(None, self.raw_escapes, &mut words) {
+            Ok(_text) => Ok(words.finish()),
             Err(cause) => Err(WordError {
                 word: text.to_owned(),
                 cause,
@@ -152,7 +153,8 @@ impl Lex {
     }
 
     fn is_plain(self, word: &str) -> bool {
-        !word.contains(['$', '\'', '"', self.escape])
+        let special = |byte: u8| matches!(byte, b'$' | b'\'' | b'"' | b'\\' | b'`');
+        !word.bytes().any(special)
     }
 }
 
@@ -165,6 +167,8 @@ struct Reader<'a> {
     unmatched: BTreeSet<String>,
     raw_escapes: bool,
     depth: u32,
+    /// How long the result may well be.
+    capacity: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -177,6 +181,7 @@ impl<'a> Reader<'a> {
             unmatched: BTreeSet::new(),
             raw_escapes: lex.raw_escapes,
             depth: 0,
+            capacity: text.len(),
         }
     }
 
@@ -185,20 +190,25 @@ impl<'a> Reader<'a> {
         &mut self,
         stop: Option<char>,
         raw_escapes: bool,
-    ) -> Result<(String, Vec<String>), WordErrorCause> {
+        words: &mut Words,
+    ) -> Result<String, WordErrorCause> {
         let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
-        let result = self.read_until(stop);
+        let result = self.read_until(stop, words);
         self.raw_escapes = outer;
         result
     }
 
-    fn read_until(&mut self, stop: Option<char>) -> Result<(String, Vec<String>), WordErrorCause> {
-        let mut text = String::new();
-        let mut words = Words::default();
+    fn read_until(
+        &mut self,
+        stop: Option<char>,
+        words: &mut Words,
+    ) -> Result<String, WordErrorCause> {
+        let mut text = String::with_capacity(self.capacity);
+        self.capacity = 0;
         while let Some(&next) = self.rest.peek() {
             if stop == Some(next) {
                 self.rest.next();
-                return Ok((text, words.finish()));
+                return Ok(text);
             }
             let special = match next {
                 '$' => Some(self.dollar()?),
@@ -216,7 +226,7 @@ impl<'a> Reader<'a> {
                         words.push_str(&part);
                     }
                 }
-                None => self.plain(&mut text, &mut words),
+                None => self.plain(&mut text, words),
             }
             if text.len() > MAX_WORD {
                 return Err(WordErrorCause::TooLong);
@@ -224,7 +234,7 @@ impl<'a> Reader<'a> {
         }
         match stop {
             Some(stop) => Err(WordErrorCause::UnclosedForm(stop)),
-            None => Ok((text, words.finish())),
+            None => Ok(text),
         }
     }
 
@@ -329,27 +339,36 @@ impl<'a> Reader<'a> {
 struct Words {
     done: Vec<String>,
     word: String,
-    in_word: bool,
+    unwanted: bool,
 }
 
 impl Words {
+    /// Nobody asks for them.
+    fn unwanted() -> Self {
+        Self {
+            unwanted: true,
+            ..Self::default()
+        }
+    }
+
     fn split_or_push(&mut self, character: char) {
         if !character.is_whitespace() {
             self.push(character);
-        } else if self.in_word && !self.word.is_empty() {
+        } else if !self.word.is_empty() {
             self.done.push(std::mem::take(&mut self.word));
-            self.in_word = false;
         }
     }
 
     fn push(&mut self, character: char) {
-        self.word.push(character);
-        self.in_word = true;
+        if !self.unwanted {
+            self.word.push(character);
+        }
     }
 
     fn push_str(&mut self, text: &str) {
-        self.word.push_str(text);
-        self.in_word = true;
+        if !self.unwanted {
+            self.word.push_str(text);
+        }
     }
 
     fn finish(mut self) -> Vec<String> {

@@ -75,8 +75,13 @@ impl Case {
     }
 
     pub(crate) fn run(&self) -> String {
-        let given = self.given();
-        crate::render::outcome(&self.dockerfile, given)
+        let (dockerfile, given) = self.parts();
+        crate::render::outcome(&dockerfile, given)
+    }
+
+    /// The Dockerfile, and what is given beside it.
+    pub(crate) fn parts(&self) -> (String, Given) {
+        (self.dockerfile.clone(), self.given())
     }
 
     fn given(&self) -> Given {

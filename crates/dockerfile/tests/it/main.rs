@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod mutation;
+#[cfg(test)]
 mod render;
 
 use std::path::Path;
@@ -39,6 +41,7 @@ fn cases() {
     }
     assert!(
         failed.is_empty(),
-        "these cases came out otherwise: {failed:#?}"
+        "these came out otherwise:\n{}",
+        failed.join("\n")
     );
 }
