@@ -67,11 +67,11 @@ fn variables() {
         ("he$PWD", "he/home"),
         ("he${hi}xx", "hexx"),
         ("he${PWD:-000}xx", "he/homexx"),
-        ("he${XXX:-${YYY:-yyy}}xx", "heyyyxx"),
-        ("he${XXX:-\\${PWD}z}xx", "he${PWDz}xx"),
+        ("he${GONE:-${YYY:-yyy}}xx", "heyyyxx"),
+        ("he${GONE:-\\${PWD}z}xx", "he${PWDz}xx"),
         ("he${PWD:+${PWD}:}xx", "he/home:xx"),
-        ("${NULL-a}|${NULL:-a}|${XXX-a}", "|a|a"),
-        ("${NULL+a}|${NULL:+a}|${XXX+a}", "a||"),
+        ("${NULL-a}|${NULL:-a}|${GONE-a}", "|a|a"),
+        ("${NULL+a}|${NULL:+a}|${GONE+a}", "a||"),
         ("${NULL?a}|${PWD:?a}", "|/home"),
         ("$@@@|${*:-b}|$001a|${999}a", "@@|b|a|a"),
         ("${aaa}}", "}"),
@@ -128,15 +128,15 @@ fn errors() {
         ("${aaa:-bbb", "syntax error: missing '}'"),
         ("${aaa:-bbb ${foo}", "syntax error: missing '}'"),
         ("he${.}", "unsupported modifier (.) in substitution"),
-        ("he${XXX:YYY}", "unsupported modifier (:Y) in substitution"),
+        ("he${GONE:YYY}", "unsupported modifier (:Y) in substitution"),
         (
             "he${PWD:=000}xx",
             "unsupported modifier (:=) in substitution",
         ),
         ("${FOO:#}", "unsupported modifier (:#) in substitution"),
-        ("${XXX?}", "XXX: is not allowed to be unset"),
+        ("${GONE?}", "GONE: is not allowed to be unset"),
         ("${NULL:?}", "NULL: is not allowed to be empty"),
-        ("${XXX:?give it}", "XXX: give it"),
+        ("${GONE:?give it}", "GONE: give it"),
         ("${FOO//ww}", "syntax error: missing '/' in ${}"),
         (
             "${FOO#\\a}",
@@ -160,10 +160,10 @@ fn unset_variables_can_stay() {
     };
     for (word, expected) in [
         (
-            "echo \"$PWD\" '$PWD' $XXX ${XXX:-a} ${XXX/a/b}",
-            "echo \"/home\" '$PWD' $XXX ${XXX:-a} ${XXX/a/b}",
+            "echo \"$PWD\" '$PWD' $GONE ${GONE:-a} ${GONE/a/b}",
+            "echo \"/home\" '$PWD' $GONE ${GONE:-a} ${GONE/a/b}",
         ),
-        ("${XXX}", "${XXX}"),
+        ("${GONE}", "${GONE}"),
     ] {
         check(lex, word, expected);
     }
