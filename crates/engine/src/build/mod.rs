@@ -7,8 +7,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use dockerfile::HistoryLayer;
+use graph::Op;
 use oci::Reference;
-use solver::{BuildOptions, ProgressSender, SolveError};
+use solver::{BuildOptions, How, ProgressSender, SolveError};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Inner};
@@ -59,7 +60,7 @@ impl Inner {
         progress: ProgressSender,
     ) -> Result<BuildOutcome, EngineError> {
         let plan = self.plan(&request, &progress).await?;
-        let stack = self.solve(&request, &plan, &progress).await?;
+        let (stack, has_run) = self.solve(&request, &plan, &progress).await?;
         let warnings = plan.lowered.warnings.clone();
         let from_base = |layer: &&HistoryLayer| matches!(layer, HistoryLayer::Base);
         let parts = ImageParts {
@@ -74,18 +75,19 @@ impl Inner {
             image = image.or(exported);
         }
         let (engine, lease) = (Arc::clone(self), self.lease.clone());
-        crate::blocking(move || engine.store.records().note_uses(&lease)).await??;
+        crate::blocking(move || engine.tidy_up(&lease, has_run)).await??;
         Ok(BuildOutcome { image, warnings })
     }
 
+    /// The target's file system, and whether any step had to run for it.
     async fn solve(
         self: &Arc<Self>,
         request: &BuildRequest,
         plan: &Plan,
         progress: &ProgressSender,
-    ) -> Result<Stack, EngineError> {
+    ) -> Result<(Stack, bool), EngineError> {
         let Some(target) = plan.lowered.target else {
-            return Ok(Stack::default());
+            return Ok((Stack::default(), false));
         };
         let worker = Arc::new(BuildWorker {
             engine: Arc::clone(self),
@@ -98,24 +100,41 @@ impl Inner {
             progress: progress.clone(),
         };
         let graph = Arc::clone(&plan.graph);
-        let solved = self.solver.build(worker, graph, &[target], options).await;
+        let is_step = |id| {
+            graph
+                .get(id)
+                .is_some_and(|v| !matches!(v.op, Op::Source(_)))
+        };
+        let solved = self
+            .solver
+            .build(worker, Arc::clone(&graph), &[target], options)
+            .await;
         let solution = solved.map_err(step_error)?;
-        match solution
-            .targets
-            .into_iter()
-            .next()
-            .map(|target| target.output)
-        {
-            Some(Output::Stack(stack)) => Ok(stack),
+        let has_run = solution
+            .vertices
+            .iter()
+            .any(|vertex| matches!(vertex.how, How::Executed(_)) && is_step(vertex.id));
+        let target = solution.targets.into_iter().next();
+        let stack = match target.map(|target| target.output) {
+            Some(Output::Stack(stack)) => stack,
             Some(Output::Local(local)) => {
                 let engine = Arc::clone(self);
                 let input = crate::op::InputTree::Local(local);
-                crate::blocking(move || engine.base(&input))
-                    .await?
-                    .map(|(stack, _)| stack)
+                crate::blocking(move || engine.base(&input)).await??.0
             }
-            None => Ok(Stack::default()),
+            None => Stack::default(),
+        };
+        Ok((stack, has_run))
+    }
+
+    /// Notes which records were used; after a build that ran steps, removes what processes left
+    /// that died in the middle of theirs.
+    fn tidy_up(&self, lease: &store::Lease, has_run: bool) -> Result<(), EngineError> {
+        self.store.records().note_uses(lease)?;
+        if has_run {
+            self.store.clean(self.clock.now())?;
         }
+        Ok(())
     }
 
     fn jobs(&self, request: &BuildRequest) -> NonZeroUsize {
