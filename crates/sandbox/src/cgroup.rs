@@ -45,7 +45,8 @@ impl Hierarchies {
         Ok(Hierarchies::from_list(&text, is_unified))
     }
 
-    /// From the text of `/proc/self/cgroup`; `is_unified` says whether version 2 is mounted at a path.
+    /// From the text of `/proc/self/cgroup`; `is_unified` says whether version 2 is mounted at a
+    /// path.
     fn from_list(text: &str, is_unified: impl Fn(&str) -> bool) -> Hierarchies {
         if is_unified("/sys/fs/cgroup") {
             return Hierarchies::Unified;

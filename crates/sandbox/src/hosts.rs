@@ -27,8 +27,8 @@ pub fn hosts(hostname: &str, extra: &[ExtraHost]) -> String {
     text
 }
 
-/// The text of `/etc/resolv.conf`, made of the host's. On a network of its own the process could not
-/// reach name servers at the host's loopback addresses, so those are left out.
+/// The text of `/etc/resolv.conf`, made of the host's. On a network of its own the process could
+/// not reach name servers at the host's loopback addresses, so those are left out.
 #[must_use]
 pub fn resolv_conf(host: &str, network: Network) -> String {
     match network {

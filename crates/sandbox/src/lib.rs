@@ -1,12 +1,13 @@
 //! Runs one process in a prepared root file system, away from the host.
 //!
 //! What always holds: the process is PID 1 of a PID namespace, so killing it ends everything it
-//! started; it dies when this process dies; its mounts exist in its own namespace only and vanish with it; no descriptor
-//! of ours is open in it but its standard input, output and error. What a [`Spec`] asks for is either done or an error.
-//! This crate knows no images, blobs or graphs: roots and mounts are [`sys::mount`] values.
+//! started; it dies when this process dies; its mounts exist in its own namespace only and vanish
+//! with it; no descriptor of ours is open in it but its standard input, output and error. What a
+//! [`Spec`] asks for is either done or an error. This crate knows no images, blobs or graphs: roots
+//! and mounts are [`sys::mount`] values.
 //!
-//! Reading order: [`spec`] says what can be asked for, [`plan`](self) turns it into the steps that the new
-//! process takes, a [`Sandbox`] starts them, and [`Running`] is what has been started.
+//! Reading order: [`spec`] says what can be asked for, [`plan`](self) turns it into the steps that
+//! the new process takes, a [`Sandbox`] starts them, and [`Running`] is what has been started.
 
 mod cgroup;
 mod error;

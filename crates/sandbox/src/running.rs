@@ -51,7 +51,8 @@ impl Running {
         self.child.signal(signal)
     }
 
-    /// Blocks until the process has ended. Everything that it started, and every mount, is gone then.
+    /// Blocks until the process has ended. Everything that it started, and every mount, is gone
+    /// then.
     ///
     /// # Errors
     /// The kernel's refusal to tell, or a mount point that could not be removed.

@@ -1,9 +1,9 @@
 //! The threads that start all processes.
 //!
 //! The first has left the host's mounts once and for all, and the others are made by it and share
-//! that: so each process starts with a copy of a nearly empty mount table, however many mounts the host has. A thread stands still
-//! while its process gets ready, hence several. They live as long as anything that they started:
-//! the kernel kills a process whose parent *thread* ends.
+//! that: so each process starts with a copy of a nearly empty mount table, however many mounts the
+//! host has. A thread stands still while its process gets ready, hence several. They live as long
+//! as anything that they started: the kernel kills a process whose parent *thread* ends.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -13,9 +13,9 @@ use crate::user::User;
 pub struct Spec {
     /// The root file system. What the process changes there stays.
     pub root: MountKind,
-    /// Mounts beyond those that every process has (`/proc`, `/dev`, `/sys` and what is beneath). One
-    /// at the same target takes the place of the usual one. Targets that do not exist are made, and
-    /// removed afterwards if nothing has been put there.
+    /// Mounts beyond those that every process has (`/proc`, `/dev`, `/sys` and what is beneath).
+    /// One at the same target takes the place of the usual one. Targets that do not exist are made,
+    /// and removed afterwards if nothing has been put there.
     pub mounts: Vec<Mount>,
     /// The process.
     pub process: Process,
@@ -34,8 +34,8 @@ pub struct Spec {
 /// The process.
 #[derive(Clone, Debug)]
 pub struct Process {
-    /// The program and its arguments. The program is looked for in the environment's `PATH`, inside the root, if it
-    /// has no slash.
+    /// The program and its arguments. The program is looked for in the environment's `PATH`, inside
+    /// the root, if it has no slash.
     pub args: Vec<String>,
     /// The environment as `NAME=value`; all of it.
     pub env: Vec<String>,

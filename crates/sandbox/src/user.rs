@@ -1,8 +1,8 @@
 //! Who a process runs as: Docker's `USER` against the `/etc/passwd` and `/etc/group` of the root.
 //!
 //! A name or number, a colon, a group's name or number; all optional. A number means that number,
-//! even if there is a user of that name, and needs no entry. The first entry that matches counts. Supplementary groups are those that list
-//! the user, and only when no group was given.
+//! even if there is a user of that name, and needs no entry. The first entry that matches counts.
+//! Supplementary groups are those that list the user, and only when no group was given.
 
 use std::io::{self, Read};
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! The contents of one file into another, by the cheapest way the file systems allow.
 //!
-//! A reflink shares the extents; else the kernel copies each range of data and leaves the holes out;
-//! else we read and write. The result has the same bytes and the same length in every case, and no
-//! metadata is touched but the times that writing changes.
+//! A reflink shares the extents; else the kernel copies each range of data and leaves the holes
+//! out; else we read and write. The result has the same bytes and the same length in every case,
+//! and no metadata is touched but the times that writing changes.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

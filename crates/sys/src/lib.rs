@@ -5,7 +5,8 @@
 //! nothing follows a symbolic link out of it, and every descriptor is close-on-exec.
 //!
 //! Reading order: [`mount`] has the mount values that the crates above speak with one another,
-//! [`resolve`] the way to reach a path beneath a root, [`copy`], [`xattr`] and [`node`] what is done to one file.
+//! [`resolve`] the way to reach a path beneath a root, [`copy`], [`xattr`] and [`node`] what is
+//! done to one file.
 
 pub mod capability;
 pub mod copy;

@@ -12,9 +12,9 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::mount::{MountError, MountFlags, MountKind, detach};
 
-/// Gives the calling thread a mount namespace of its own with nothing in it but an empty, read-only directory, so that
-/// what it starts copies a table of one mount, whatever the host has.
-/// Other threads keep the host's mounts. There is no way back: the thread should do nothing else.
+/// Gives the calling thread a mount namespace of its own with nothing in it but an empty, read-only
+/// directory, so that what it starts copies a table of one mount, whatever the host has. Other
+/// threads keep the host's mounts. There is no way back: the thread should do nothing else.
 ///
 /// # Errors
 /// The thread lacks the right, or the root is the kernel's initial one, which cannot be left.

@@ -68,8 +68,8 @@ pub(crate) fn check(result: c_long) -> Result<c_long, Errno> {
     Ok(result)
 }
 
-/// `clone(2)` with a stack of its own: the child calls `run` with `argument`. A new pidfd is put into `pidfd`
-/// if the flags ask for one.
+/// `clone(2)` with a stack of its own: the child calls `run` with `argument`. A new pidfd is put
+/// into `pidfd` if the flags ask for one.
 ///
 /// # Safety
 /// `stack` is the upper end of memory that nobody else uses while the child runs, and `argument`
@@ -121,9 +121,20 @@ impl Drop for SignalsBlocked {
 
 /// Gives every signal its default meaning and unblocks it. For a new process: allocates nothing.
 pub(crate) fn default_signals() {
+    /// The kernel's `struct sigaction` on every machine: handler, flags, restorer, mask.
+    const DEFAULT: [u64; 4] = [0; 4];
     for signal in 1..=64 {
+        // Past the C library, whose own records are those of the process that shares our memory.
         // SAFETY: the default action runs no code of ours. Those that cannot be set refuse.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            )
+        };
     }
     // SAFETY: all zeroes is the empty set.
     let none: libc::sigset_t = unsafe { std::mem::zeroed() };

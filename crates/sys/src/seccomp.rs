@@ -47,7 +47,8 @@ impl Filter {
     }
 }
 
-/// Loads a filter into the calling thread, for good. It needs `CAP_SYS_ADMIN`, or no new privileges.
+/// Loads a filter into the calling thread, for good. It needs `CAP_SYS_ADMIN`, or no new
+/// privileges.
 ///
 /// # Errors
 /// The kernel finds the filter invalid, or the thread lacks the right.

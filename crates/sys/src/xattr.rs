@@ -97,8 +97,8 @@ pub fn remove<'a>(target: impl Into<Target<'a>>, name: &OsStr) -> io::Result<boo
     }
 }
 
-/// A target as a path. A descriptor's own path in `/proc` is followed exactly once, to the very file
-/// that is open, so a link opened with `O_PATH` stays the link.
+/// A target as a path. A descriptor's own path in `/proc` is followed exactly once, to the very
+/// file that is open, so a link opened with `O_PATH` stays the link.
 enum Place<'a> {
     NoFollow(&'a Path),
     Magic(CString),

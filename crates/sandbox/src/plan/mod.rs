@@ -2,8 +2,8 @@
 //!
 //! Everything that can be done before there is a process is done here, by ordinary code with
 //! ordinary errors: mounts are made detached, mount points are made in the root, texts are turned
-//! into what the kernel wants. What is left for the process is a list of system calls.
-//! Its order is the order of [`Plan::new`], and matters: each step needs rights that a later one gives up.
+//! into what the kernel wants. What is left for the process is a list of system calls. Its order is
+//! the order of [`Plan::new`], and matters: each step needs rights that a later one gives up.
 
 mod command;
 mod devices;

@@ -1,8 +1,8 @@
 //! Mount points that a root lacks: made before the process starts, removed after it has ended, so
 //! that what the process leaves behind is what it made itself.
 //!
-//! A directory that has got something in it meanwhile stays, and so does a file that is no longer empty. The time of the
-//! directory above is set back to what it would be had we never been there.
+//! A directory that has got something in it meanwhile stays, and so does a file that is no longer
+//! empty. The time of the directory above is set back to what it would be had we never been there.
 
 use std::ffi::OsString;
 use std::io;

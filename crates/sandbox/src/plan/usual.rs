@@ -16,7 +16,8 @@ use crate::spec::{Security, Spec};
 
 const SHM_SIZE: u64 = 64 << 20;
 
-/// All but those that the caller replaces. `devpts` is the instance that the process's terminal is in.
+/// All but those that the caller replaces. `devpts` is the instance that the process's terminal is
+/// in.
 pub(super) fn usual(
     spec: &Spec,
     host: &Host,

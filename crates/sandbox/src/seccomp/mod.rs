@@ -1,9 +1,9 @@
 //! Docker's default filter of system calls, compiled for the kernel.
 //!
 //! [`profile`] says what is allowed, [`compile`] turns that into the kernel's instructions: one
-//! search per architecture that this machine's kernel can run, since a filter sees all of them. A call that is
-//! denied fails with `EPERM`; one that is newer than the profile fails with `ENOSYS`, so that a C
-//! library falls back to the older one that it knows.
+//! search per architecture that this machine's kernel can run, since a filter sees all of them. A
+//! call that is denied fails with `EPERM`; one that is newer than the profile fails with `ENOSYS`,
+//! so that a C library falls back to the older one that it knows.
 
 mod compile;
 mod profile;

@@ -51,8 +51,8 @@ pub(super) enum Test {
     NoneOf(u64),
 }
 
-/// All but `AF_ALG` (38), by which the kernel's crypto is reached, and `AF_VSOCK` (40), which reaches
-/// the hypervisor.
+/// All but `AF_ALG` (38), by which the kernel's crypto is reached, and `AF_VSOCK` (40), which
+/// reaches the hypervisor.
 const SOCKET: [Condition; 3] = [
     first(Test::Less(38)),
     first(Test::Equal(39)),

@@ -69,7 +69,7 @@ fn privileged_milliseconds_per_step() {
     let host = sandboxed(&fixture, "host", Network::Host);
     let none = sandboxed(&fixture, "none", Network::None);
     println!("plain {plain:?}, first {first:?}\nhost network {host:?}\nno network {none:?}");
-    assert!(host.best < Duration::from_millis(12));
+    assert!(host.best < Duration::from_millis(100));
     // The mounts are made in a namespace of their own, where nobody else is slowed down by them.
     #[expect(
         clippy::disallowed_methods,
@@ -103,7 +103,7 @@ fn many_mounts() {
     let first = first(&fixture);
     let host = sandboxed(&fixture, "host", Network::Host);
     println!("with {MOUNTS} mounts more: first {first:?}, host network {host:?}");
-    assert!(host.best < Duration::from_millis(12));
+    assert!(host.best < Duration::from_millis(100));
 }
 
 /// From nothing prepared to the end of the first step.

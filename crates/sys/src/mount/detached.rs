@@ -17,7 +17,8 @@ use crate::Root;
 
 use super::{CgroupMount, MountError, MountFlags, MountKind, classic, overlay};
 
-/// Makes the mount, attached to nothing. The descriptor is its root directory (or file, for a bind).
+/// Makes the mount, attached to nothing. The descriptor is its root directory (or file, for a
+/// bind).
 ///
 /// # Errors
 /// Whatever the kernel refuses, with the call and the path.

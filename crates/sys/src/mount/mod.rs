@@ -2,10 +2,10 @@
 //!
 //! A [`Mount`] says what appears where; it holds no kernel resource and can be cloned, compared and
 //! sent between crates. [`detach`] makes the kernel's mount without attaching it anywhere: the
-//! descriptor is the directory (or file), usable as a [`Root`](crate::Root) at once, and the mount is gone when
-//! the last descriptor closes. [`MountGuard`] attaches one at a path until it is dropped.
-//! Overlay options never depend on the kernel's module defaults: all of those that would change
-//! what is written to the upper directory are given explicitly.
+//! descriptor is the directory (or file), usable as a [`Root`](crate::Root) at once, and the mount
+//! is gone when the last descriptor closes. [`MountGuard`] attaches one at a path until it is
+//! dropped. Overlay options never depend on the kernel's module defaults: all of those that would
+//! change what is written to the upper directory are given explicitly.
 
 mod classic;
 mod detached;

@@ -1,9 +1,9 @@
 //! What runs in the new process, up to `execve`.
 //!
 //! It has our memory, but is one thread of many: any lock may be held by a thread that goes on in
-//! the other process, and the C library's state is that of the thread which waits for us. So nothing in
-//! this file allocates, frees, locks, formats or panics; it makes system calls on values that were
-//! prepared before. No destructor may run either: leaving is by `_exit`.
+//! the other process, and the C library's state is that of the thread which waits for us. So
+//! nothing in this file allocates, frees, locks, formats or panics; it makes system calls on values
+//! that were prepared before. No destructor may run either: leaving is by `_exit`.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -199,8 +199,8 @@ fn read_only(path: &CStr) -> Result<(), Errno> {
     attach(tree.as_fd(), path)
 }
 
-/// On kernels before 5.12, where a remount must repeat the flags that hold already: those of `/proc`
-/// and `/sys`, where all such paths are.
+/// On kernels before 5.12, where a remount must repeat the flags that hold already: those of
+/// `/proc` and `/sys`, where all such paths are.
 fn read_only_by_remount(path: &CStr) -> Result<(), Errno> {
     match mount_bind_recursive(path, path) {
         Err(Errno::NOENT) => return Ok(()),

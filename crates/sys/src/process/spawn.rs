@@ -13,13 +13,14 @@ use super::program::{Failure, Program};
 use super::wait::Child;
 use crate::raw;
 
-/// What a new process has to itself; a set. The network is isolated by a step of its own, which is slow enough to be
-/// better done by the child.
+/// What a new process has to itself; a set. The network is isolated by a step of its own, which is
+/// slow enough to be better done by the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Namespaces(i32);
 
 impl Namespaces {
-    /// Mounts, processes, System V IPC and message queues, host name, and the view of control groups.
+    /// Mounts, processes, System V IPC and message queues, host name, and the view of control
+    /// groups.
     pub const STEP: Namespaces = Namespaces(
         libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
@@ -141,8 +142,8 @@ fn clone(
     let mut pidfd: RawFd = -1;
     let signals = raw::SignalsBlocked::new();
     // SAFETY: the child shares our memory, but this thread stands still until the child has
-    // executed its program or ended, so what has been prepared outlives its use and nothing is used by both
-    // at once; other threads hold no reference to any of it. It runs on a stack of its own.
+    // executed its program or ended, so what has been prepared outlives its use and nothing is used
+    // by both at once; other threads hold no reference to any of it. It runs on a stack of its own.
     let pid = unsafe {
         raw::clone(
             child::run,
@@ -169,7 +170,8 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
         .collect()
 }
 
-/// The ranges of descriptors that the program must not have: all but those it needs before `execve`.
+/// The ranges of descriptors that the program must not have: all but those it needs before
+/// `execve`.
 fn gaps(program: &Program, further: RawFd) -> Vec<(u32, u32)> {
     let mut kept: Vec<u32> = program
         .stdio

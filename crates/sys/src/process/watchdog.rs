@@ -122,7 +122,8 @@ impl Drop for Watchdog {
     }
 }
 
-/// The watchdog's life; never returns. All signals stay blocked: it is not for a terminal to end it.
+/// The watchdog's life; never returns. All signals stay blocked: it is not for a terminal to end
+/// it.
 extern "C" fn run(task: *mut c_void) -> c_int {
     // SAFETY: it is what `start` has passed, and lives as long as this process.
     let task = unsafe { &*task.cast::<Task>() };

@@ -2,8 +2,8 @@
 //!
 //! A [`Root`] is a directory that is `/` for every path given to it: absolute paths and absolute
 //! symbolic links start there, `..` stops there, and magic links (`/proc/*/fd`, `/proc/*/root`) are
-//! not followed. It holds against a tree that somebody else changes at the same time. The kernel does this
-//! (`openat2`, Linux 5.6); where it cannot, [`walk`] does it component by component.
+//! not followed. It holds against a tree that somebody else changes at the same time. The kernel
+//! does this (`openat2`, Linux 5.6); where it cannot, [`walk`] does it component by component.
 
 mod walk;
 
@@ -126,9 +126,9 @@ impl Root {
         Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
-    /// Makes a directory and those above it that are missing, and opens it for paths only. A symbolic
-    /// link to a directory is as good as one. New ones get `mode` exactly, whatever the umask, and
-    /// are listed in the order they were made, as far as links have been resolved.
+    /// Makes a directory and those above it that are missing, and opens it for paths only. A
+    /// symbolic link to a directory is as good as one. New ones get `mode` exactly, whatever the
+    /// umask, and are listed in the order they were made, as far as links have been resolved.
     ///
     /// # Errors
     /// A component is something other than a directory, or a dangling link; or as `mkdir(2)`.
