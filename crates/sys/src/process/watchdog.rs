@@ -169,7 +169,7 @@ fn watch(parent: BorrowedFd<'_>, socket: BorrowedFd<'_>) {
             }
         }
         if !fds[1].revents().is_empty() {
-            match receive(socket) {
+            match receive(socket, RecvFlags::empty()) {
                 Received::Nothing => {}
                 Received::End => break,
                 Received::Pidfd(pidfd) if count < fds.len() => {
@@ -186,6 +186,10 @@ fn watch(parent: BorrowedFd<'_>, socket: BorrowedFd<'_>) {
         // It may have ended by itself.
         let _ = pidfd_send_signal(fd.as_fd(), Signal::KILL);
     }
+    // Those that we were told of last.
+    while let Received::Pidfd(pidfd) = receive(socket, RecvFlags::DONTWAIT) {
+        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    }
 }
 
 enum Received {
@@ -194,12 +198,17 @@ enum Received {
     End,
 }
 
-fn receive(socket: BorrowedFd<'_>) -> Received {
+fn receive(socket: BorrowedFd<'_>, flags: RecvFlags) -> Received {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     let mut bytes = [IoSliceMut::new(&mut byte)];
-    match recvmsg(socket, &mut bytes, &mut control, RecvFlags::CMSG_CLOEXEC) {
+    match recvmsg(
+        socket,
+        &mut bytes,
+        &mut control,
+        flags | RecvFlags::CMSG_CLOEXEC,
+    ) {
         Ok(message) if message.bytes == 0 => return Received::End,
         Err(Errno::INTR | Errno::AGAIN) => return Received::Nothing,
         Err(_) => return Received::End,
