@@ -15,6 +15,7 @@
 mod contents;
 mod critical_path;
 mod key_parts;
+mod look_ahead;
 mod lookup;
 mod outcome;
 mod realise;

@@ -136,6 +136,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
             None => Slot::alone(job),
         };
         self.states[place].phase = Phase::Running;
+        self.look_ahead(place);
         let listener = slot.progress.listen(self.progress.clone(), vertex);
         let turn = self.critical_path.turn(place, &self.plan, &self.states);
         let limiter = Arc::clone(&self.limiter);

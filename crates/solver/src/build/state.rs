@@ -13,6 +13,8 @@ pub(super) struct VertexState<O> {
     pub(super) wanted: bool,
     /// Progress was told that nobody needs to run it.
     pub(super) told: bool,
+    /// What it reads was asked for ahead of its turn.
+    pub(super) seen_ahead: bool,
     /// Vertices that wait for the result, with the number of their input.
     pub(super) waiting: Vec<(Place, usize)>,
 }
@@ -77,6 +79,7 @@ impl<O> VertexState<O> {
             key: None,
             wanted: false,
             told: false,
+            seen_ahead: false,
             waiting: Vec::new(),
         }
     }
