@@ -145,7 +145,7 @@ impl Inner {
         // Steps wait more than they compute: more of them than CPUs run well at once.
         let default = || {
             let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            NonZeroUsize::new(cpus * 8).unwrap_or(NonZeroUsize::MIN)
+            NonZeroUsize::new(cpus * 16).unwrap_or(NonZeroUsize::MIN)
         };
         chosen.unwrap_or_else(default)
     }
