@@ -1,0 +1,167 @@
+//! What a Dockerfile makes: each case is a Dockerfile and the files of its result.
+
+use testkit::Scratch;
+
+use crate::kiln::{Kiln, Project};
+
+/// Files for all cases.
+const FILES: &[(&str, &str)] = &[
+    ("a", "A\n"),
+    ("b", "B\n"),
+    ("dir/c", "C\n"),
+    ("dir/skip.log", "no\n"),
+    (
+        ".dockerignore",
+        "*.log\n**/*.log\nsecret\nDockerfile\n.dockerignore\n",
+    ),
+    ("secret", "no\n"),
+];
+
+/// A Dockerfile, arguments, and the files of the result.
+type Case<'a> = (&'a str, &'a [&'a str], &'a str);
+
+fn check(cases: &[Case<'_>]) {
+    let kiln = Kiln::new();
+    for (dockerfile, arguments, expected) in cases {
+        let project = Project::new(FILES);
+        project.write("Dockerfile", dockerfile);
+        let made = kiln.files(&project, arguments);
+        let expected: Vec<&str> = expected
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
+        assert_eq!(made.lines().collect::<Vec<_>>(), expected, "{dockerfile}");
+    }
+    kiln.assert_clean();
+}
+
+#[test]
+fn stages() {
+    check(&[
+        // By name in any case, by number, and out of an image that no stage builds on.
+        (
+            "FROM alpine AS One\nRUN echo 1 >/x\nFROM scratch\nCOPY --from=ONE /x /y\n",
+            &[],
+            r"y 0644 0:0 = 1\n",
+        ),
+        (
+            "FROM alpine\nRUN echo 1 >/x\nFROM scratch\nCOPY --from=0 x /y\n",
+            &[],
+            r"y 0644 0:0 = 1\n",
+        ),
+        (
+            "FROM scratch\nCOPY --from=alpine /etc/group /g\n",
+            &[],
+            r"g 0644 0:0 = root:x:0:\nnobody:x:65534:\n",
+        ),
+        // An earlier stage goes on, with what it set.
+        (
+            "FROM alpine AS base\nENV A=1\nWORKDIR /w\nFROM base AS next\nRUN echo $A $PWD >f\n\
+             FROM scratch\nCOPY --from=next /w /\n",
+            &[],
+            r"f 0644 0:0 = 1 /w\n",
+        ),
+        // A target before the end; what comes after it is not looked at but for its syntax.
+        (
+            "FROM scratch AS one\nCOPY a /\nFROM scratch AS two\nCOPY nothing /\n",
+            &["--target", "ONE"],
+            r"a 0644 0:0 = A\n",
+        ),
+        // The stage is chosen by a variable.
+        (
+            "ARG WHICH=one\nFROM scratch AS one\nCOPY a /\nFROM scratch AS two\nCOPY b /\n\
+             FROM ${WHICH} AS chosen\nFROM scratch\nCOPY --from=chosen / /\n",
+            &["--build-arg", "WHICH=two"],
+            r"b 0644 0:0 = B\n",
+        ),
+    ]);
+}
+
+#[test]
+fn what_the_target_does_not_reach_is_left_alone() {
+    let dockerfile = "FROM no/such-image AS pulled\n\
+         FROM alpine AS failing\nRUN exit 1\n\
+         FROM scratch AS missing\nCOPY nothing /\n\
+         FROM scratch\nCOPY a /\n";
+    check(&[(dockerfile, &[], r"a 0644 0:0 = A\n")]);
+}
+
+#[test]
+fn mounts_of_steps() {
+    let secret = Scratch::new();
+    let secret = secret.file("token", "hidden");
+    let secret = format!("id=token,src={}", secret.display());
+    check(&[(
+        "FROM scratch AS files\nCOPY a /\nFROM alpine AS run\n\
+         RUN --mount=type=secret,id=token cat /run/secrets/token >/x\n\
+         RUN --mount=from=files,target=/m cat /m/a >>/x\n\
+         RUN --mount=target=/ctx cat /ctx/b >>/x\n\
+         RUN --mount=type=tmpfs,target=/t echo t >/t/x && ls /t >>/x\n\
+         RUN --mount=type=cache,target=/c echo c >>/c/x && cat /c/x >>/x\n\
+         RUN ls -d /m /t /c /run/secrets 2>/dev/null >>/x || true\n\
+         FROM scratch\nCOPY --from=run /x /\n",
+        &["--secret", &secret],
+        r"x 0644 0:0 = hiddenA\nB\nx\nc\n",
+    )]);
+}
+
+#[test]
+fn where_the_dockerfile_is() {
+    let project = Project::new(FILES);
+    project.write("Dockerfile", "FROM scratch\nCOPY b /usual\n");
+    let outside = Project::new(&[
+        ("Special", "FROM scratch\nCOPY . /\n"),
+        ("Special.dockerignore", "*\n!a\n"),
+    ]);
+    let special = outside.join("Special");
+    let kiln = Kiln::new();
+    let files = |arguments: &[&str]| kiln.files(&project, arguments);
+    assert_eq!(files(&[]), "usual 0644 0:0 = B\\n\n");
+    assert_eq!(
+        files(&["-f", special.to_str().unwrap()]),
+        "a 0644 0:0 = A\\n\n"
+    );
+
+    let out = Scratch::new();
+    let output = format!("type=local,dest={}", out.path().display());
+    let context = project.path().to_str().unwrap();
+    let stdin = b"FROM scratch\nCOPY a /from-stdin\n";
+    kiln.run_with(&["build", "-f", "-", "-o", &output, context], stdin)
+        .ok();
+    assert_eq!(
+        testkit::tree::list(out.path()),
+        "from-stdin 0644 0:0 = A\\n\n"
+    );
+    let ran = kiln.run_with(&["build", "-"], stdin);
+    assert!(ran.error().ends_with("\"/a\": not found"));
+}
+
+#[test]
+fn contexts_by_name() {
+    let project = Project::new(FILES);
+    project.write(
+        "Dockerfile",
+        "FROM base\nCOPY --from=files x /x\nCOPY a /\n",
+    );
+    let files = Project::new(&[("x", "X\n")]);
+    let files = format!("files={}", files.path().display());
+    let kiln = Kiln::new();
+    let arguments = [
+        "--build-context",
+        &files,
+        "--build-context",
+        "base=docker-image://alpine",
+    ];
+    let made = kiln.files(&project, &arguments);
+    for line in [
+        r"a 0644 0:0 = A\n",
+        r"x 0644 0:0 = X\n",
+        "bin/sh 0:0 -> busybox",
+    ] {
+        assert!(
+            made.lines().any(|made| made == line),
+            "{line} is not in {made}"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! What is not run again, and what is.
+
+use std::time::{Duration, Instant};
+
+use crate::kiln::{Kiln, Project};
+use crate::standin;
+
+const DOCKERFILE: &str = "FROM alpine AS one\nCOPY a /a\nRUN cat /a >/one\n\
+     FROM alpine AS two\nCOPY b /b\nRUN cat /b >/two\n\
+     FROM scratch\nCOPY --from=one /one /\nCOPY --from=two /two /\n";
+
+/// Names of the steps that plain progress says were run, and of those that were not.
+fn steps(told: &str) -> (Vec<&str>, Vec<&str>) {
+    let (mut run, mut cached) = (Vec::new(), Vec::new());
+    let mut name = "";
+    for line in told.lines() {
+        let (_, text) = line.split_once(' ').unwrap_or_default();
+        if text.starts_with('[') && !text.starts_with("[internal]") && !text.contains("] FROM") {
+            name = text
+                .split_once("] ")
+                .map_or(text, |(_, instruction)| instruction);
+        } else if text == "CACHED" && !name.is_empty() {
+            cached.push(std::mem::take(&mut name));
+        } else if text.starts_with("DONE") && !name.is_empty() {
+            run.push(std::mem::take(&mut name));
+        }
+    }
+    run.sort_unstable();
+    cached.sort_unstable();
+    (run, cached)
+}
+
+fn project() -> Project {
+    Project::new(&[("Dockerfile", DOCKERFILE), ("a", "A"), ("b", "B")])
+}
+
+#[test]
+fn nothing_is_run_again_and_no_registry_is_asked() {
+    let registry = standin::new_registry();
+    let kiln = Kiln::with_mirror(&registry.host());
+    let project = project();
+    let first = kiln.build(&project, &["-t", "x"]);
+    assert_eq!(steps(&first).1, Vec::<&str>::new(), "{first}");
+    registry.clear_log();
+    let second = kiln.build(&project, &["-t", "x"]);
+    assert_eq!(steps(&second).0, Vec::<&str>::new(), "{second}");
+    assert_eq!(registry.log(), Vec::<String>::new());
+    drop(registry);
+    kiln.build(&project, &["-t", "x"]);
+}
+
+#[test]
+fn only_what_depends_on_a_change_is_run_again() {
+    let kiln = Kiln::new();
+    let project = project();
+    kiln.build(&project, &[]);
+    project.write("b", "B2");
+    let told = kiln.build(&project, &[]);
+    let (run, cached) = steps(&told);
+    assert_eq!(
+        run,
+        ["COPY --from=two /two /", "COPY b /b", "RUN cat /b >/two"],
+        "{told}"
+    );
+    assert_eq!(
+        cached,
+        ["COPY --from=one /one /", "COPY a /a", "RUN cat /a >/one"],
+        "{told}"
+    );
+    // Back to the old content: everything is known, whatever the file's time.
+    project.write("b", "B");
+    let told = kiln.build(&project, &[]);
+    assert_eq!(steps(&told).0, Vec::<&str>::new(), "{told}");
+}
+
+#[test]
+fn no_cache() {
+    let kiln = Kiln::new();
+    let project = project();
+    kiln.build(&project, &[]);
+    let told = kiln.build(&project, &["--no-cache"]);
+    assert_eq!(steps(&told).1, Vec::<&str>::new(), "{told}");
+    let told = kiln.build(&project, &["--no-cache-filter", "TWO"]);
+    let (run, _) = steps(&told);
+    assert_eq!(run, ["COPY b /b", "RUN cat /b >/two"], "{told}");
+}
+
+#[test]
+fn a_failed_step_is_run_again() {
+    let kiln = Kiln::new();
+    let project = Project::of("FROM alpine\nRUN echo ran; exit 1\n");
+    for _ in 0..2 {
+        let ran = kiln.try_build(&project, &[]);
+        assert!(
+            ran.stderr.lines().any(|line| line.ends_with(" ran")),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(ran.code, 1);
+    }
+}
+
+#[test]
+fn independent_stages_run_at_once() {
+    let stage = |name: &str| format!("FROM alpine AS {name}\nRUN sleep 2; echo {name} >/{name}\n");
+    let names = ["one", "two", "three"];
+    let mut dockerfile: String = names.iter().map(|name| stage(name)).collect();
+    dockerfile.push_str("FROM scratch\n");
+    for name in names {
+        dockerfile.push_str(&format!("COPY --from={name} /{name} /\n"));
+    }
+    let kiln = Kiln::new();
+    kiln.ok(["pull", "-q", "alpine"]);
+    let project = Project::of(&dockerfile);
+    let begun = Instant::now();
+    kiln.build(&project, &[]);
+    let took = begun.elapsed();
+    assert!(
+        took < Duration::from_secs(5),
+        "{took:?}: one after the other takes six seconds"
+    );
+    let begun = Instant::now();
+    kiln.build(&project, &["--no-cache", "--jobs", "1"]);
+    assert!(
+        begun.elapsed() >= Duration::from_secs(6),
+        "one job at a time"
+    );
+}
+
+#[test]
+fn two_processes_run_a_step_once() {
+    let kiln = Kiln::new();
+    let project = Project::of(
+        "FROM alpine\nRUN sleep 1; cat /proc/sys/kernel/random/uuid >/x\nRUN sleep 1; cat /x\n",
+    );
+    let path = project.path().to_str().unwrap();
+    let line = ["build", "--progress", "plain", "--iidfile"];
+    let run = |iid: &str| {
+        let iid = project.join(iid);
+        kiln.start(kiln.command().args(line).arg(iid).arg(path))
+    };
+    let children = [run("1"), run("2")];
+    let ran = children.map(crate::kiln::ended);
+    let total: usize = ran.iter().map(|ran| steps(&ran.stderr).0.len()).sum();
+    let told = format!("{}\n{}", ran[0].stderr, ran[1].stderr);
+    assert_eq!(ran.map(|ran| ran.code), [0, 0], "{told}");
+    assert_eq!(
+        total, 2,
+        "each of the two steps is run by one of the two:\n{told}"
+    );
+    let read = |name: &str| std::fs::read_to_string(project.join(name)).unwrap();
+    assert_eq!(read("1"), read("2"));
+    kiln.assert_clean();
+}

@@ -1,0 +1,189 @@
+//! Containers: created, copied to and from, run, removed.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use testkit::Scratch;
+
+use crate::kiln::{Kiln, Project, ended};
+
+const DOCKERFILE: &str = "FROM alpine\n\
+     RUN mkdir -p /data/sub && echo one >/data/f && echo two >/data/sub/g && chown -R 7:8 /data\n\
+     RUN ln -s data /link && ln -s /data/f /flink && mkfifo /fifo\n\
+     WORKDIR /work\nENV A=image\n";
+
+fn container() -> Kiln {
+    let kiln = Kiln::new();
+    kiln.build(&Project::of(DOCKERFILE), &["-t", "app:build"]);
+    kiln.ok(["container", "create", "--name", "extract", "app:build"]);
+    kiln
+}
+
+#[test]
+fn the_builder_pattern() {
+    let kiln = container();
+    let ran = kiln.run(["container", "create", "--name", "extract", "app:build"]);
+    assert!(ran.error().starts_with(
+        "ERROR: Conflict. The container name \"/extract\" is already in use by container \""
+    ));
+    assert_eq!(
+        kiln.ok(["ps", "-a", "--format", "{{.Names}} {{.Image}} {{.Status}}"]),
+        "extract app:build Created\n"
+    );
+    assert_eq!(kiln.ok(["ps", "-q"]), "");
+    assert_eq!(kiln.ok(["container", "rm", "-f", "extract"]), "extract\n");
+    assert_eq!(
+        kiln.run(["container", "rm", "extract"]).error(),
+        "ERROR: No such container: extract"
+    );
+    kiln.assert_clean();
+}
+
+#[test]
+fn copied_in() {
+    let kiln = container();
+    let here = Scratch::new();
+    testkit::tree::write(
+        here.path(),
+        "dir/f 3:4 = new\ndir/deep/h 3:4 = deep\nlink -> dir/f\n",
+    );
+    let copy = |arguments: &[&str]| {
+        let mut command = kiln.command();
+        command.current_dir(here.path());
+        crate::kiln::finish(command.arg("cp").args(arguments))
+    };
+    for arguments in [
+        &["dir", "extract:/a"][..],
+        &["dir/.", "extract:/data"],
+        &["dir", "extract:/data"],
+        &["-a", "dir/f", "extract:/kept"],
+        &["link", "extract:/data/sub/"],
+        &["-L", "link", "extract:/data/sub/target"],
+        &["dir/f", "extract:here"],
+        &["dir/f", "extract:/link"],
+    ] {
+        let ran = copy(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+    }
+    for (arguments, expected) in [
+        (&["nope", "extract:/"][..], "no such file or directory"),
+        (&["dir", "extract:/kept"], "ERROR: cannot copy directory"),
+        (
+            &["dir/f", "extract:/no/such/dir"],
+            "ERROR: Could not find the file /no/such in container extract",
+        ),
+        (&["dir/f", "extract:/new/"], "ERROR: no such directory"),
+        (
+            &["-", "extract:/kept"],
+            "ERROR: destination \"extract:/kept\" must be a directory",
+        ),
+        (
+            &["dir/f", "extract:/fifo"],
+            "must be a directory or a regular file",
+        ),
+        (
+            &["extract:/a", "extract:/b"],
+            "ERROR: copying between containers is not supported",
+        ),
+        (
+            &["a", "b"],
+            "ERROR: must specify at least one container source",
+        ),
+    ] {
+        let error = copy(arguments).error();
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let out = Scratch::new();
+    for (source, target) in [
+        ("/a", "a"),
+        ("/data", "data"),
+        ("/kept", "kept"),
+        ("/work/here", "here"),
+    ] {
+        let target = out.join(target);
+        kiln.ok([
+            "cp",
+            "-a",
+            &format!("extract:{source}"),
+            target.to_str().unwrap(),
+        ]);
+    }
+    assert_eq!(
+        testkit::tree::list(out.path()),
+        r"a/ 0755 0:0
+a/deep/ 0755 0:0
+a/deep/h 0644 0:0 = deep
+a/f 0644 0:0 = new
+data/ 0755 7:8
+data/deep/ 0755 0:0
+data/deep/h 0644 0:0 = deep
+data/dir/ 0755 0:0
+data/dir/deep/ 0755 0:0
+data/dir/deep/h 0644 0:0 = deep
+data/dir/f 0644 0:0 = new
+data/f 0644 0:0 = new
+data/sub/ 0755 7:8
+data/sub/g 0644 7:8 = two\n
+data/sub/link 0:0 -> dir/f
+data/sub/target 0644 0:0 = new
+here 0644 0:0 = new
+kept 0644 3:4 = new
+"
+    );
+    let archive = kiln
+        .command()
+        .args(["cp", "extract:/a", "-"])
+        .output()
+        .unwrap()
+        .stdout;
+    kiln.run_with(&["cp", "-", "extract:/tmp"], &archive).ok();
+    kiln.ok([
+        "cp",
+        "extract:/tmp/a/f",
+        out.join("again").to_str().unwrap(),
+    ]);
+    assert_eq!(fs::read_to_string(out.join("again")).unwrap(), "new");
+    kiln.assert_clean();
+}
+
+#[test]
+fn signals_are_passed_on() {
+    let kiln = container();
+    let script = "trap 'echo got it; exit 5' TERM; echo ready; while true; do sleep 0.05; done";
+    let child = kiln.start(kiln.command().args([
+        "run",
+        "--rm",
+        "--name",
+        "loop",
+        "app:build",
+        "sh",
+        "-c",
+        script,
+    ]));
+    let begun = Instant::now();
+    while kiln.ok(["ps", "-q"]).is_empty() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "the container does not start"
+        );
+    }
+    // Until the trap is set the signal would be lost: process 1 ignores what it has no handler for.
+    let pid = Pid::from_child(&child);
+    let sender = std::thread::spawn(move || {
+        for _ in 0..100 {
+            if kill_process(pid, Signal::TERM).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let ran = ended(child);
+    drop(sender);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (5, "ready\ngot it\n"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -1,0 +1,84 @@
+//! Images of the store: listed, looked at, named, removed, saved and loaded.
+
+use serde_json::Value;
+
+use crate::kiln::{Kiln, Project};
+
+fn built(kiln: &Kiln) {
+    let dockerfile = "FROM alpine\nLABEL who=me\nENV A=1\nRUN echo x >/x\nCMD [\"cat\", \"/x\"]\n";
+    kiln.build(
+        &Project::of(dockerfile),
+        &["-t", "app", "-t", "me/app:2", "--label", "more=yes"],
+    );
+}
+
+#[test]
+fn listed_and_looked_at() {
+    let kiln = Kiln::new();
+    built(&kiln);
+    let listing = kiln.ok(["images"]);
+    let head: Vec<&str> = listing.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(
+        head,
+        ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
+    );
+    let names = kiln.ok(["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    assert_eq!(
+        names.lines().collect::<Vec<_>>(),
+        ["app:latest", "me/app:2", "alpine:latest"]
+    );
+    let ids = kiln.ok(["images", "-q", "--no-trunc", "--filter", "reference=app"]);
+    let id = kiln.ok(["inspect", "--format", "{{.Id}}", "me/app:2"]);
+    assert_eq!(ids, id);
+
+    let json: Value = serde_json::from_str(&kiln.ok(["inspect", "app"])).unwrap();
+    let image = &json[0];
+    assert_eq!(
+        image["RepoTags"],
+        serde_json::json!(["app:latest", "me/app:2"])
+    );
+    assert_eq!(
+        image["Config"]["Labels"],
+        serde_json::json!({"who": "me", "more": "yes"})
+    );
+    assert_eq!(
+        image["Config"]["Env"],
+        serde_json::json!(["PATH=/bin", "A=1"])
+    );
+    assert_eq!(image["RootFS"]["Layers"].as_array().unwrap().len(), 2);
+
+    let made = kiln.ok(["history", "--format", "{{.CreatedBy}}", "app"]);
+    let expected = [
+        "CMD [\"cat\" \"/x\"]",
+        "RUN /bin/sh -c echo x >/x # buildkit",
+        "ENV A=1",
+        "LABEL who=me",
+        "ADD busybox",
+    ];
+    assert_eq!(made.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn saved_and_loaded() {
+    let (from, to) = (Kiln::new(), Kiln::new());
+    built(&from);
+    let archive = from.root().with_extension("tar");
+    let path = archive.to_str().unwrap();
+    from.ok(["save", "-o", path, "app", "me/app:2"]);
+    assert_eq!(
+        to.ok(["load", "-i", path]),
+        "Loaded image: app:latest\nLoaded image: me/app:2\n"
+    );
+    let id = |kiln: &Kiln| kiln.ok(["inspect", "--format", "{{.Id}}", "app"]);
+    assert_eq!(id(&from), id(&to));
+    assert_eq!(to.ok(["run", "--rm", "app"]), "x\n");
+    to.assert_clean();
+
+    let broken = std::fs::read(&archive).unwrap();
+    std::fs::write(&archive, &broken[..broken.len() / 2]).unwrap();
+    let third = Kiln::new();
+    let ran = third.run(["load", "-i", path]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    third.assert_clean();
+    assert_eq!(third.ok(["images", "-q"]), "");
+}

@@ -1,0 +1,21 @@
+//! The real binary on real Dockerfiles, as root. What it makes is judged by other tools.
+//!
+//! Most tests bring their own registry, whose alpine is the host's static busybox. The binary is
+//! `KILN_TEST_BINARY`, or the one that cargo built beside these tests.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test code: a failure stops the test"
+)]
+
+mod builds;
+mod caching;
+mod containers;
+mod crashes;
+mod errors;
+mod examples;
+mod exports;
+mod images;
+mod kiln;
+mod registries;
+mod standin;

@@ -1,0 +1,102 @@
+//! Images in and out of registries.
+
+use crate::kiln::{Kiln, Project, tool};
+use crate::standin;
+
+#[test]
+fn pulled_and_pushed() {
+    let registry = standin::new_registry();
+    let kiln = Kiln::with_mirror(&registry.host());
+    let told = kiln.ok(["pull", "alpine"]);
+    let digest = standin::alpine().descriptor.digest;
+    assert_eq!(
+        told,
+        format!(
+            "Using default tag: latest\nDigest: {digest}\nStatus: Downloaded newer image for \
+             alpine:latest\ndocker.io/library/alpine:latest\n"
+        )
+    );
+    let again = kiln.ok(["pull", "alpine:latest"]);
+    assert!(
+        again.contains("Status: Image is up to date for alpine:latest\n"),
+        "{again}"
+    );
+
+    let name = format!("{}/me/app:1", registry.host());
+    kiln.build(
+        &Project::of("FROM alpine\nRUN echo pushed >/x\n"),
+        &["-t", &name],
+    );
+    let told = kiln.ok(["push", &name]);
+    let (descriptor, _) = registry.manifest("me/app", "1").unwrap();
+    assert!(
+        told.contains(&format!(
+            "1: digest: {} size: {}",
+            descriptor.digest, descriptor.size
+        )),
+        "{told}"
+    );
+
+    let other = Kiln::with_mirror(&registry.host());
+    assert_eq!(other.ok(["run", "--rm", &name, "cat", "/x"]), "pushed\n");
+    let seen = tool(
+        "skopeo",
+        &["inspect", "--tls-verify=false", &format!("docker://{name}")],
+    );
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!(seen["Digest"], descriptor.digest.to_string());
+}
+
+#[test]
+fn built_and_pushed_in_one_go() {
+    let registry = standin::new_registry();
+    let kiln = Kiln::with_mirror(&registry.host());
+    let name = format!("{}/me/zipped:1", registry.host());
+    let output = format!("type=registry,name={name},compression=zstd,force-compression=true");
+    kiln.build(
+        &Project::of("FROM alpine\nRUN echo x >/x\n"),
+        &["-o", &output],
+    );
+    let (_, manifest) = registry.manifest("me/zipped", "1").unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let kinds: Vec<&str> = manifest["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["mediaType"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["application/vnd.oci.image.layer.v1.tar+zstd"; 2]);
+}
+
+#[test]
+fn when_registries_are_asked() {
+    let registry = standin::new_registry();
+    let kiln = Kiln::with_mirror(&registry.host());
+    let project = Project::of("FROM alpine\nRUN true\n");
+    let refused = kiln.try_build(&project, &["--pull=never"]).error();
+    assert!(refused.contains("is not in the store"), "{refused}");
+    kiln.build(&project, &[]);
+    for (policy, asks) in [
+        ("missing", false),
+        ("never", false),
+        ("always", true),
+        ("newer", true),
+    ] {
+        registry.clear_log();
+        kiln.build(&project, &[&format!("--pull={policy}")]);
+        assert_eq!(
+            !registry.log().is_empty(),
+            asks,
+            "{policy}: {:?}",
+            registry.log()
+        );
+    }
+    let host = registry.host();
+    drop(registry);
+    kiln.build(&project, &["--pull=newer"]);
+    let error = kiln.try_build(&project, &["--pull"]).error();
+    assert!(
+        error.contains(&host) || error.contains("docker.io"),
+        "{error}"
+    );
+}
