@@ -225,6 +225,13 @@ fn list_file(
     write!(text, "{}", time(stat.mtime(), stat.mtime_nsec())).unwrap();
     let mut opaque = false;
     for name in sys::xattr::list(&*full).unwrap() {
+        // Where overlay keeps what it knows of a file's origin: random bytes.
+        if ["origin", "uuid", "impure"]
+            .iter()
+            .any(|note| name == *format!("trusted.overlay.{note}"))
+        {
+            continue;
+        }
         let value = sys::xattr::get(&*full, &name).unwrap().unwrap();
         if name == "trusted.overlay.opaque" {
             opaque = true;
