@@ -1,0 +1,124 @@
+//! What becomes of the result.
+
+use engine::{Destination, Export, FilesExport, ImageExport, LayerFormat};
+
+use super::choice;
+use crate::args::build::Build;
+use crate::environment::Environment;
+use crate::error::{CliError, Error};
+use crate::values::output;
+
+/// What becomes of the result: an image in the store when nothing else is said.
+pub(super) fn exports(
+    typed: &Build,
+    epoch: Option<i64>,
+    environment: &Environment,
+) -> Result<Vec<Export>, Error> {
+    let mut exports = Vec::new();
+    for text in &typed.output {
+        let output = output::parse(text).map_err(|source| CliError::Flag {
+            flag: "--output",
+            value: text.clone(),
+            source,
+        })?;
+        let expected = match (output.rewrite_timestamp, epoch) {
+            (Some(true), None) => Some("rewrite-timestamp=true needs SOURCE_DATE_EPOCH"),
+            (Some(false), Some(_)) => {
+                Some("with SOURCE_DATE_EPOCH kiln always rewrites timestamps")
+            }
+            _ => None,
+        };
+        if let Some(expected) = expected {
+            return Err(choice("--output", text, expected));
+        }
+        exports.push(absolute(output.export, environment));
+    }
+    let stores = |export: &Export| matches!(export, Export::Image(_));
+    if typed.push {
+        let mut pushed = false;
+        for export in &mut exports {
+            if let Export::Image(image) = export {
+                image.push = true;
+                pushed = true;
+            }
+        }
+        if !pushed {
+            exports.push(image(true));
+        }
+    }
+    if (typed.load || exports.is_empty()) && !exports.iter().any(stores) {
+        exports.push(image(false));
+    }
+    check_exports(typed, &exports, environment)?;
+    Ok(exports)
+}
+
+fn check_exports(
+    typed: &Build,
+    exports: &[Export],
+    environment: &Environment,
+) -> Result<(), Error> {
+    let has_no_image = |export: &Export| matches!(export, Export::Files(_));
+    if typed.iidfile.is_some() && exports.iter().any(has_no_image) {
+        return Err(Error::new(
+            "local and tar exporters are incompatible with image ID file",
+        ));
+    }
+    let unnamed = |export: &Export| match export {
+        Export::Image(image) => image.push && image.names.is_empty(),
+        Export::Archive(_) | Export::Files(_) => false,
+    };
+    if typed.tag.is_empty() && exports.iter().any(unnamed) {
+        return Err(Error::new("tag is needed when pushing to registry"));
+    }
+    let to_stdout = |export: &&Export| match export {
+        Export::Archive(archive) => matches!(archive.destination, Destination::Stdout),
+        Export::Files(FilesExport::Tar(destination)) => matches!(destination, Destination::Stdout),
+        Export::Image(_) | Export::Files(FilesExport::Directory(_)) => false,
+    };
+    let streams = exports.iter().filter(to_stdout).count();
+    if streams > 1 {
+        return Err(Error::new("only one output can go to standard output"));
+    }
+    if streams > 0 && environment.terminals.stdout {
+        return Err(Error::new(
+            "dest file is required for this output: refusing to write to console",
+        ));
+    }
+    if streams > 0 && typed.quiet {
+        return Err(Error::new(
+            "--quiet prints the image ID where the output goes: name a dest file",
+        ));
+    }
+    Ok(())
+}
+
+fn image(push: bool) -> Export {
+    Export::Image(ImageExport {
+        names: Vec::new(),
+        push,
+        store: true,
+        layers: LayerFormat::default(),
+    })
+}
+
+fn absolute(export: Export, environment: &Environment) -> Export {
+    let place = |destination| match destination {
+        Destination::File(path) => Destination::File(environment.absolute(&path)),
+        Destination::Directory(path) => Destination::Directory(environment.absolute(&path)),
+        Destination::Stdout => Destination::Stdout,
+    };
+    match export {
+        Export::Archive(mut archive) => {
+            archive.destination = place(archive.destination);
+            Export::Archive(archive)
+        }
+        Export::Files(FilesExport::Directory(path)) => {
+            Export::Files(FilesExport::Directory(environment.absolute(&path)))
+        }
+        Export::Files(FilesExport::Tar(destination)) => {
+            Export::Files(FilesExport::Tar(place(destination)))
+        }
+        Export::Image(image) => Export::Image(image),
+    }
+}

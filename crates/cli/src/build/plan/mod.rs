@@ -1,0 +1,184 @@
+//! What the arguments of `build` mean in this environment; no file is read.
+
+mod exports;
+mod sources;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use engine::{
+    Export, ExtraHost, NamedContext, NetworkMode, NoCache, PullPolicy, SecretSource, Ulimit,
+};
+use oci::{Platform, Reference};
+
+use crate::args::build::Build;
+use crate::environment::Environment;
+use crate::error::{CliError, Error};
+use crate::values::{ValueError, output, pair, ulimit};
+
+pub use values::{hosts, network, platform};
+
+use exports::exports;
+use sources::{named_contexts, sources};
+use values::{jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch};
+
+/// One build, resolved; paths are absolute.
+#[derive(Debug)]
+pub struct BuildPlan {
+    /// Where the Dockerfile is.
+    pub dockerfile: DockerfileAt,
+    /// Where the context is.
+    pub context: ContextAt,
+    /// Further contexts by name.
+    pub named_contexts: BTreeMap<String, NamedContext>,
+    /// The stage that is wanted.
+    pub target: Option<String>,
+    /// Values for `ARG`.
+    pub build_args: BTreeMap<String, String>,
+    /// Labels for the result.
+    pub labels: BTreeMap<String, String>,
+    /// Which steps run even when their results are known.
+    pub no_cache: NoCache,
+    /// When registries are asked about base images.
+    pub pull: PullPolicy,
+    /// What the result runs on.
+    pub platform: Platform,
+    /// Network of `RUN` steps.
+    pub network: NetworkMode,
+    /// Further lines of `/etc/hosts`.
+    pub extra_hosts: Vec<ExtraHost>,
+    /// Size of `/dev/shm`.
+    pub shm_size: Option<u64>,
+    /// Limits of steps.
+    pub ulimits: Vec<Ulimit>,
+    /// What steps may ask for.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Names for the result.
+    pub tags: Vec<Reference>,
+    /// What becomes of the result.
+    pub exports: Vec<Export>,
+    /// Steps at once.
+    pub jobs: Option<usize>,
+    /// The time that stands for all later ones.
+    pub source_date_epoch: Option<i64>,
+    /// How progress is shown.
+    pub progress: ProgressMode,
+    /// Print the image ID alone.
+    pub quiet: bool,
+    /// File for the image ID.
+    pub iidfile: Option<PathBuf>,
+    /// File for the metadata.
+    pub metadata_file: Option<PathBuf>,
+}
+
+/// Where a Dockerfile is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerfileAt {
+    /// `Dockerfile` of the context.
+    Default,
+    /// At this path, from the working directory or else from the context.
+    Path(PathBuf),
+    /// On standard input.
+    Stdin,
+}
+
+/// Where a context is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextAt {
+    /// A directory, and what was typed for it.
+    Directory {
+        /// Where it is.
+        path: PathBuf,
+        /// What was typed for it.
+        typed: String,
+    },
+    /// There is none.
+    Empty,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressMode {
+    /// In place, on a terminal.
+    Tty,
+    /// As lines.
+    Plain,
+    /// As JSON lines.
+    RawJson,
+    /// Not at all.
+    Quiet,
+}
+
+/// What `typed` means in `environment`.
+///
+/// # Errors
+/// A value is none, or flags contradict each other.
+pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error> {
+    let variable = |name: &str| environment.raw(name);
+    let mut build_args = pair::map(&typed.build_arg, variable)?;
+    let epoch = source_date_epoch(&mut build_args, environment)?;
+    let (dockerfile, context) = sources(typed, environment)?;
+    Ok(BuildPlan {
+        dockerfile,
+        context,
+        named_contexts: named_contexts(typed, environment)?,
+        target: typed.target.clone().filter(|target| !target.is_empty()),
+        build_args,
+        labels: pair::map(&typed.label, |_| Some(String::new()))?,
+        no_cache: no_cache(typed)?,
+        pull: pull(typed.pull.as_deref())?,
+        platform: platform(&typed.platform, environment)?,
+        network: network("--network", &typed.network)?,
+        extra_hosts: hosts(&typed.add_host)?,
+        shm_size: shm_size(typed.shm_size.as_deref())?,
+        ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
+        secrets: secrets(typed, environment)?,
+        tags: typed
+            .tag
+            .iter()
+            .map(|name| output::tag(name))
+            .collect::<Result<_, _>>()?,
+        exports: exports(typed, epoch, environment)?,
+        jobs: jobs(typed.jobs.as_deref())?,
+        source_date_epoch: epoch,
+        progress: progress(typed, environment)?,
+        quiet: typed.quiet,
+        iidfile: typed
+            .iidfile
+            .as_ref()
+            .map(|path| environment.absolute(Path::new(path))),
+        metadata_file: typed
+            .metadata_file
+            .as_ref()
+            .map(|path| environment.absolute(Path::new(path))),
+    })
+}
+
+fn each<T>(
+    texts: &[String],
+    flag: &'static str,
+    parse: impl Fn(&str) -> Result<T, ValueError>,
+) -> Result<Vec<T>, Error> {
+    let one = |text: &String| {
+        parse(text).map_err(|source| {
+            let value = text.clone();
+            CliError::Flag {
+                flag,
+                value,
+                source,
+            }
+        })
+    };
+    Ok(texts.iter().map(one).collect::<Result<_, _>>()?)
+}
+
+fn choice(flag: &'static str, value: &str, expected: &'static str) -> Error {
+    let value = value.to_owned();
+    CliError::Choice {
+        flag,
+        value,
+        expected,
+    }
+    .into()
+}

@@ -1,0 +1,197 @@
+//! What single flags mean.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use engine::{ExtraHost, NetworkMode, NoCache, PullPolicy, Secret, SecretSource};
+use oci::Platform;
+
+use super::{ProgressMode, choice, each};
+use crate::args::build::Build;
+use crate::environment::Environment;
+use crate::error::{CliError, Error};
+use crate::values::secret::SecretFrom;
+use crate::values::{host, secret, size};
+
+/// The network that `text` names.
+///
+/// # Errors
+/// It names none that kiln has.
+pub fn network(flag: &'static str, text: &str) -> Result<NetworkMode, Error> {
+    match text {
+        "" | "default" | "bridge" => Ok(NetworkMode::Default),
+        "none" => Ok(NetworkMode::None),
+        "host" => Ok(NetworkMode::Host),
+        _ => Err(choice(
+            flag,
+            text,
+            "kiln has the networks default, none and host",
+        )),
+    }
+}
+
+/// The one platform of `--platform`, else of the environment, else this machine's.
+///
+/// # Errors
+/// There are several, or it is none.
+pub fn platform(texts: &[String], environment: &Environment) -> Result<Platform, Error> {
+    let default = environment
+        .text("DOCKER_DEFAULT_PLATFORM")?
+        .map(str::to_owned);
+    let typed: Vec<&str> = texts.iter().flat_map(|text| text.split(',')).collect();
+    match (typed.as_slice(), default) {
+        ([], None) => Ok(Platform::host()),
+        ([], Some(default)) => parse_platform(&default),
+        ([one], _) => parse_platform(one),
+        (several, _) => {
+            let message = "kiln builds for one platform at a time";
+            Err(choice("--platform", &several.join(","), message))
+        }
+    }
+}
+
+/// Each host and address of `--add-host`.
+///
+/// # Errors
+/// A value is none.
+pub fn hosts(texts: &[String]) -> Result<Vec<ExtraHost>, Error> {
+    Ok(each(texts, "--add-host", host::parse)?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+pub(super) fn no_cache(typed: &Build) -> Result<NoCache, Error> {
+    let stages: Vec<String> = typed
+        .no_cache_filter
+        .iter()
+        .flat_map(|text| text.split(','))
+        .map(str::to_owned)
+        .collect();
+    match (typed.no_cache, stages.is_empty()) {
+        (true, false) => Err(CliError::Conflict("--no-cache", "--no-cache-filter").into()),
+        (true, true) => Ok(NoCache::All),
+        (false, false) => Ok(NoCache::Stages(stages)),
+        (false, true) => Ok(NoCache::Off),
+    }
+}
+
+pub(super) fn pull(text: Option<&str>) -> Result<PullPolicy, Error> {
+    match text {
+        Some("always" | "true" | "1") => Ok(PullPolicy::Always),
+        None | Some("missing" | "false" | "0") => Ok(PullPolicy::Missing),
+        Some("newer") => Ok(PullPolicy::Newer),
+        Some("never") => Ok(PullPolicy::Never),
+        Some(other) => Err(choice(
+            "--pull",
+            other,
+            "expected always, missing, newer or never",
+        )),
+    }
+}
+
+pub(super) fn shm_size(text: Option<&str>) -> Result<Option<u64>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let bytes = size::bytes(text).map_err(|source| CliError::Flag {
+        flag: "--shm-size",
+        value: text.to_owned(),
+        source,
+    })?;
+    Ok(Some(bytes).filter(|bytes| *bytes > 0))
+}
+
+pub(super) fn jobs(text: Option<&str>) -> Result<Option<usize>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    match text.parse::<usize>() {
+        Ok(jobs) if jobs > 0 => Ok(Some(jobs)),
+        _ => Err(choice("--jobs", text, "expected a number from 1 up")),
+    }
+}
+
+pub(super) fn secrets(
+    typed: &Build,
+    environment: &Environment,
+) -> Result<BTreeMap<String, SecretSource>, Error> {
+    let mut secrets = BTreeMap::new();
+    for secret in each(&typed.secret, "--secret", secret::parse)? {
+        let of_variable = |name: &str| {
+            let value = environment.variables.get(std::ffi::OsStr::new(name))?;
+            Some(SecretSource::Value(Secret::new(
+                value.clone().into_encoded_bytes(),
+            )))
+        };
+        let of_file = |path: &str| SecretSource::File(environment.absolute(Path::new(path)));
+        let source = match &secret.from {
+            SecretFrom::File(path) => of_file(path),
+            SecretFrom::Env(name) => of_variable(name).ok_or_else(|| {
+                let id = &secret.id;
+                Error::new(format!(
+                    "secret {id}: environment variable {name:?} is not set"
+                ))
+            })?,
+            SecretFrom::Named => of_variable(&secret.id).unwrap_or_else(|| of_file(&secret.id)),
+        };
+        secrets.insert(secret.id, source);
+    }
+    Ok(secrets)
+}
+
+/// The build argument wins over the variable, and the variable becomes a build argument.
+pub(super) fn source_date_epoch(
+    build_args: &mut BTreeMap<String, String>,
+    environment: &Environment,
+) -> Result<Option<i64>, Error> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    if !build_args.contains_key(NAME)
+        && let Some(value) = environment.text(NAME)?
+    {
+        build_args.insert(NAME.to_owned(), value.to_owned());
+    }
+    match build_args.get(NAME).map(String::as_str) {
+        None | Some("") => Ok(None),
+        Some(text) => match text.parse::<i64>() {
+            Ok(epoch) => Ok(Some(epoch)),
+            Err(error) => Err(Error::new(format!(
+                "invalid {NAME}: {text}: {error}: expected seconds since 1970"
+            ))),
+        },
+    }
+}
+
+pub(super) fn progress(typed: &Build, environment: &Environment) -> Result<ProgressMode, Error> {
+    let of_environment = environment.text("BUILDKIT_PROGRESS")?;
+    let mode = match typed.progress.as_deref() {
+        None | Some("" | "auto") => of_environment.unwrap_or("auto"),
+        Some(mode) => mode,
+    };
+    if typed.quiet {
+        return match mode {
+            "auto" | "quiet" | "none" => Ok(ProgressMode::Quiet),
+            // A default for all builds does not contradict a flag of this one.
+            _ if typed.progress.is_none() => Ok(ProgressMode::Quiet),
+            mode => Err(Error::new(format!(
+                "progress={mode} and quiet cannot be used together"
+            ))),
+        };
+    }
+    match mode {
+        "auto" if environment.terminals.stderr => Ok(ProgressMode::Tty),
+        "auto" | "plain" => Ok(ProgressMode::Plain),
+        "tty" if environment.terminals.stderr => Ok(ProgressMode::Tty),
+        "tty" => Err(Error::new(
+            "failed to get console: provided file is not a console",
+        )),
+        "rawjson" => Ok(ProgressMode::RawJson),
+        "quiet" | "none" => Ok(ProgressMode::Quiet),
+        other => Err(choice(
+            "--progress",
+            other,
+            "expected auto, none, plain, quiet, rawjson or tty",
+        )),
+    }
+}
+
+fn parse_platform(text: &str) -> Result<Platform, Error> {
+    text.parse::<Platform>()
+        .map_err(|error| Error::new(error.to_string()))
+}
