@@ -43,9 +43,7 @@ impl Engine {
         };
         let tree = upper.tree()?;
         let full = absolute(path, &read_config(&container)?.cwd);
-        // A trailing slash asks for what a link leads to.
-        let follow = path.ends_with('/') || path.ends_with("/.");
-        let resolved = tree.lookup(&full, follow)?;
+        let resolved = tree.lookup(&full, follows_link(path))?;
         let name = full
             .file_name()
             .map_or("/".into(), |name| name.to_string_lossy().into_owned());
@@ -76,10 +74,17 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let (container, upper) = self.0.open_container(name).await?;
         let full = absolute(path, &read_config(&container)?.cwd);
+        let follow = follows_link(path);
         let engine = Arc::clone(&self.0);
         crate::blocking(move || {
             let tree = upper.tree()?;
             let name = full.file_name().map(std::ffi::OsStr::to_owned);
+            // The name stays when a link at the end of the path is followed.
+            let full = if follow {
+                tree.lookup(&full, true)?.path
+            } else {
+                full
+            };
             let options = diff::Options {
                 clamp_mtime: None,
                 pool: Some(engine.pool()?),
@@ -149,6 +154,11 @@ impl Inner {
         }
         Ok(Upper::open(&directory, layers, self.marks)?)
     }
+}
+
+/// A trailing slash asks for what a link leads to.
+fn follows_link(path: &str) -> bool {
+    path.ends_with('/') || path.ends_with("/.")
 }
 
 fn absolute(path: &str, cwd: &str) -> PathBuf {
