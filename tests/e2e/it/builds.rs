@@ -68,6 +68,13 @@ fn stages() {
             &["--target", "ONE"],
             r"a 0644 0:0 = A\n",
         ),
+        // A stage is copied from by a variable.
+        (
+            "ARG WHICH=one\nFROM scratch AS one\nCOPY a /\nFROM scratch AS two\nCOPY b /\n\
+             FROM scratch\nARG WHICH\nCOPY --from=$WHICH / /\n",
+            &["--build-arg", "WHICH=two"],
+            r"b 0644 0:0 = B\n",
+        ),
         // The stage is chosen by a variable.
         (
             "ARG WHICH=one\nFROM scratch AS one\nCOPY a /\nFROM scratch AS two\nCOPY b /\n\
@@ -85,6 +92,54 @@ fn what_the_target_does_not_reach_is_left_alone() {
          FROM scratch AS missing\nCOPY nothing /\n\
          FROM scratch\nCOPY a /\n";
     check(&[(dockerfile, &[], r"a 0644 0:0 = A\n")]);
+}
+
+#[test]
+fn instructions() {
+    check(&[
+        (
+            "FROM alpine AS run\nSHELL [\"/bin/sh\", \"-ec\"]\nUSER nobody\nWORKDIR /tmp/w\n\
+             RUN id -u >uid && [\"/bin/echo\" = x ] || true\nRUN [\"/bin/sh\", \"-c\", \"echo $0 >exec\"]\n\
+             FROM scratch\nCOPY --from=run /tmp/w /\n",
+            &[],
+            r"exec 0644 65534:65534 = /bin/sh\n
+              uid 0644 65534:65534 = 65534\n",
+        ),
+        (
+            "FROM alpine AS run\nRUN <<EOF\necho one >/x\necho two >>/x\nEOF\nCOPY <<\"EOF\" /y\n$HOME\nEOF\n\
+             FROM scratch\nCOPY --from=run /x /y /\n",
+            &[],
+            r"x 0644 0:0 = one\ntwo\n
+              y 0644 0:0 = $HOME\n",
+        ),
+        (
+            "FROM scratch\nCOPY --chown=1:2 --chmod=600 a /a\nCOPY dir /d\nCOPY . /all/\nCOPY nothing* a /opt/\n",
+            &[],
+            r"a 0600 1:2 = A\n
+              all/ 0755 0:0
+              all/a 0644 0:0 = A\n
+              all/b 0644 0:0 = B\n
+              all/dir/ 0755 0:0
+              all/dir/c 0644 0:0 = C\n
+              d/ 0755 0:0
+              d/c 0644 0:0 = C\n
+              opt/ 0755 0:0
+              opt/a 0644 0:0 = A\n",
+        ),
+        (
+            "FROM alpine AS run\nARG V=default\nARG W\nENV E=$V-${W:-none}\nRUN echo $V $W $E >/x\n\
+             FROM scratch\nCOPY --from=run /x /\n",
+            &["--build-arg", "W=given"],
+            r"x 0644 0:0 = default given default-given\n",
+        ),
+        // Each step sees what the one before it removed and replaced.
+        (
+            "FROM alpine AS run\nRUN mkdir /d && echo 1 >/d/x && echo 1 >/d/y\nRUN rm /d/x\n\
+             RUN rm -r /d && mkdir /d && echo 2 >/d/z\nFROM scratch\nCOPY --from=run /d /\n",
+            &[],
+            r"z 0644 0:0 = 2\n",
+        ),
+    ]);
 }
 
 #[test]

@@ -40,6 +40,78 @@ fn the_builder_pattern() {
     kiln.assert_clean();
 }
 
+/// Source, destination, and what lies at the destination then, by docker's rules.
+#[test]
+fn copied_out() {
+    let kiln = container();
+    let out = Scratch::new();
+    let copy = |source: &str, destination: &str| {
+        let mut command = kiln.command();
+        command.current_dir(out.path());
+        crate::kiln::finish(command.args(["cp", &format!("extract:{source}"), destination]))
+    };
+    for (source, destination) in [
+        ("/data", "."),
+        ("/data", "renamed"),
+        ("/data/.", "contents"),
+        ("/data/sub/.", "renamed"),
+        ("/data/f", "file"),
+        ("/data/f", "renamed/"),
+        ("../data/f", "relative"),
+        ("/flink", "."),
+        ("/link/", "followed"),
+    ] {
+        let ran = copy(source, destination);
+        assert_eq!(ran.code, 0, "{source} {destination}: {}", ran.stderr);
+    }
+    assert_eq!(
+        testkit::tree::list(out.path()),
+        r"contents/ 0755 0:0
+contents/f 0644 0:0 = one\n
+contents/sub/ 0755 0:0
+contents/sub/g 0644 0:0 = two\n
+data/ 0755 0:0
+data/f 0644 0:0 = one\n
+data/sub/ 0755 0:0
+data/sub/g 0644 0:0 = two\n
+file 0644 0:0 = one\n
+flink 0:0 -> /data/f
+followed/ 0755 0:0
+followed/f 0644 0:0 = one\n
+followed/sub/ 0755 0:0
+followed/sub/g 0644 0:0 = two\n
+relative 0644 0:0 = one\n
+renamed/ 0755 0:0
+renamed/f 0644 0:0 = one\n
+renamed/g 0644 0:0 = two\n
+renamed/sub/ 0755 0:0
+renamed/sub/g 0644 0:0 = two\n
+"
+    );
+    for (source, destination, expected) in [
+        (
+            "/nope",
+            ".",
+            "ERROR: Could not find the file /nope in container extract",
+        ),
+        ("/data/f", "new/", "ERROR: no such directory"),
+        ("/data", "file", "ERROR: cannot copy directory"),
+        (
+            "/data/f",
+            "no/such/dir",
+            "ERROR: invalid output path: directory",
+        ),
+    ] {
+        let error = copy(source, destination).error();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    let archive = kiln.run(["cp", "-a", "extract:/data", "-"]);
+    assert!(
+        archive.stdout.starts_with("data/\0"),
+        "a tar whose first member is data/"
+    );
+}
+
 #[test]
 fn copied_in() {
     let kiln = container();
@@ -144,6 +216,118 @@ kept 0644 3:4 = new
         out.join("again").to_str().unwrap(),
     ]);
     assert_eq!(fs::read_to_string(out.join("again")).unwrap(), "new");
+    kiln.assert_clean();
+}
+
+#[test]
+fn run() {
+    let kiln = container();
+    for (arguments, code, stdout) in [
+        (&["app:build", "pwd"][..], 0, "/work\n"),
+        (&["-w", "/data", "app:build", "ls"], 0, "f\nsub\n"),
+        (
+            &[
+                "-e",
+                "A=mine",
+                "-e",
+                "B=2",
+                "app:build",
+                "sh",
+                "-c",
+                "echo $A $B",
+            ],
+            0,
+            "mine 2\n",
+        ),
+        (
+            &["-u", "7:8", "app:build", "sh", "-c", "id -u; id -g"],
+            0,
+            "7\n8\n",
+        ),
+        (
+            &["--entrypoint", "echo", "app:build", "-h", "x"],
+            0,
+            "-h x\n",
+        ),
+        (&["-h", "box", "app:build", "hostname"], 0, "box\n"),
+        (
+            &["--network", "none", "app:build", "ls", "/sys/class/net"],
+            0,
+            "lo\n",
+        ),
+        (
+            &[
+                "--add-host",
+                "far:1.2.3.4",
+                "app:build",
+                "grep",
+                "far",
+                "/etc/hosts",
+            ],
+            0,
+            "1.2.3.4\tfar\n",
+        ),
+        (&["app:build", "sh", "-c", "exit 7"], 7, ""),
+        (
+            &["app:build", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"],
+            137,
+            "",
+        ),
+        (&["app:build", "no-such-program"], 127, ""),
+        (&["app:build", "/data"], 126, ""),
+        (&["no/such/image"], 125, ""),
+    ] {
+        let ran = kiln.run(["run", "--rm"].iter().chain(arguments));
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (code, stdout),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
+    }
+    let ran = kiln.run_with(&["run", "--rm", "-i", "app:build", "cat"], b"through\n");
+    assert_eq!(ran.ok(), "through\n");
+    let ran = kiln.run([
+        "run",
+        "--rm",
+        "app:build",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; cat",
+    ]);
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("out\n", "err\n")
+    );
+    assert_eq!(
+        kiln.ok(["ps", "-aq"]).lines().count(),
+        1,
+        "--rm leaves none behind"
+    );
+
+    // What a container wrote stays with it.
+    kiln.ok([
+        "run",
+        "--name",
+        "writer",
+        "app:build",
+        "sh",
+        "-c",
+        "echo mine >/work/x",
+    ]);
+    let ran = kiln.run(["cp", "writer:/work/x", "-"]);
+    assert!(ran.stdout.contains("mine"));
+    assert_eq!(
+        kiln.ok([
+            "ps",
+            "-a",
+            "--filter",
+            "name=writer",
+            "--format",
+            "{{.Status}}"
+        ]),
+        "Exited (0)\n"
+    );
     kiln.assert_clean();
 }
 

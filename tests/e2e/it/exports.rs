@@ -1,11 +1,12 @@
 //! Results for other tools, judged by them.
 
 use std::fs;
+use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::Scratch;
 
-use crate::kiln::{Kiln, Project, finish};
+use crate::kiln::{Kiln, Project, finish, tool};
 
 /// Everything that a layer can hold, changed by a second step.
 const DOCKERFILE: &str = "FROM alpine\n\
@@ -15,7 +16,104 @@ const DOCKERFILE: &str = "FROM alpine\n\
       && dd if=/dev/zero of=sparse bs=1 count=1 seek=1048575 2>/dev/null \\\n\
       && echo l >$(printf 'n%.0s' $(seq 1 200))\n\
      RUN cd /t && rm -r gone && rm -r opaque && mkdir opaque && echo 2 >opaque/new && chmod 600 kept/x\n\
-     CMD [\"sh\", \"-c\", \"cd /t && ls -lnR . | grep -v ^total && cat soft opaque/new\"]\n";
+     CMD [\"sh\", \"-c\", \"cd /t && find . | sort | xargs stat -c '%n %f %u %g %t %T %Y' && cat soft opaque/new\"]\n";
+
+fn oci_layout(kiln: &Kiln, scratch: &Scratch) -> String {
+    let archive = scratch.join("image.tar");
+    let output = format!("type=oci,name=img,dest={}", archive.display());
+    kiln.build(&Project::of(DOCKERFILE), &["-o", &output]);
+    let layout = scratch.join("layout").display().to_string();
+    let from = format!("oci-archive:{}", archive.display());
+    tool(
+        "skopeo",
+        &["copy", "-q", &from, &format!("oci:{layout}:img")],
+    );
+    layout
+}
+
+#[test]
+fn an_oci_archive_unpacked_by_umoci_and_run_by_runc_is_what_kiln_runs() {
+    let (kiln, scratch) = (Kiln::new(), Scratch::new());
+    let layout = oci_layout(&kiln, &scratch);
+    let bundle = scratch.join("bundle").display().to_string();
+    tool(
+        "umoci",
+        &["unpack", "--image", &format!("{layout}:img"), &bundle],
+    );
+    let unpacked = testkit::tree::list(&Path::new(&bundle).join("rootfs/t"));
+    let long = "n".repeat(200);
+    for line in [
+        "hard1 0644 12:34 = h\\n",
+        "hard2 == hard1",
+        "kept/x 0600 0:0 = 1\\n",
+        "null 0644 0:0 char 1:3",
+        "opaque/new 0644 0:0 = 2\\n",
+        "pipe 0644 0:0 fifo",
+        "soft 0:0 -> hard1",
+        "sparse 0644 0:0 zeros 1048576",
+        "sticky/ 1777 0:0",
+        &format!("{long} 0644 0:0 = l\\n"),
+    ] {
+        assert!(
+            unpacked.lines().any(|found| found == line),
+            "{line} is not in\n{unpacked}"
+        );
+    }
+    assert!(
+        unpacked
+            .lines()
+            .any(|line| line.starts_with("suid 4755 0:0 ")),
+        "{unpacked}"
+    );
+    for gone in ["gone", "opaque/old"] {
+        assert!(!unpacked.contains(gone), "{gone} is in\n{unpacked}");
+    }
+
+    kiln.build(&Project::of(DOCKERFILE), &["-t", "img"]);
+    let ours = kiln.ok(["run", "--rm", "img"]);
+    let theirs = run_by_runc(&bundle);
+    assert_eq!(ours, theirs);
+}
+
+/// Standard output of the bundle's process.
+fn run_by_runc(bundle: &str) -> String {
+    let path = Path::new(bundle).join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["process"]["terminal"] = json!(false);
+    fs::write(&path, config.to_string()).unwrap();
+    let id = format!("kiln-e2e-{}", std::process::id());
+    let state = Path::new(bundle).join("state").display().to_string();
+    tool("runc", &["--root", &state, "run", "--bundle", bundle, &id])
+}
+
+#[test]
+fn the_store_is_a_layout_that_skopeo_reads() {
+    let (kiln, scratch) = (Kiln::new(), Scratch::new());
+    kiln.build(
+        &Project::of("FROM alpine\nRUN echo x >/x\n"),
+        &["-t", "app:1"],
+    );
+    let from = format!("oci:{}:docker.io/library/app:1", kiln.root().display());
+    let seen: Value = serde_json::from_str(&tool("skopeo", &["inspect", &from])).unwrap();
+    assert_eq!(seen["Layers"].as_array().unwrap().len(), 2);
+    let to = format!("oci:{}:copied", scratch.join("copy").display());
+    tool("skopeo", &["copy", "-q", &from, &to]);
+    assert_eq!(testkit::check_layout(&scratch.join("copy")), ["copied"]);
+}
+
+#[test]
+fn a_docker_archive_is_read_by_skopeo() {
+    let (kiln, scratch) = (Kiln::new(), Scratch::new());
+    let archive = scratch.join("image.tar");
+    let output = format!("type=docker,dest={}", archive.display());
+    kiln.build(
+        &Project::of("FROM alpine\nRUN echo x >/x\n"),
+        &["-t", "app:1", "-o", &output],
+    );
+    let from = format!("docker-archive:{}", archive.display());
+    let seen: Value = serde_json::from_str(&tool("skopeo", &["list-tags", &from])).unwrap();
+    assert_eq!(seen["Tags"], json!(["app:1"]));
+}
 
 #[test]
 fn archives_on_standard_output() {

@@ -59,6 +59,34 @@ fn listed_and_looked_at() {
 }
 
 #[test]
+fn named_and_removed() {
+    let kiln = Kiln::new();
+    built(&kiln);
+    kiln.ok(["tag", "app", "other:1"]);
+    assert_eq!(kiln.ok(["rmi", "other:1"]), "Untagged: other:1\n");
+    let id = kiln.ok(["images", "-q", "app"]);
+    let refused = kiln.run(["rmi", id.trim()]);
+    assert!(refused.error().contains("(must be forced)"));
+    let removed = kiln.ok(["rmi", "-f", id.trim()]);
+    assert!(
+        removed.contains("Untagged: app:latest\nUntagged: me/app:2\nDeleted: sha256:"),
+        "{removed}"
+    );
+    assert_eq!(
+        kiln.ok(["images", "--format", "{{.Repository}}"]),
+        "alpine\n"
+    );
+    let told = kiln.ok(["prune", "-af"]);
+    assert!(told.contains("Total reclaimed space: "), "{told}");
+    kiln.assert_clean();
+    let rows = kiln.ok(["du", "--format", "{{.Type}} {{.TotalCount}}"]);
+    assert!(
+        rows.contains("Snapshots 0\n") && rows.contains("Blobs 0\n"),
+        "{rows}"
+    );
+}
+
+#[test]
 fn saved_and_loaded() {
     let (from, to) = (Kiln::new(), Kiln::new());
     built(&from);

@@ -125,13 +125,16 @@ impl Kiln {
         self.run(line)
     }
 
-    /// Builds a project into a directory; the directory's listing.
+    /// Builds a project into a tar; what tar unpacks of it, owners included.
     pub(crate) fn files(&self, project: &Project, arguments: &[&str]) -> String {
-        let out = Scratch::new();
-        let output = format!("type=local,dest={}", out.path().display());
+        let scratch = Scratch::new();
+        let (tar, out) = (scratch.join("out.tar"), scratch.dir("out"));
+        let (tar, out_path) = (tar.to_str().unwrap(), out.to_str().unwrap());
+        let output = format!("type=tar,dest={tar}");
         let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", &output]).collect();
         self.build(project, &arguments);
-        testkit::tree::list(out.path())
+        tool("tar", &["--numeric-owner", "-xpf", tar, "-C", out_path]);
+        testkit::tree::list(&out)
     }
 
     /// The store is whole.
@@ -148,15 +151,13 @@ impl Ran {
         self.stdout
     }
 
-    /// The last line of standard error of what must have failed.
+    /// The error that ended what must have failed.
     pub(crate) fn error(self) -> String {
         assert_ne!(self.code, 0, "{}{}", self.stdout, self.stderr);
-        self.stderr
-            .trim_end()
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .to_owned()
+        let mut lines = self.stderr.lines().rev();
+        // A hint may follow.
+        let error = lines.find(|line| line.starts_with("ERROR: "));
+        error.unwrap_or_default().to_owned()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Images in and out of registries.
 
+use testkit::registry::{Effect, Fault};
+
 use crate::kiln::{Kiln, Project, tool};
 use crate::standin;
 
@@ -99,4 +101,22 @@ fn when_registries_are_asked() {
         error.contains(&host) || error.contains("docker.io"),
         "{error}"
     );
+}
+
+#[test]
+fn registries_that_break_off_and_lie() {
+    let registry = standin::new_registry();
+    let kiln = Kiln::with_mirror(&registry.host());
+    // Broken off: the download goes on where it was.
+    registry.fault(Fault::once("GET", "/blobs/", Effect::DropAfter(300_000)).times(2));
+    kiln.ok(["pull", "-q", "alpine"]);
+    kiln.assert_clean();
+
+    let liar = standin::new_registry();
+    liar.fault(Fault::once("GET", "/blobs/", Effect::Corrupt).always());
+    let kiln = Kiln::with_mirror(&liar.host());
+    let ran = kiln.run(["pull", "-q", "alpine"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    kiln.assert_clean();
+    assert_eq!(kiln.ok(["images", "-q"]), "");
 }
