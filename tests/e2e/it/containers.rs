@@ -285,6 +285,11 @@ fn run() {
             ran.stderr
         );
     }
+}
+
+#[test]
+fn streams_of_a_run_and_what_it_leaves() {
+    let kiln = container();
     let ran = kiln.run_with(&["run", "--rm", "-i", "app:build", "cat"], b"through\n");
     assert_eq!(ran.ok(), "through\n");
     let ran = kiln.run([
