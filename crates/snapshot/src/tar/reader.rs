@@ -46,7 +46,7 @@ pub struct Chunk {
 struct Content {
     /// Ranges in the archive, the first one perhaps begun; last first.
     ranges: Vec<Range>,
-    /// Place in the file, for [`Read`].
+    /// Place in the file.
     at: u64,
     size: u64,
 }
@@ -121,6 +121,7 @@ impl<R: Read> Reader<R> {
             return Err(TarError::Truncated);
         }
         let offset = range.offset;
+        self.content.at = offset + length as u64;
         range.offset += length as u64;
         range.length -= length as u64;
         if range.length == 0 {
@@ -256,10 +257,7 @@ impl<R: Read> Read for Reader<R> {
         }
         match self.chunk(buffer) {
             Ok(None) => Ok(0),
-            Ok(Some(chunk)) => {
-                self.content.at += chunk.length as u64;
-                Ok(chunk.length)
-            }
+            Ok(Some(chunk)) => Ok(chunk.length),
             Err(TarError::Io(error)) => Err(error),
             Err(error) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
         }

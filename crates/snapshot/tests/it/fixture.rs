@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, utimensat};
+use snapshot::tar::TarError;
 
 /// A directory that goes with the test.
 pub(crate) fn scratch() -> tempfile::TempDir {
@@ -276,7 +277,7 @@ pub(crate) fn list_tar(archive: &[u8]) -> String {
     }
 }
 
-pub(crate) fn try_list_tar(archive: &[u8]) -> Result<String, snapshot::tar::TarError> {
+pub(crate) fn try_list_tar(archive: &[u8]) -> Result<String, TarError> {
     use snapshot::tar::{EntryKind, Reader};
     let mut text = String::new();
     let mut reader = Reader::new(archive);
@@ -312,7 +313,8 @@ pub(crate) fn try_list_tar(archive: &[u8]) -> Result<String, snapshot::tar::TarE
         }
         if header.kind == EntryKind::File && header.size < 1 << 20 {
             let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut reader, &mut bytes)?;
+            std::io::Read::read_to_end(&mut reader, &mut bytes)
+                .map_err(|error| error.downcast::<TarError>().unwrap_or_else(TarError::Io))?;
             assert_eq!(bytes.len() as u64, header.size);
             text.push_str(&content(&bytes));
         } else if header.size > 0 {

@@ -3,7 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that fails fails its test"
+    clippy::print_stdout,
+    reason = "a helper that fails fails its test, and measurements are printed"
 )]
 
 mod apply;
@@ -13,5 +14,6 @@ mod copy;
 mod diff;
 mod edit;
 mod fixture;
+mod measure;
 mod snapshotter;
 mod tar;

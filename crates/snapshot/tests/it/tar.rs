@@ -1,1 +1,0 @@
-//! The archive format: what others write, and what we write for others.

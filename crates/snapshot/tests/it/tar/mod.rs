@@ -1,0 +1,6 @@
+//! The archive format: what others write, what we write for others, and what nobody should.
+
+mod foreign;
+mod hostile;
+mod raw;
+mod writer;
