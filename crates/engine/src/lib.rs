@@ -35,7 +35,7 @@ pub use config::{BuildConfig, Config, ConfigError, RegistryConfig};
 pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
 };
-pub use dockerfile::{Diagnostic, Source, Span};
+pub use dockerfile::{Diagnostic, Severity, Source, Span};
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, ProcessExit, StepFailure};
 pub use export::ExportedImage;

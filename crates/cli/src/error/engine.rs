@@ -1,7 +1,7 @@
 //! The engine's errors, dressed: an excerpt of the Dockerfile where one is to blame, a hint where
 //! there is something to do.
 
-use engine::{Dockerfile, EngineError, Location, Source, Span};
+use engine::{Dockerfile, EngineError, Location, Severity, Source, Span};
 
 use super::{Error, INTERRUPTED};
 
@@ -30,10 +30,14 @@ pub fn of_build(error: EngineError, dockerfile: &Dockerfile) -> Error {
     let dressed = match &error {
         EngineError::Dockerfile(diagnostics) => {
             let mut excerpt = String::new();
-            let Some((last, others)) = diagnostics.split_last() else {
+            // What is only a warning is shown, but is never what the build failed of.
+            let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics
+                .iter()
+                .partition(|diagnostic| diagnostic.severity == Severity::Error);
+            let Some((last, others)) = errors.split_last() else {
                 return error.into();
             };
-            for other in others {
+            for other in warnings.iter().chain(others) {
                 excerpt.push_str(&other.render(&source));
                 excerpt.push('\n');
             }
