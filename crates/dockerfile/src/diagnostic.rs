@@ -69,6 +69,15 @@ impl Diagnostic {
     }
 }
 
+/// Errors first, then by line.
+pub(crate) fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|diagnostic| {
+        let line = diagnostic.spans.first().map(|span| span.first_line);
+        (std::cmp::Reverse(diagnostic.severity), line)
+    });
+    diagnostics
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(rule) = self.rule {

@@ -5,12 +5,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::Span;
-use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::diagnostic::{Diagnostic, Severity, Source, in_order};
 use crate::directive::Directives;
 use crate::heredoc::Heredoc;
 use crate::instruction::{self, Arg, Instruction, InstructionError, InstructionKind, Keyword};
 use crate::lexer::{Lexer, LogicalLine};
-use crate::lint;
 use crate::stage::Stage;
 use crate::statement::{Statement, StatementError};
 use crate::word::WordError;
@@ -26,8 +25,10 @@ pub struct Parsed {
     pub meta_args: Vec<MetaArg>,
     /// Stages in order.
     pub stages: Vec<Stage>,
-    /// Errors and warnings.
+    /// What is wrong with it. Warnings come when it is lowered, since the build decides which.
     pub diagnostics: Vec<Diagnostic>,
+    /// Blank lines between continuations.
+    pub(crate) empty_continuations: Vec<Span>,
 }
 
 /// An `ARG` before the first `FROM`.
@@ -108,9 +109,8 @@ pub fn parse(text: impl AsRef<[u8]>) -> Parsed {
         name: "Dockerfile".to_owned(),
         text: text.into_owned(),
     };
-    lint::check_parsed(&mut parsed, &empty_continuations);
-    let line = |diagnostic: &Diagnostic| diagnostic.spans.first().map(|span| span.first_line);
-    parsed.diagnostics.sort_by_key(line);
+    parsed.empty_continuations = empty_continuations;
+    parsed.diagnostics = in_order(parsed.diagnostics);
     parsed
 }
 

@@ -9,30 +9,21 @@ use crate::instruction::InstructionKind;
 use crate::parser::Parsed;
 use crate::stage::Stage;
 
-/// Adds what the checks find; `empty_continuations` are lines of blank continuations.
-pub(crate) fn check_parsed(parsed: &mut Parsed, empty_continuations: &[Span]) {
-    let mut found = Vec::new();
-    let options = parsed.directives.check.clone();
-    for span in empty_continuations {
-        report(&mut found, &options, *span, &Finding::NoEmptyContinuation);
+/// Adds what the checks find.
+pub(crate) fn check_parsed(parsed: &Parsed, found: &mut Vec<Diagnostic>) {
+    let options = &parsed.directives.check;
+    for span in &parsed.empty_continuations {
+        report(found, options, *span, &Finding::NoEmptyContinuation);
     }
     for meta in &parsed.meta_args {
         let keys: Vec<&str> = meta.args.iter().map(|arg| arg.key.as_str()).collect();
-        check_description(
-            &mut found,
-            &options,
-            &meta.comments,
-            meta.span,
-            "ARG",
-            &keys,
-        );
+        check_description(found, options, &meta.comments, meta.span, "ARG", &keys);
     }
     for stage in &parsed.stages {
-        check_stage(&mut found, &options, stage);
+        check_stage(found, options, stage);
     }
-    check_names(&mut found, &options, &parsed.stages);
-    check_casing(&mut found, &options, &parsed.stages);
-    parsed.diagnostics.append(&mut found);
+    check_names(found, options, &parsed.stages);
+    check_casing(found, options, &parsed.stages);
 }
 
 fn check_stage(found: &mut Vec<Diagnostic>, options: &CheckOptions, stage: &Stage) {

@@ -17,7 +17,7 @@ use super::run::proxies;
 use super::scope::Scope;
 use super::source::Sources;
 use crate::Span;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, in_order};
 use crate::ignore::Patterns;
 use crate::instruction::InstructionKind;
 use crate::lint::{Finding, report};
@@ -82,16 +82,15 @@ pub(super) fn dispatch(
     let target = dispatcher.done.take(lowering.target, &mut budget);
     let (sources, warnings) = (dispatcher.sources, dispatcher.warnings);
     lowering.warnings.extend(warnings);
-    let order = |d: &Diagnostic| d.spans.first().map(|span| span.first_line);
-    lowering.warnings.sort_by_key(order);
+    lowering.warnings = in_order(std::mem::take(&mut lowering.warnings));
     lowering.warnings.dedup();
     errors.extend(lowering.violation());
     match target {
         Ok(Some(scope)) if errors.is_empty() => Ok(Lowered::new(lowering, scope, sources)),
         _ => {
             // What is likely a mistake may be the reason for the error.
-            errors.splice(0..0, lowering.warnings.iter().cloned());
-            Err(errors)
+            errors.extend_from_slice(&lowering.warnings);
+            Err(in_order(errors))
         }
     }
 }

@@ -13,11 +13,11 @@ use super::error::LowerError;
 use super::globals::{Globals, check_defaults};
 use super::image::Lowered;
 use super::node::{Base, Inputs, NodeId};
-use super::options::{NamedContext, Options, context_name};
+use super::options::{NamedContext, Options};
+use super::request;
 use super::table::Table;
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::directive::Directive;
-use crate::lint::violation;
+use crate::diagnostic::{Diagnostic, Severity, in_order};
+use crate::lint::{check_parsed, violation};
 use crate::parser::Parsed;
 use crate::suggest;
 
@@ -90,12 +90,9 @@ impl Lowering {
     /// Everything that is wrong with the Dockerfile or does not fit the options.
     pub fn new(mut parsed: Parsed, mut options: Options) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = std::mem::take(&mut parsed.diagnostics);
-        if let Some(syntax) = foreign_syntax(&parsed) {
-            let error = LowerError::Syntax(syntax.value.clone());
-            diagnostics.push(Diagnostic::error([syntax.span], &error));
-        }
-        normalise_contexts(&mut options, &mut diagnostics);
-        if parsed.stages.is_empty() && diagnostics.is_empty() {
+        request::settle(&mut parsed, &mut options, &mut diagnostics);
+        check_parsed(&parsed, &mut diagnostics);
+        if parsed.stages.is_empty() && !has_errors(&diagnostics) {
             return Err(about_request(LowerError::NoStages));
         }
         stop_at_errors(&mut diagnostics)?;
@@ -138,7 +135,7 @@ impl Lowering {
     /// Everything that is wrong in stages that the target needs.
     pub fn step(&mut self) -> Result<Step, Vec<Diagnostic>> {
         loop {
-            let reachable = self.table.reachable(self.target);
+            let reachable = self.reachable();
             self.ask(&reachable);
             let open: Vec<ImageQuestion> = self
                 .questions
@@ -189,6 +186,11 @@ impl Lowering {
         &self.parsed.source
     }
 
+    /// The error that warnings are, when the file says that they are to be one.
+    pub(super) fn violation(&self) -> Option<Diagnostic> {
+        violation(&self.parsed.directives.check, &self.warnings)
+    }
+
     /// What is known of the image that a node starts from.
     pub(super) fn image(&self, id: NodeId) -> Option<&ImageAnswer> {
         let question = self.asked.get(&self.wanted_image(id)?)?;
@@ -209,6 +211,14 @@ impl Lowering {
                 ..
             } => Some((reference.clone(), platform.clone())),
             _ => None,
+        }
+    }
+
+    fn reachable(&self) -> Vec<bool> {
+        if self.options.every_stage {
+            vec![true; self.table.nodes.len()]
+        } else {
+            self.table.reachable(self.target)
         }
     }
 
@@ -266,57 +276,20 @@ const COMMON_IMAGES: &[&str] = &[
     "fedora:latest",
 ];
 
-/// The image that is to read the file, when it is not this crate that can.
-fn foreign_syntax(parsed: &Parsed) -> Option<&Directive> {
-    const BUILT_IN: &[&str] = &[
-        "docker.io/docker/dockerfile",
-        "docker.io/docker/dockerfile-upstream",
-    ];
-    let syntax = parsed.directives.syntax.as_ref()?;
-    let built_in = syntax.value == "dockerfile.v0"
-        || syntax.value.parse::<Reference>().is_ok_and(|reference| {
-            BUILT_IN.contains(&reference.without_tag().to_string().as_str())
-        });
-    (!built_in).then_some(syntax)
-}
-
-/// Gives contexts their shortest names, by which they are looked up.
-fn normalise_contexts(options: &mut Options, diagnostics: &mut Vec<Diagnostic>) {
-    for (key, context) in std::mem::take(&mut options.named_contexts) {
-        let (name, platform) = match key.split_once("::") {
-            Some((name, platform)) => (name, Some(platform)),
-            None => (key.as_str(), None),
-        };
-        match context_name(name) {
-            Some(name) => {
-                let platform = platform.map(|platform| format!("::{platform}"));
-                let key = format!("{name}{}", platform.unwrap_or_default());
-                options.named_contexts.insert(key, context);
-            }
-            None => {
-                let error = LowerError::ContextName(key.clone());
-                diagnostics.push(Diagnostic::error([], &error));
-            }
-        }
-    }
-}
-
 fn about_request(error: LowerError) -> Vec<Diagnostic> {
     vec![Diagnostic::error([], &error)]
 }
 
 /// Fails when there are errors among the diagnostics.
 fn stop_at_errors(diagnostics: &mut Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
-    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        Err(std::mem::take(diagnostics))
+    if has_errors(diagnostics) {
+        Err(in_order(std::mem::take(diagnostics)))
     } else {
         Ok(())
     }
 }
 
-impl Lowering {
-    /// The error that warnings are, when the file says that they are to be one.
-    pub(super) fn violation(&self) -> Option<Diagnostic> {
-        violation(&self.parsed.directives.check, &self.warnings)
-    }
+fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
+    diagnostics.iter().any(is_error)
 }

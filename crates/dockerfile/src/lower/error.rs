@@ -1,6 +1,7 @@
 //! Why stages cannot become a graph; the words are BuildKit's where it has any.
 
 use crate::instruction::{FlagError, MountError};
+use crate::lint::CheckOptionsError;
 use crate::parser::ParseError;
 use crate::quote::quote;
 use crate::word::WordError;
@@ -59,6 +60,10 @@ pub(crate) enum LowerError {
         "the Dockerfile asks to be read by {0}, which is not supported; only docker/dockerfile is built in"
     )]
     Syntax(String),
+    #[error("failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: {0}")]
+    CheckArgument(CheckOptionsError),
+    #[error("invalid boolean value for multi-platform: {0}")]
+    MultiPlatform(String),
     #[error("invalid context name {0}")]
     ContextName(String),
     #[error("invalid SOURCE_DATE_EPOCH: {0}")]

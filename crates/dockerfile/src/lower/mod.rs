@@ -25,6 +25,7 @@ mod name;
 mod node;
 mod onbuild;
 mod options;
+mod request;
 mod run;
 mod scope;
 mod signal;

@@ -10,6 +10,8 @@ use oci::{Platform, Reference};
 pub struct Options {
     /// The stage to build; the last one when none.
     pub target: Option<String>,
+    /// Look at every stage, needed or not, as for a check of the whole file.
+    pub every_stage: bool,
     /// Values of `ARG`; a name without a value is as if it were not given.
     pub build_args: BTreeMap<String, Option<String>>,
     /// What the image is to run on, when that was asked for; else `build_platform`, and the
@@ -96,6 +98,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             target: None,
+            every_stage: false,
             build_args: BTreeMap::new(),
             target_platform: None,
             build_platform: Platform::new("linux", "amd64", ""),

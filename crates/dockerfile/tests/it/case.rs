@@ -130,6 +130,7 @@ fn set(options: &mut Options, key: &str, value: &str) {
         }
         "--platform" => options.target_platform = Some(value.parse().unwrap()),
         "--build-platform" => options.build_platform = value.parse().unwrap(),
+        "--every-stage" => options.every_stage = true,
         "--multi-platform" => options.multi_platform = true,
         "--label" => {
             let (key, value) = value.split_once('=').unwrap();

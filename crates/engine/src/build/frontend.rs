@@ -105,6 +105,7 @@ fn options(request: &BuildRequest) -> Result<dockerfile::Options, EngineError> {
         .map(|(k, v)| (k.clone(), Some(v.clone())));
     Ok(dockerfile::Options {
         target: request.target.clone(),
+        every_stage: false,
         build_args: build_args.collect(),
         target_platform: request.platform.clone(),
         build_platform: Platform::host(),
