@@ -10,6 +10,7 @@ use solver::{CacheKey, Checksum, Portion, Step, Worker};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::image::ResolvedImage;
+use crate::op::Looks;
 use crate::output::{LocalTree, Output, Stack};
 use crate::session::Session;
 
@@ -19,6 +20,7 @@ pub struct BuildWorker {
     pub(crate) session: Arc<Session>,
     /// Base images by the name with digest that stands in the graph.
     pub(crate) images: HashMap<Reference, ResolvedImage>,
+    pub(crate) looks: Looks,
 }
 
 impl Worker for BuildWorker {
@@ -46,17 +48,22 @@ impl Worker for BuildWorker {
         input: &Output,
         portion: &Portion,
     ) -> Result<Checksum, EngineError> {
-        self.engine.checksum(step, input, portion).await
+        self.engine
+            .checksum(step, input, portion, &self.looks)
+            .await
     }
 
     async fn execute(&self, step: &Step, inputs: Vec<Output>) -> Result<Vec<Output>, EngineError> {
-        match &step.vertex().op {
-            Op::Source(source) => Ok(vec![self.source(step, source).await?]),
-            Op::Exec(op) => self.engine.exec(step, op, inputs, &self.session).await,
-            Op::File(op) => self.engine.file(step, op, inputs).await,
-            Op::Merge(_) => self.engine.merge(inputs).await.map(|stack| vec![stack]),
-            Op::Diff(_) => diff(inputs).map(|stack| vec![stack]),
-        }
+        let read = inputs.clone();
+        let outputs = match &step.vertex().op {
+            Op::Source(source) => vec![self.source(step, source).await?],
+            Op::Exec(op) => self.engine.exec(step, op, inputs, &self.session).await?,
+            Op::File(op) => self.engine.file(step, op, inputs).await?,
+            Op::Merge(_) => vec![self.engine.merge(inputs).await?],
+            Op::Diff(_) => vec![diff(inputs)?],
+        };
+        self.engine.look_again(step, &read, &self.looks).await?;
+        Ok(outputs)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is not run again, and what is.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::time::{Duration, Instant};
 
 use crate::kiln::{Kiln, Project};
@@ -150,5 +151,42 @@ fn two_processes_run_a_step_once() {
     );
     let read = |name: &str| std::fs::read_to_string(project.join(name)).unwrap();
     assert_eq!(read("1"), read("2"));
+    kiln.assert_clean();
+}
+
+/// What was copied is what the key was made of: else a later build with the first content would
+/// get the second.
+#[test]
+fn a_file_that_changes_during_a_build_ends_it() {
+    let kiln = Kiln::new();
+    let project = Project::new(&[
+        (
+            "Dockerfile",
+            "FROM alpine\nRUN echo the step runs; sleep 2\nCOPY f /f\n",
+        ),
+        ("f", "first"),
+    ]);
+    let path = project.path().to_str().unwrap().to_owned();
+    let arguments = ["build", "--progress", "plain", "-t", "app", &path];
+    let mut child = kiln.start(kiln.command().args(arguments));
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.ends_with(" the step runs\n") {
+        line.clear();
+        assert_ne!(
+            told.read_line(&mut line).unwrap(),
+            0,
+            "the step does not run"
+        );
+    }
+    project.write("f", "second");
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    assert!(rest.contains("changed during the build"), "{rest}");
+
+    project.write("f", "first");
+    kiln.build(&project, &["-t", "app"]);
+    assert_eq!(kiln.ok(["run", "--rm", "app", "cat", "/f"]), "first");
     kiln.assert_clean();
 }

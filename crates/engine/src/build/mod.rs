@@ -93,6 +93,7 @@ impl Inner {
             engine: Arc::clone(self),
             session: Arc::new(Session::of(request)),
             images: plan.images.clone(),
+            looks: crate::op::Looks::default(),
         });
         let options = BuildOptions {
             jobs: self.jobs(request),

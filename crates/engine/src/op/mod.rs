@@ -1,10 +1,12 @@
 //! Does the ops of a build graph.
 
+mod content;
 pub(crate) mod exec;
 pub(crate) mod file;
 mod trees;
 mod users;
 
+pub(crate) use content::Looks;
 pub(crate) use exec::{SystemFiles, wait_for};
 pub(crate) use file::{make_directory, set_file_attributes};
 pub(crate) use trees::InputTree;

@@ -1,19 +1,16 @@
-//! From the graph's words for copying and reading to those of `snapshot`.
+//! From the graph's words for copying to those of `snapshot`.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use dockerfile::ignore::Patterns;
 use graph::Chmod;
-use snapshot::checksum::{self, StoreCache};
 use snapshot::copy::{self, CopyOwner, ModeChange};
 use snapshot::{Filter, Selector, Tree, Upper};
-use solver::{Checksum, Portion, Step};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
-use crate::op::InputTree;
-use crate::output::{IgnoreFilter, Output};
+use crate::output::IgnoreFilter;
 
 /// Copies what `copy` says from `tree` into `upper`.
 pub(super) fn copy(
@@ -90,65 +87,8 @@ pub(crate) fn seed(
     Ok(())
 }
 
-impl Inner {
-    /// The checksum of a portion of `input`.
-    pub(crate) async fn checksum(
-        self: &Arc<Self>,
-        step: &Step,
-        input: &Output,
-        portion: &Portion,
-    ) -> Result<Checksum, EngineError> {
-        let tree = self.trees(step, vec![input.clone()]).await?.pop();
-        let Some(tree) = tree else {
-            return Err(EngineError::LostThread);
-        };
-        let (engine, portion) = (Arc::clone(self), portion.clone());
-        crate::blocking(move || engine.checksum_of(&tree, &portion)).await?
-    }
-
-    fn checksum_of(&self, input: &InputTree, portion: &Portion) -> Result<Checksum, EngineError> {
-        let tree = self.tree(input)?;
-        let selections = match portion {
-            Portion::All => vec![checksum::Selection {
-                selector: Selector {
-                    path: "/".into(),
-                    ..Selector::default()
-                },
-                directory_contents: false,
-            }],
-            Portion::Paths(selection) => selection
-                .paths
-                .iter()
-                .map(selected)
-                .collect::<Result<_, _>>()?,
-        };
-        let cache = StoreCache {
-            cache: self.store.stat_cache(),
-            read_since: self.clock.now(),
-        };
-        let options = checksum::Options {
-            cache: Some(&cache),
-            pool: Some(self.pool()?),
-        };
-        let outcome = checksum::checksum(&tree, &selections, &options)?;
-        Ok(Checksum(outcome.checksum.0))
-    }
-}
-
-fn selected(path: &graph::SelectedPath) -> Result<checksum::Selection, EngineError> {
-    Ok(checksum::Selection {
-        selector: Selector {
-            path: path.path.clone().into(),
-            wildcard: path.wildcard,
-            follow_links: path.follow_links,
-            parents: path.parents,
-            exclude: exclude(&path.exclude)?,
-        },
-        directory_contents: path.directory_contents,
-    })
-}
-
-fn exclude(patterns: &[String]) -> Result<Option<Arc<dyn Filter>>, EngineError> {
+/// What patterns leave out, if there are any.
+pub(crate) fn exclude(patterns: &[String]) -> Result<Option<Arc<dyn Filter>>, EngineError> {
     if patterns.is_empty() {
         return Ok(None);
     }

@@ -1,0 +1,147 @@
+//! What steps read by content: checksums, and a second look at what may change meanwhile.
+//!
+//! A directory of the client's is read in place, first for the key and later by the step. In between
+//! anybody can write to it. So what a checksum covered is kept, and compared once the step has
+//! read: a result is recorded only if the files were those that its key was made of.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use graph::InputKey;
+use snapshot::Selector;
+use snapshot::checksum::{self, Covered, Selection, StoreCache};
+use solver::{Checksum, Portion, Step};
+
+use super::InputTree;
+use super::file::exclude;
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::output::{LocalTree, Output};
+
+/// What the checksums of one build covered of directories of the client's.
+#[derive(Debug, Default)]
+pub(crate) struct Looks(Mutex<Vec<Arc<Look>>>);
+
+#[derive(Debug)]
+struct Look {
+    tree: LocalTree,
+    portion: Portion,
+    covered: Covered,
+}
+
+impl Looks {
+    fn keep(&self, look: Look) {
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.push(Arc::new(look));
+    }
+
+    /// Those at what a step reads of its inputs.
+    fn of(&self, step: &Step, inputs: &[Output]) -> Vec<Arc<Look>> {
+        let keys = step.vertex().op.input_keys(inputs.len());
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = |look: &&Arc<Look>| {
+            inputs.iter().zip(&keys).any(|(input, key)| {
+                let is_same = match (key, &look.portion) {
+                    (InputKey::Whole, Portion::All) => true,
+                    (InputKey::Content(paths), Portion::Paths(looked)) => paths == looked,
+                    _ => false,
+                };
+                is_same && matches!(input, Output::Local(tree) if *tree == look.tree)
+            })
+        };
+        looks.iter().filter(read).map(Arc::clone).collect()
+    }
+}
+
+impl Inner {
+    /// The checksum of a portion of `input`.
+    pub(crate) async fn checksum(
+        self: &Arc<Self>,
+        step: &Step,
+        input: &Output,
+        portion: &Portion,
+        looks: &Looks,
+    ) -> Result<Checksum, EngineError> {
+        let tree = self.trees(step, vec![input.clone()]).await?.pop();
+        let Some(tree) = tree else {
+            return Err(EngineError::LostThread);
+        };
+        let (engine, looked) = (Arc::clone(self), portion.clone());
+        let outcome = crate::blocking(move || engine.look_at(&tree, &looked)).await??;
+        if let Output::Local(tree) = input {
+            looks.keep(Look {
+                tree: tree.clone(),
+                portion: portion.clone(),
+                covered: outcome.covered,
+            });
+        }
+        Ok(Checksum(outcome.checksum.0))
+    }
+
+    /// Makes sure that what the step has read is what its key was made of.
+    pub(crate) async fn look_again(
+        self: &Arc<Self>,
+        step: &Step,
+        inputs: &[Output],
+        looks: &Looks,
+    ) -> Result<(), EngineError> {
+        let looks = looks.of(step, inputs);
+        if looks.is_empty() {
+            return Ok(());
+        }
+        let engine = Arc::clone(self);
+        crate::blocking(move || {
+            for look in looks {
+                let selections = selections(&look.portion)?;
+                let pool = engine.pool()?;
+                look.covered
+                    .verify(&look.tree.tree()?, &selections, Some(pool))?;
+            }
+            Ok(())
+        })
+        .await?
+    }
+
+    fn look_at(
+        &self,
+        input: &InputTree,
+        portion: &Portion,
+    ) -> Result<checksum::Outcome, EngineError> {
+        let tree = self.tree(input)?;
+        let cache = StoreCache {
+            cache: self.store.stat_cache(),
+            read_since: self.clock.now(),
+        };
+        let options = checksum::Options {
+            cache: Some(&cache),
+            pool: Some(self.pool()?),
+        };
+        let selections = selections(portion)?;
+        Ok(checksum::checksum(&tree, &selections, &options)?)
+    }
+}
+
+fn selections(portion: &Portion) -> Result<Vec<Selection>, EngineError> {
+    match portion {
+        Portion::All => Ok(vec![Selection {
+            selector: Selector {
+                path: "/".into(),
+                ..Selector::default()
+            },
+            directory_contents: false,
+        }]),
+        Portion::Paths(selection) => selection.paths.iter().map(selected).collect(),
+    }
+}
+
+fn selected(path: &graph::SelectedPath) -> Result<Selection, EngineError> {
+    Ok(Selection {
+        selector: Selector {
+            path: path.path.clone().into(),
+            wildcard: path.wildcard,
+            follow_links: path.follow_links,
+            parents: path.parents,
+            exclude: exclude(&path.exclude)?,
+        },
+        directory_contents: path.directory_contents,
+    })
+}
