@@ -24,11 +24,11 @@ mod statement;
 mod suggest;
 mod word;
 
-pub use diagnostic::{Diagnostic, Severity, Source};
+pub use diagnostic::{Diagnostic, Place, Severity, Source};
 pub use directive::{Directive, Directives, detect_syntax};
 pub use heredoc::Heredoc;
 pub use instruction::{Instruction, InstructionKind, Keyword};
-pub use lint::CheckOptions;
+pub use lint::{CheckOptions, Origin, RULES, Rule, rule};
 pub use lower::{
     BuildContext, HistoryLayer, ImageAnswer, ImageQuestion, Lowered, Lowering, NamedContext,
     NoCache, Options, QuestionId, Step,

@@ -80,10 +80,10 @@ fn warnings(found: &[Diagnostic], dockerfile: &Dockerfile, detailed: bool) -> St
             .map(|span| format!(" (line {})", span.first_line));
         text.push_str(&format!(" - {warning}{}\n", line.unwrap_or_default()));
         if detailed {
-            if let Some(help) = &warning.help {
-                text.push_str(&format!("{help}\n"));
+            if let Some(url) = warning.url() {
+                text.push_str(&format!("{url}\n"));
             }
-            text.push_str(&source.excerpt(&warning.spans).unwrap_or_default());
+            text.push_str(&warning.excerpt(&source).unwrap_or_default());
             text.push('\n');
         }
     }

@@ -41,7 +41,7 @@ pub fn of_build(error: EngineError, dockerfile: &Dockerfile) -> Error {
                 excerpt.push_str(&other.render(&source));
                 excerpt.push('\n');
             }
-            excerpt.push_str(&source.excerpt(&last.spans).unwrap_or_default());
+            excerpt.push_str(&last.excerpt(&source).unwrap_or_default());
             let mut dressed = Error::new(last.message.clone());
             dressed.excerpt = excerpt;
             dressed.hints.extend(last.help.clone());

@@ -25,11 +25,14 @@ pub(crate) enum Finding {
     },
     JsonArgsRecommended {
         instruction: String,
+        /// What the command is as a list, when no shell is needed to tell.
+        list: Option<String>,
     },
     MaintainerDeprecated,
     UndefinedArgInFrom {
         name: String,
         nearest: Option<String>,
+        declared: Declared,
     },
     WorkdirRelativePath {
         path: String,
@@ -37,6 +40,7 @@ pub(crate) enum Finding {
     UndefinedVar {
         name: String,
         nearest: Option<String>,
+        declared: Declared,
     },
     MultipleInstructionsDisallowed {
         instruction: String,
@@ -76,6 +80,37 @@ pub(crate) enum Finding {
     ExposeInvalidFormat {
         port: String,
     },
+    LatestBaseImage {
+        image: String,
+    },
+    PackageListsKept {
+        command: String,
+        remove: &'static str,
+        cache: &'static str,
+    },
+    CdInsteadOfWorkdir {
+        directory: String,
+    },
+    SudoInRun,
+    CacheMountMissing {
+        command: String,
+        cache: &'static str,
+    },
+    CopyBeforeInstall {
+        source: String,
+        command: String,
+        manifests: &'static str,
+    },
+}
+
+/// Where a variable is declared that cannot be used where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Declared {
+    Nowhere,
+    /// Before the first `FROM`.
+    BeforeFrom,
+    /// In a stage, on this line.
+    InStage(u32),
 }
 
 impl Finding {
@@ -103,32 +138,17 @@ impl Finding {
             Self::InvalidDefinitionDescription { .. } => "InvalidDefinitionDescription",
             Self::ExposeProtoCasing { .. } => "ExposeProtoCasing",
             Self::ExposeInvalidFormat { .. } => "ExposeInvalidFormat",
+            Self::LatestBaseImage { .. } => "LatestBaseImage",
+            Self::PackageListsKept { .. } => "PackageListsKept",
+            Self::CdInsteadOfWorkdir { .. } => "CdInsteadOfWorkdir",
+            Self::SudoInRun => "SudoInRun",
+            Self::CacheMountMissing { .. } => "CacheMountMissing",
+            Self::CopyBeforeInstall { .. } => "CopyBeforeInstall",
         }
     }
 
     pub(crate) const fn is_experimental(&self) -> bool {
         matches!(self, Self::InvalidDefinitionDescription { .. })
-    }
-
-    /// Docker's page on the check.
-    pub(crate) fn url(&self) -> Option<String> {
-        let page = match self {
-            Self::InvalidBaseImagePlatform { .. } => return None,
-            Self::JsonArgsRecommended { .. } => "json-args-recommended".to_owned(),
-            _ => {
-                let mut page = String::new();
-                for character in self.rule().chars() {
-                    if character.is_ascii_uppercase() && !page.is_empty() {
-                        page.push('-');
-                    }
-                    page.push(character.to_ascii_lowercase());
-                }
-                page
-            }
-        };
-        Some(format!(
-            "https://docs.docker.com/go/dockerfile/rule/{page}/"
-        ))
     }
 
     pub(crate) fn message(&self) -> String {
@@ -149,13 +169,13 @@ impl Finding {
                 "Stage name should not use the same name as reserved stage {}",
                 quote(name)
             ),
-            Self::JsonArgsRecommended { instruction } => format!(
+            Self::JsonArgsRecommended { instruction, .. } => format!(
                 "JSON arguments recommended for {instruction} to prevent unintended behavior related to OS signals"
             ),
             Self::MaintainerDeprecated => {
                 "Maintainer instruction is deprecated in favor of using label".to_owned()
             }
-            Self::UndefinedArgInFrom { name, nearest } => {
+            Self::UndefinedArgInFrom { name, nearest, .. } => {
                 format!(
                     "FROM argument '{name}' is not declared{}",
                     hint("", nearest)
@@ -165,7 +185,7 @@ impl Finding {
                 "Relative workdir {} can have unexpected results if the base image changes",
                 quote(path)
             ),
-            Self::UndefinedVar { name, nearest } => {
+            Self::UndefinedVar { name, nearest, .. } => {
                 format!(
                     "Usage of undefined variable '${name}'{}",
                     hint("$", nearest)
@@ -219,6 +239,33 @@ impl Finding {
             }
             Self::ExposeInvalidFormat { port } => format!(
                 "EXPOSE instruction should not define an IP address or host-port mapping, found '{port}'"
+            ),
+            other => other.message_of_kiln(),
+        }
+    }
+
+    /// Messages of checks that only kiln has.
+    fn message_of_kiln(&self) -> String {
+        match self {
+            Self::LatestBaseImage { image } => format!(
+                "Base image {} has no version, and is another one whenever a new one comes out",
+                quote(image)
+            ),
+            Self::PackageListsKept { command, .. } => {
+                format!("'{command}' leaves its package lists in the layer")
+            }
+            Self::CdInsteadOfWorkdir { directory } => {
+                format!("'cd {directory}' ends with its RUN, WORKDIR {directory} would not")
+            }
+            Self::SudoInRun => "'sudo' is not needed in a step, and stays in the image".to_owned(),
+            Self::CacheMountMissing { command, .. } => format!(
+                "'{command}' has no cache mount: it downloads everything again whenever it runs, and may leave it in the layer"
+            ),
+            Self::CopyBeforeInstall {
+                source, command, ..
+            } => format!(
+                "Copying {} before '{command}' makes every change of a file install all dependencies again",
+                quote(source)
             ),
             other => other.rule().to_owned(),
         }

@@ -1,15 +1,23 @@
 //! Checks: what is allowed but likely to be a mistake.
 //!
 //! `# check=skip=A,B;error=true;experimental=C` at the start of the file, or above an
-//! instruction, says which are wanted. A check is a [`Finding`] with what its message needs.
+//! instruction, says which are wanted. A check is a [`Finding`] with what its message needs; [`RULES`]
+//! describes them. What Docker checks is reported by every build; what only kiln checks ([`kiln`])
+//! when a check is asked for, so that a build warns of what Docker's build warns of.
 
+mod advice;
 mod finding;
+mod kiln;
 mod options;
 mod parsed;
+mod rule;
+mod shell;
 
 pub use options::CheckOptions;
+pub use rule::{Origin, RULES, Rule, rule};
 
-pub(crate) use finding::{Finding, is_secret};
+pub(crate) use finding::{Declared, Finding, is_secret};
+pub(crate) use kiln::{FinalName, check_kiln};
 pub(crate) use options::CheckOptionsError;
 pub(crate) use parsed::check_parsed;
 
@@ -31,7 +39,7 @@ pub(crate) fn report(
         rule: Some(finding.rule()),
         message: finding.message(),
         spans: vec![span],
-        help: finding.url(),
+        help: Some(finding.advice()),
     });
 }
 

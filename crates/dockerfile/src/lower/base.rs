@@ -63,6 +63,7 @@ impl Dispatcher<'_> {
         name: String,
     ) -> Result<Scope, LowerError> {
         let mut scope = Scope::new(Image::based_on(&answer.config), platform);
+        scope.is_open = self.lowering.is_open(id);
         scope.base_layers = Some(answer.layers);
         if is_empty(answer) {
             return Ok(scope);

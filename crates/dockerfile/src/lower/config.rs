@@ -11,7 +11,7 @@ use super::transfer::owner;
 use crate::instruction::{Arg, Command, KeyValue, show_duration};
 use crate::lint::{Finding, is_secret};
 use crate::path;
-use crate::quote::{plain_list, quote_list};
+use crate::quote::{plain_list, quote, quote_list};
 use crate::word::Variables as _;
 
 /// Variables that say what to scan; no step sees them.
@@ -154,7 +154,8 @@ impl Dispatcher<'_> {
         let shell = &stage.scope.config().config.shell;
         if shell.as_ref().is_none_or(Vec::is_empty) {
             let instruction = at.step.instruction.written.clone();
-            self.report_at(at, &Finding::JsonArgsRecommended { instruction });
+            let list = as_list(&command.words.join(" "));
+            self.report_at(at, &Finding::JsonArgsRecommended { instruction, list });
         }
         with_shell(shell.as_deref(), &command.words.join(" "))
     }
@@ -349,6 +350,15 @@ impl Dispatcher<'_> {
             self.report(&at.step.instruction.comments, before, &finding);
         }
     }
+}
+
+/// The words of a command as a list, when a shell would do nothing but split them.
+fn as_list(text: &str) -> Option<String> {
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || " ./_-+=:,@%".contains(character);
+    let first_sets = text.split_whitespace().next()?.contains('=');
+    let words: Vec<String> = text.split_whitespace().map(quote).collect();
+    (!first_sets && text.chars().all(is_plain)).then(|| format!("[{}]", words.join(", ")))
 }
 
 /// A text as arguments of the stage's shell.

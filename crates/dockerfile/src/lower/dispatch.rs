@@ -20,7 +20,7 @@ use crate::Span;
 use crate::diagnostic::{Diagnostic, in_order};
 use crate::ignore::Patterns;
 use crate::instruction::InstructionKind;
-use crate::lint::{Finding, report};
+use crate::lint::{Declared, Finding, report};
 use crate::suggest;
 use crate::word::{Expanded, Lex};
 
@@ -245,10 +245,15 @@ impl Dispatcher<'_> {
             if stage.scope.args.iter().any(|arg| arg.key == *name) {
                 continue;
             }
+            let declared = self.lowering.globals.declared(name);
+            if stage.scope.is_open && declared == Declared::Nowhere {
+                continue;
+            }
             let nearest = suggest::nearest(name, stage.scope.env.keys());
             let finding = Finding::UndefinedVar {
                 name: name.clone(),
                 nearest: nearest.map(str::to_owned),
+                declared,
             };
             self.report_at(at, &finding);
         }

@@ -17,7 +17,7 @@ use super::options::{NamedContext, Options};
 use super::request;
 use super::table::Table;
 use crate::diagnostic::{Diagnostic, Severity, in_order};
-use crate::lint::{check_parsed, violation};
+use crate::lint::{check_kiln, check_parsed, violation};
 use crate::parser::Parsed;
 use crate::suggest;
 
@@ -81,6 +81,8 @@ struct Question {
     /// Who needs it first.
     node: NodeId,
     answer: Option<ImageAnswer>,
+    /// The answer is that nobody knows.
+    is_unknown: bool,
 }
 
 impl Lowering {
@@ -106,6 +108,13 @@ impl Lowering {
             check: &check,
             escape: parsed.directives.escape,
         };
+        if options.kiln_checks {
+            check_kiln(
+                &parsed,
+                |stage| globals.base(stage, &inputs),
+                &mut diagnostics,
+            );
+        }
         let mut table = Table::new(&mut parsed, &inputs, &mut diagnostics);
         let target = table
             .target(options.target.as_deref())
@@ -161,6 +170,25 @@ impl Lowering {
         }
     }
 
+    /// Goes on without knowing an image, for a check that is to work without it. Nothing is then
+    /// said about what the image may have set.
+    pub fn leave_open(&mut self, question: QuestionId) {
+        if let Some(question) = self.questions.get_mut(question.0) {
+            let platform = &question.asked.platform;
+            question.is_unknown = true;
+            question.answer = Some(ImageAnswer {
+                question: question.asked.id,
+                reference: question.asked.reference.clone(),
+                config: ImageConfig {
+                    os: platform.os.clone(),
+                    architecture: platform.architecture.clone(),
+                    ..ImageConfig::default()
+                },
+                layers: 1,
+            });
+        }
+    }
+
     /// The error that it is when an image cannot be had, because of `reason`.
     #[must_use]
     pub fn refuse(&self, question: QuestionId, reason: &str) -> Diagnostic {
@@ -189,6 +217,15 @@ impl Lowering {
     /// The error that warnings are, when the file says that they are to be one.
     pub(super) fn violation(&self) -> Option<Diagnostic> {
         violation(&self.parsed.directives.check, &self.warnings)
+    }
+
+    /// A node starts from an image that was left open.
+    pub(super) fn is_open(&self, id: NodeId) -> bool {
+        let question = self.wanted_image(id);
+        let question = question.and_then(|wanted| self.asked.get(&wanted));
+        question
+            .and_then(|question| self.questions.get(*question))
+            .is_some_and(|question| question.is_unknown)
     }
 
     /// What is known of the image that a node starts from.
@@ -243,6 +280,7 @@ impl Lowering {
                 asked,
                 node: id,
                 answer: None,
+                is_unknown: false,
             });
         }
     }

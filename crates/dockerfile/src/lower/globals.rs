@@ -1,13 +1,16 @@
 //! Variables that `FROM` lines see: the platforms, the target, and `ARG` before the first `FROM`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::env::Env;
 use super::error::LowerError;
+use super::node::Inputs;
 use super::options::Options;
 use crate::diagnostic::Diagnostic;
-use crate::lint::{Finding, report};
+use crate::instruction::InstructionKind;
+use crate::lint::{Declared, FinalName, Finding, report};
 use crate::parser::Parsed;
+use crate::stage::Stage;
 use crate::word::{Lex, Variables as _};
 
 /// Variables that `FROM` lines see.
@@ -17,6 +20,10 @@ pub(super) struct Globals {
     pub(super) env: Env,
     /// Names that an `ARG` declares, with a value or without.
     pub(super) declared: BTreeSet<String>,
+    /// Names that an `ARG` or `ENV` of a stage sets, with its first line.
+    in_stages: BTreeMap<String, u32>,
+    /// Names of stages.
+    stages: BTreeSet<String>,
 }
 
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -27,6 +34,12 @@ impl Globals {
         let mut globals = Self {
             env: predefined(parsed, options),
             declared: BTreeSet::new(),
+            in_stages: in_stages(parsed),
+            stages: parsed
+                .stages
+                .iter()
+                .filter_map(|stage| stage.name.clone())
+                .collect(),
         };
         let lex = Lex::new(parsed.directives.escape);
         let mut errors = Vec::new();
@@ -77,6 +90,39 @@ impl Globals {
         self.declared.contains(name) || self.env.get(name).is_some()
     }
 
+    /// Where a name is declared that cannot be used in a stage.
+    pub(super) fn declared(&self, name: &str) -> Declared {
+        if self.declared.contains(name) {
+            Declared::BeforeFrom
+        } else {
+            let line = self.in_stages.get(name);
+            line.map_or(Declared::Nowhere, |line| Declared::InStage(*line))
+        }
+    }
+
+    /// The image that a stage starts from.
+    pub(super) fn base(&self, stage: &Stage, inputs: &Inputs<'_>) -> FinalName {
+        let Ok(name) = Lex::new(inputs.escape).expand(&stage.base, &self.env) else {
+            return FinalName::Other;
+        };
+        let name = name.text;
+        let is_replaced = |name: &str| {
+            let context = inputs
+                .options
+                .named_context(name, inputs.options.platform());
+            context.is_some()
+        };
+        if name == "scratch"
+            || self.stages.contains(&name)
+            || name.parse::<oci::Reference>().is_err()
+            || is_replaced(&name)
+            || stage.name.as_deref().is_some_and(is_replaced)
+        {
+            return FinalName::Other;
+        }
+        FinalName::Image(name)
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.declared
             .iter()
@@ -88,7 +134,7 @@ impl Globals {
 /// Reports bases that are no image names unless a value is given to the build.
 pub(super) fn check_defaults(parsed: &Parsed, options: &Options, found: &mut Vec<Diagnostic>) {
     let defaults = Options {
-        build_args: std::collections::BTreeMap::new(),
+        build_args: BTreeMap::new(),
         ..options.clone()
     };
     let Ok(globals) = Globals::new(parsed, &defaults) else {
@@ -106,6 +152,22 @@ pub(super) fn check_defaults(parsed: &Parsed, options: &Options, found: &mut Vec
             report(found, &here, stage.span, &finding);
         }
     }
+}
+
+fn in_stages(parsed: &Parsed) -> BTreeMap<String, u32> {
+    let mut lines = BTreeMap::new();
+    for instruction in parsed.stages.iter().flat_map(|stage| &stage.instructions) {
+        let mut add = |key: &str| {
+            let line = instruction.span.first_line;
+            lines.entry(key.to_owned()).or_insert(line);
+        };
+        match &instruction.kind {
+            InstructionKind::Arg(args) => args.iter().for_each(|arg| add(&arg.key)),
+            InstructionKind::Env(pairs) => pairs.iter().for_each(|pair| add(&pair.key)),
+            _ => {}
+        }
+    }
+    lines
 }
 
 fn predefined(parsed: &Parsed, options: &Options) -> Env {

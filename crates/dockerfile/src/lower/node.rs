@@ -11,7 +11,7 @@ use super::options::{NamedContext, Options};
 use crate::Span;
 use crate::diagnostic::Diagnostic;
 use crate::instruction::{Instruction, InstructionKind};
-use crate::lint::{CheckOptions, Finding, report};
+use crate::lint::{CheckOptions, Declared, Finding, report};
 use crate::quote::quote;
 use crate::stage::Stage;
 use crate::suggest;
@@ -113,7 +113,11 @@ impl Node {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
         let fail = |error: LowerError, diagnostics: &mut Vec<Diagnostic>| {
-            diagnostics.push(Diagnostic::error([stage.span], &error));
+            let help = match error {
+                LowerError::BlankBase(_) => why_blank(stage, inputs),
+                _ => None,
+            };
+            diagnostics.push(Diagnostic::error([stage.span], &error).with_help(help));
         };
         let platform = platform(stage, inputs, diagnostics).unwrap_or_else(|error| {
             fail(error, diagnostics);
@@ -201,6 +205,23 @@ fn stage_base(
         return Ok(Base::Scratch);
     }
     image_base(&name, platform, inputs.options)
+}
+
+/// Why the variables of a base come to nothing, and what to do.
+fn why_blank(stage: &Stage, inputs: &Inputs<'_>) -> Option<String> {
+    let word = Lex::new(inputs.escape)
+        .expand(&stage.base, &inputs.globals.env)
+        .ok()?;
+    let name = word.unmatched.iter().chain(&word.matched).next()?;
+    Some(match inputs.globals.declared(name) {
+        Declared::Nowhere => format!("declare it before the first FROM: ARG {name}=…"),
+        Declared::BeforeFrom => {
+            format!("{name} has no value: give ARG {name} a default, or pass --build-arg {name}=…")
+        }
+        Declared::InStage(line) => format!(
+            "{name} on line {line} is part of a stage, and FROM sees only what is declared before the first FROM"
+        ),
+    })
 }
 
 /// What a name in `--from` is when it is no stage.
@@ -292,6 +313,7 @@ fn check_variables(
         let finding = Finding::UndefinedArgInFrom {
             name: name.clone(),
             nearest: nearest.map(str::to_owned),
+            declared: inputs.globals.declared(name),
         };
         report(diagnostics, &here, stage.span, &finding);
     }

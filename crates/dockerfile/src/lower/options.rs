@@ -12,6 +12,8 @@ pub struct Options {
     pub target: Option<String>,
     /// Look at every stage, needed or not, as for a check of the whole file.
     pub every_stage: bool,
+    /// Report what only kiln checks too.
+    pub kiln_checks: bool,
     /// Values of `ARG`; a name without a value is as if it were not given.
     pub build_args: BTreeMap<String, Option<String>>,
     /// What the image is to run on, when that was asked for; else `build_platform`, and the
@@ -99,6 +101,7 @@ impl Default for Options {
         Self {
             target: None,
             every_stage: false,
+            kiln_checks: false,
             build_args: BTreeMap::new(),
             target_platform: None,
             build_platform: Platform::new("linux", "amd64", ""),

@@ -24,6 +24,8 @@ pub(super) struct Scope {
     pub(super) base_layers: Option<usize>,
     /// There was a `WORKDIR`.
     pub(super) workdir_set: bool,
+    /// The base image is not known, and may have set any variable.
+    pub(super) is_open: bool,
 }
 
 impl Scope {
@@ -36,6 +38,7 @@ impl Scope {
             platform,
             base_layers: None,
             workdir_set: false,
+            is_open: false,
         }
     }
 

@@ -11,7 +11,7 @@
 //! (what comes out)
 //! ```
 //!
-//! An option `show parsed|graph|config|history|all` says what comes out beside diagnostics.
+//! An option `offline` leaves images open that are not given. An option `show parsed|graph|config|history|all` says what comes out beside diagnostics.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,8 @@ pub(crate) struct Given {
     pub(crate) options: Options,
     pub(crate) images: BTreeMap<String, (ImageConfig, usize)>,
     pub(crate) show: Vec<String>,
+    /// Images that are not given are left open.
+    pub(crate) is_offline: bool,
 }
 
 const OPEN: &str = "```dockerfile\n";
@@ -95,10 +97,12 @@ impl Case {
             },
             images: BTreeMap::new(),
             show: vec!["graph".to_owned()],
+            is_offline: false,
         };
         for line in self.lines.iter().filter(|line| !line.is_empty()) {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
             match key {
+                "offline" => given.is_offline = true,
                 "image" => add_image(&mut given, value),
                 "show" => given.show = value.split(' ').map(str::to_owned).collect(),
                 _ => set(&mut given.options, key, value),
@@ -130,6 +134,7 @@ fn set(options: &mut Options, key: &str, value: &str) {
         }
         "--platform" => options.target_platform = Some(value.parse().unwrap()),
         "--build-platform" => options.build_platform = value.parse().unwrap(),
+        "--kiln-checks" => options.kiln_checks = true,
         "--every-stage" => options.every_stage = true,
         "--multi-platform" => options.multi_platform = true,
         "--label" => {

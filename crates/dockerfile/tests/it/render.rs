@@ -51,6 +51,10 @@ fn lower(
                     let name = question.reference.to_string();
                     let known = given.images.get(&name);
                     let Some((config, layers)) = known else {
+                        if given.is_offline {
+                            lowering.leave_open(question.id);
+                            continue;
+                        }
                         return Err(vec![lowering.refuse(question.id, "not found")]);
                     };
                     lowering.answer(ImageAnswer {
@@ -137,6 +141,11 @@ fn show_diagnostics(out: &mut String, diagnostics: &[Diagnostic], source: &Sourc
             format!(" at {lines}")
         };
         writeln!(out, "{kind}{at}: {diagnostic}").unwrap();
+        if given.show.iter().any(|shown| shown == "help")
+            && let Some(help) = &diagnostic.help
+        {
+            writeln!(out, "    help: {help}").unwrap();
+        }
     }
 }
 

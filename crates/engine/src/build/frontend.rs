@@ -106,6 +106,7 @@ fn options(request: &BuildRequest) -> Result<dockerfile::Options, EngineError> {
     Ok(dockerfile::Options {
         target: request.target.clone(),
         every_stage: false,
+        kiln_checks: false,
         build_args: build_args.collect(),
         target_platform: request.platform.clone(),
         build_platform: Platform::host(),

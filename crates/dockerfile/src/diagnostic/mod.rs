@@ -2,9 +2,14 @@
 //!
 //! Messages of errors are those of BuildKit, since people and programs look for them.
 
+mod place;
+
 use std::fmt;
 
 use crate::Span;
+use crate::lint::rule;
+
+pub use place::Place;
 
 /// Something that is wrong, or should be done differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +22,7 @@ pub struct Diagnostic {
     pub message: String,
     /// Where it is; empty when it is about the whole file or the request.
     pub spans: Vec<Span>,
-    /// Where to read more, or what to do.
+    /// What to do, when it is known.
     pub help: Option<String>,
 }
 
@@ -53,10 +58,34 @@ impl Diagnostic {
         }
     }
 
+    /// The same with what to do about it.
+    pub(crate) fn with_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// Docker's page on the check that found it.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        rule(self.rule?)?.url()
+    }
+
+    /// The lines of `source` that it is about, with what it names underlined.
+    #[must_use]
+    pub fn excerpt(&self, source: &Source) -> Option<String> {
+        source.excerpt_with(&self.spans, self.place(source))
+    }
+
+    /// What the message names, where it stands in the lines that it is about.
+    #[must_use]
+    pub fn place(&self, source: &Source) -> Option<Place> {
+        place::find(&self.message, &self.spans, source)
+    }
+
     /// The message after the lines of `source` that it is about.
     #[must_use]
     pub fn render(&self, source: &Source) -> String {
-        let excerpt = source.excerpt(&self.spans).unwrap_or_default();
+        let excerpt = self.excerpt(source).unwrap_or_default();
         let label = match self.severity {
             Severity::Error => "ERROR",
             Severity::Warning => "WARNING",
@@ -93,6 +122,10 @@ impl Source {
     /// The lines of `spans`, marked, with a few around them; none when there are no such lines.
     #[must_use]
     pub fn excerpt(&self, spans: &[Span]) -> Option<String> {
+        self.excerpt_with(spans, None)
+    }
+
+    fn excerpt_with(&self, spans: &[Span], place: Option<Place>) -> Option<String> {
         let lines: Vec<&str> = self.text.split('\n').collect();
         let first = spans.iter().map(|span| span.first_line).min()? as usize;
         let last = spans.iter().map(|span| span.last_line).max()? as usize;
@@ -111,6 +144,9 @@ impl Source {
                 " {number:3} | {mark} {}\n",
                 line.trim_end_matches('\r')
             ));
+            if let Some(place) = place.filter(|place| place.line == number) {
+                text.push_str(&format!("     |     {}\n", place.marks(line)));
+            }
         }
         text.push_str(RULE);
         text.push('\n');
