@@ -1,7 +1,8 @@
 //! Parser directives: `# key=value` lines at the very start of a file.
 //!
 //! Keys are `syntax`, `escape` and `check`, in any case, each at most once. The first line that
-//! is none ends them: a blank line, another comment, an instruction.
+//! is none ends them: a blank line, another comment, an instruction. A `#!` line may stand before
+//! `syntax` and `check`; `escape` after it is a comment.
 
 use crate::Span;
 use crate::lint::CheckOptions;
@@ -71,6 +72,8 @@ impl Default for Directives {
 pub(crate) struct DirectiveReader {
     directives: Directives,
     seen: Vec<Key>,
+    /// The first line was for who starts programs.
+    after_shebang: bool,
     done: bool,
 }
 
@@ -88,10 +91,17 @@ impl DirectiveReader {
         if self.done {
             return Ok(false);
         }
+        if number == 1 && line.starts_with("#!") {
+            self.after_shebang = true;
+            return Ok(false);
+        }
         let Some((key, value)) = split(line, "#") else {
             self.done = true;
             return Ok(false);
         };
+        if key == Key::Escape && self.after_shebang {
+            return Ok(false);
+        }
         if self.seen.contains(&key) {
             return Err(DirectiveError::Repeated(key));
         }

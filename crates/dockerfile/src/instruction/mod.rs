@@ -3,6 +3,7 @@
 //! Variables are still as they were written, since their values depend on where the instruction
 //! runs.
 
+mod device;
 mod flags;
 mod health;
 mod keyword;
@@ -11,10 +12,12 @@ mod parse;
 mod size;
 mod transfer;
 
+pub use device::Device;
 pub use keyword::Keyword;
 pub use mount::{Mount, MountKind, Sharing};
 pub use transfer::{AddOptions, CopyOptions, Transfer};
 
+pub(crate) use device::DeviceError;
 pub(crate) use flags::FlagError;
 pub(crate) use mount::{MountError, written_from as mount_from};
 pub(crate) use parse::{InstructionError, Parsed, parse};
@@ -120,8 +123,8 @@ pub struct Run {
     pub network: RunNetwork,
     /// `--security`.
     pub security: graph::SecurityMode,
-    /// `--device`, as they were written.
-    pub devices: Vec<String>,
+    /// `--device`.
+    pub devices: Vec<Device>,
 }
 
 /// `--network` of `RUN`.

@@ -357,7 +357,7 @@ fn quoted_field(text: &str, at: usize) -> Result<(String, usize), MountError> {
 }
 
 /// As Go reads truth values.
-fn parse_bool(key: &str, value: &str) -> Result<bool, MountError> {
+pub(super) fn parse_bool(key: &str, value: &str) -> Result<bool, MountError> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -3,8 +3,8 @@
 use super::flags::{FlagKind, Flags};
 use super::size::DurationError;
 use super::{
-    AddOptions, Arg, Command, CopyOptions, FlagError, Instruction, InstructionKind, KeyValue,
-    Keyword, MountError, Run, RunNetwork, Transfer, health, mount,
+    AddOptions, Arg, Command, CopyOptions, Device, DeviceError, FlagError, Instruction,
+    InstructionKind, KeyValue, Keyword, MountError, Run, RunNetwork, Transfer, health, mount,
 };
 use crate::heredoc::Heredoc;
 use crate::quote::quote;
@@ -30,6 +30,8 @@ pub(crate) enum InstructionError {
     Flag(#[from] FlagError),
     #[error(transparent)]
     Mount(#[from] MountError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     #[error("{0} requires at least one argument")]
     AtLeastOne(&'static str),
     #[error("{0} requires exactly one argument")]
@@ -290,7 +292,10 @@ fn parse_run(statement: &Statement) -> Result<InstructionKind> {
             Some("insecure") => graph::SecurityMode::Insecure,
             Some(other) => return Err(InstructionError::Security(other.to_owned())),
         },
-        devices: flags.values("device").map(str::to_owned).collect(),
+        devices: flags
+            .values("device")
+            .map(Device::parse)
+            .collect::<std::result::Result<_, _>>()?,
     }))
 }
 

@@ -74,9 +74,12 @@ impl Dispatcher<'_> {
         let text = self.shown(stage, at, self.lex)?;
         let scope = &stage.scope;
         let name = stage.names.current(&text, &scope.platform, &scope.env);
-        let base = scope.edge.filter(|_| !transfer.link);
+        // A mode may be for what is already there, through links of the image.
+        let link = transfer.link && chmod.is_empty();
+        let base = scope.edge.filter(|_| !link);
         Ok(Transfers {
             transfer,
+            link,
             add,
             checksum: String::new(),
             parents: false,
@@ -212,7 +215,7 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         transfers: Transfers<'_>,
     ) -> Result<HistoryLayer, LowerError> {
-        let link = transfers.transfer.link;
+        let link = transfers.link;
         let name = transfers.name.clone();
         let meta = |name: String| Meta {
             name,

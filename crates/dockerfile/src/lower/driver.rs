@@ -99,8 +99,8 @@ impl Lowering {
         }
         stop_at_errors(&mut diagnostics)?;
         check_defaults(&parsed, &options, &mut diagnostics);
-        let mut globals = Globals::new(&parsed, &options)?;
-        let epoch = globals.epoch(&options).map_err(about_request)?;
+        let globals = Globals::new(&parsed, &options)?;
+        let epoch = globals.epoch(&parsed, &options).map_err(about_request)?;
         let check = parsed.directives.check.clone();
         let inputs = Inputs {
             options: &options,

@@ -113,7 +113,7 @@ pub(crate) enum LowerError {
     MountTarget(String),
     #[error("ssh does not support source")]
     SshSource,
-    #[error("RUN --device={0} is not supported")]
+    #[error("RUN --device={0} is not supported: steps see no devices of the host")]
     Device(String),
     #[error("invalid signal: {0}")]
     Signal(String),

@@ -68,7 +68,11 @@ impl Globals {
     }
 
     /// The time that stands for every time that the build makes.
-    pub(super) fn epoch(&mut self, options: &Options) -> Result<Option<i64>, LowerError> {
+    pub(super) fn epoch(
+        &self,
+        parsed: &Parsed,
+        options: &Options,
+    ) -> Result<Option<i64>, LowerError> {
         if options.source_date_epoch.is_some() {
             return Ok(options.source_date_epoch);
         }
@@ -77,10 +81,10 @@ impl Globals {
             None | Some("") => Ok(None),
             Some(value) => match value.parse() {
                 Ok(seconds) => Ok(Some(seconds)),
-                Err(_) if value.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
-                    Err(LowerError::Epoch(value.to_owned()))
+                Err(_) if names_source(value, parsed, options) => {
+                    Err(LowerError::EpochSource(value.to_owned()))
                 }
-                Err(_) => Err(LowerError::EpochSource(value.to_owned())),
+                Err(_) => Err(LowerError::Epoch(value.to_owned())),
             },
         }
     }
@@ -168,6 +172,17 @@ fn in_stages(parsed: &Parsed) -> BTreeMap<String, u32> {
         }
     }
     lines
+}
+
+/// The value says whose time is meant: that of a context or of a stage.
+fn names_source(value: &str, parsed: &Parsed, options: &Options) -> bool {
+    let value = value.to_lowercase();
+    let stages = parsed.stages.iter();
+    value == "context"
+        || options.named_context(&value, options.platform()).is_some()
+        || stages
+            .filter_map(|stage| stage.name.as_ref())
+            .any(|name| *name == value)
 }
 
 fn predefined(parsed: &Parsed, options: &Options) -> Env {

@@ -67,10 +67,9 @@ pub(super) fn shown(lex: Lex, text: &str, variables: &dyn Variables) -> String {
     let text = lex
         .expand(text, variables)
         .map_or_else(|_| text.to_owned(), |word| word.text);
-    match text.split_once(' ') {
-        Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
-        None => text.to_uppercase(),
-    }
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    let (keyword, rest) = text.split_at(end);
+    [keyword.to_uppercase().as_str(), rest].concat()
 }
 
 /// `->arm64` when a stage for one platform builds for another.

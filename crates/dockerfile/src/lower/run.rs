@@ -38,7 +38,7 @@ impl Dispatcher<'_> {
         run: &Run,
     ) -> Result<(), LowerError> {
         if let Some(device) = run.devices.first() {
-            return Err(LowerError::Device(device.clone()));
+            return Err(LowerError::Device(device.name.clone()));
         }
         let prepared = self.prepare(stage, run)?;
         let mut inputs: Vec<Edge> = stage.scope.edge.into_iter().collect();

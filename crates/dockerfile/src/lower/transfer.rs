@@ -17,6 +17,8 @@ use crate::path;
 /// An instruction on its way to a vertex.
 pub(super) struct Transfers<'a> {
     pub(super) transfer: &'a Transfer,
+    /// Files become a layer of their own.
+    pub(super) link: bool,
     /// What only `ADD` has; none for `COPY`.
     pub(super) add: Option<&'a AddOptions>,
     pub(super) checksum: String,
