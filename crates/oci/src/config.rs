@@ -83,6 +83,8 @@ pub struct History {
 }
 
 /// Defaults for the process that runs in a container of the image.
+///
+/// In the order in which Docker's image config has its keys, which decides the digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ProcessConfig {
@@ -110,12 +112,6 @@ pub struct ProcessConfig {
     /// Default arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
-    /// How to ask whether a container is well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthcheck: Option<HealthConfig>,
-    /// The command is already escaped; Windows only.
-    #[serde(skip_serializing_if = "is_false")]
-    pub args_escaped: bool,
     /// Paths whose content is not part of the container's own file system.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
@@ -125,12 +121,6 @@ pub struct ProcessConfig {
     /// Where the process starts.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub working_dir: String,
-    /// Instructions for the next build on top of this image.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
-    pub on_build: Vec<String>,
     /// Free key and value pairs.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
@@ -140,12 +130,24 @@ pub struct ProcessConfig {
     /// The signal that asks the process to end.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stop_signal: String,
-    /// Seconds to wait after that signal.
+    /// The command is already escaped; Windows only.
+    #[serde(skip_serializing_if = "is_false")]
+    pub args_escaped: bool,
+    /// How to ask whether a container is well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop_timeout: Option<i64>,
+    pub healthcheck: Option<HealthConfig>,
+    /// Instructions for the next build on top of this image.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_default"
+    )]
+    pub on_build: Vec<String>,
     /// The shell for the shell form of instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
+    /// Seconds to wait after that signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<i64>,
 }
 
 /// A JSON object without keys: Go's `struct{}`.
