@@ -22,6 +22,7 @@ mod span;
 mod stage;
 mod statement;
 mod suggest;
+mod targets;
 mod word;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Source};
@@ -31,8 +32,9 @@ pub use instruction::{Instruction, InstructionKind, Keyword};
 pub use lint::{CheckOptions, Origin, RULES, Rule, rule};
 pub use lower::{
     BuildContext, HistoryLayer, ImageAnswer, ImageQuestion, Lowered, Lowering, NamedContext,
-    NoCache, Options, QuestionId, Step,
+    NoCache, Options, Outline, OutlineArg, OutlineMount, QuestionId, Step,
 };
 pub use parser::{MetaArg, Parsed, parse};
 pub use span::Span;
 pub use stage::Stage;
+pub use targets::Target;

@@ -33,8 +33,15 @@ impl Stage {
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         let name = self.name.as_deref()?;
-        let told = |comment: &'_ String| comment.starts_with(&format!("{name} "));
-        let comment = self.comments.iter().find(|comment| told(comment))?;
-        comment.get(name.len() + 1..)
+        described(&self.comments, name)
     }
+}
+
+/// What comments say about a name: `# name description`.
+pub(crate) fn described<'a>(comments: &'a [String], name: &str) -> Option<&'a str> {
+    let told = comments.iter().filter_map(|comment| {
+        let rest = comment.strip_prefix(name)?;
+        rest.strip_prefix(' ')
+    });
+    told.map(str::trim_start).next()
 }

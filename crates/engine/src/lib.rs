@@ -28,14 +28,17 @@ mod source;
 mod worker;
 
 pub(crate) use blocking::blocking;
-pub use build::BuildOutcome;
+pub use build::{BuildOutcome, check, outline, targets};
 pub use cache::StoredRecords;
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{BuildConfig, Config, ConfigError, RegistryConfig};
 pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
 };
-pub use dockerfile::{Diagnostic, Severity, Source, Span};
+pub use dockerfile::{
+    Diagnostic, Outline, OutlineArg, OutlineMount, Place, Rule, Severity, Source, Span, Target,
+    rule,
+};
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, ProcessExit, StepFailure};
 pub use export::ExportedImage;

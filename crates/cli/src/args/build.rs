@@ -15,9 +15,26 @@ pub struct Build {
     /// Additional build contexts (e.g., name=path)
     #[arg(long, value_name = "stringArray")]
     pub build_context: Vec<String>,
+    /// Set method for evaluating build ("check", "outline", "targets")
+    #[arg(
+        long,
+        value_name = "string",
+        default_value = "build",
+        hide_default_value = true
+    )]
+    pub call: String,
+    /// Shorthand for "--call=check"
+    #[arg(long)]
+    pub check: bool,
     /// Name of the Dockerfile (default: "PATH/Dockerfile")
     #[arg(short, long, value_name = "string")]
     pub file: Option<String>,
+    /// Rewrite what "--check" finds where that is mechanical
+    #[arg(long)]
+    pub fix: bool,
+    /// Format of what "--call" prints ("text", "json")
+    #[arg(long, value_name = "string")]
+    pub format: Option<String>,
     /// Write the image ID to a file
     #[arg(long, value_name = "string")]
     pub iidfile: Option<String>,

@@ -29,13 +29,7 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
         "--cache-to",
         "kiln keeps its cache in the store; share the store's directory between builds",
     ),
-    (BUILD, "--call", "kiln only builds"),
     (BUILD, "--cgroup-parent", "start kiln in that cgroup"),
-    (
-        BUILD,
-        "--check",
-        "kiln only builds; warnings are shown while it does",
-    ),
     (
         BUILD,
         "--compress",

@@ -1,8 +1,10 @@
 //! From the arguments of `build` to a [`engine::BuildRequest`]: first what they mean here
 //! ([`plan`], pure), then the files they name ([`load`]).
 
+mod call;
 pub mod load;
 pub mod plan;
 
+pub use call::{Call, Method, call};
 pub use load::load;
 pub use plan::{BuildPlan, ContextAt, DockerfileAt, ProgressMode, plan};

@@ -7,14 +7,18 @@ use std::path::Path;
 use engine::{BuildOutcome, Diagnostic, Dockerfile, ExportedImage, Source};
 use serde_json::{Map, Value, json};
 
+use super::check;
 use super::session::Session;
 use crate::args::build::Build;
-use crate::build::{ProgressMode, load, plan};
+use crate::build::{ProgressMode, call, load, plan};
 use crate::error::{CliError, Error, of_build};
 use crate::ui;
 
 /// Builds; 0 when it went well.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Error> {
+    if let Some(call) = call(args)? {
+        return check::run(session, args, &call);
+    }
     let plan = plan(args, session.environment)?;
     let (mode, quiet) = (plan.progress, plan.quiet);
     let (iidfile, metadata_file) = (plan.iidfile.clone(), plan.metadata_file.clone());

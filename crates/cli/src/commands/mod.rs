@@ -1,6 +1,7 @@
 //! What each command does, one file each.
 
 mod build;
+mod check;
 mod completion;
 mod containers;
 mod cp;

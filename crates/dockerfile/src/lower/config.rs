@@ -6,12 +6,14 @@ use oci::{Empty, HealthConfig};
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
 use super::image::HistoryLayer;
+use super::outline::OutlineArg;
 use super::signal::is_signal;
 use super::transfer::owner;
 use crate::instruction::{Arg, Command, KeyValue, show_duration};
 use crate::lint::{Finding, is_secret};
 use crate::path;
 use crate::quote::{plain_list, quote, quote_list};
+use crate::stage::described;
 use crate::word::Variables as _;
 
 /// Variables that say what to scan; no step sees them.
@@ -80,7 +82,10 @@ impl Dispatcher<'_> {
         for Arg { key, value } in args {
             self.check_secret(at, "ARG", key);
             let lowering = self.lowering;
-            let value = match (lowering.options.build_arg(key), value) {
+            let given = lowering.options.build_arg(key);
+            let inherits =
+                given.is_none() && value.is_none() && lowering.globals.env.get(key).is_some();
+            let value = match (given, value) {
                 (Some(given), _) => Some(given.to_owned()),
                 (None, Some(default)) => Some(self.expand(stage, at, default)?),
                 (None, None) => lowering.globals.env.get(key).map(str::to_owned),
@@ -92,6 +97,14 @@ impl Dispatcher<'_> {
                     stage.scope.env.set(key, value);
                 }
             }
+            let comments = &at.step.instruction.comments;
+            let arg = OutlineArg {
+                name: key.clone(),
+                value: value.clone(),
+                description: described(comments, key).map(str::to_owned),
+                span: at.span,
+            };
+            self.noted.arg(arg, inherits);
             let args = &mut stage.scope.args;
             match args.iter_mut().find(|arg| arg.key == *key) {
                 Some(arg) => arg.value = value,

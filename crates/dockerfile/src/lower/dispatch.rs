@@ -13,6 +13,7 @@ use super::error::LowerError;
 use super::image::Lowered;
 use super::name::{StepNames, shown};
 use super::node::{Base, NodeId, NodeStep};
+use super::outline::Noted;
 use super::run::proxies;
 use super::scope::Scope;
 use super::source::Sources;
@@ -36,6 +37,7 @@ pub(super) struct Dispatcher<'a> {
     /// Patterns of what the build context leaves out.
     pub(super) ignored: Option<Patterns>,
     pub(super) warnings: Vec<Diagnostic>,
+    pub(super) noted: Noted,
 }
 
 /// The stage that is gone through.
@@ -70,6 +72,7 @@ pub(super) fn dispatch(
         proxy: proxies(&lowering.options.build_args),
         ignored: ignored(&lowering.options.context),
         warnings: Vec::new(),
+        noted: Noted::default(),
         lowering,
     };
     let mut errors = dispatcher.images(reachable);
@@ -80,13 +83,14 @@ pub(super) fn dispatch(
     }
     let mut budget = dispatcher.budget;
     let target = dispatcher.done.take(lowering.target, &mut budget);
+    let outline = dispatcher.noted.into_outline(lowering, reachable);
     let (sources, warnings) = (dispatcher.sources, dispatcher.warnings);
     lowering.warnings.extend(warnings);
     lowering.warnings = in_order(std::mem::take(&mut lowering.warnings));
     lowering.warnings.dedup();
     errors.extend(lowering.violation());
     match target {
-        Ok(Some(scope)) if errors.is_empty() => Ok(Lowered::new(lowering, scope, sources)),
+        Ok(Some(scope)) if errors.is_empty() => Ok(Lowered::new(lowering, scope, sources, outline)),
         _ => {
             // What is likely a mistake may be the reason for the error.
             errors.extend_from_slice(&lowering.warnings);

@@ -5,6 +5,7 @@ use oci::{History, ImageConfig, Platform, ProcessConfig};
 
 use super::driver::Lowering;
 use super::env::Env;
+use super::outline::Outline;
 use super::scope::Scope;
 use super::source::Sources;
 use crate::diagnostic::Diagnostic;
@@ -31,6 +32,8 @@ pub struct Lowered {
     pub local_contexts: Vec<String>,
     /// Seconds since 1970 that stand for every time that the build makes.
     pub source_date_epoch: Option<i64>,
+    /// What the target takes.
+    pub outline: Outline,
 }
 
 /// The layer that an entry of a history is about.
@@ -46,7 +49,12 @@ pub enum HistoryLayer {
 
 impl Lowered {
     /// The target ended in `scope`.
-    pub(super) fn new(lowering: &Lowering, scope: Scope, sources: Sources) -> Self {
+    pub(super) fn new(
+        lowering: &Lowering,
+        scope: Scope,
+        sources: Sources,
+        outline: Outline,
+    ) -> Self {
         let (target, base_layers) = (scope.edge, scope.base_layers);
         let (mut config, history_layers) = scope.image.into_config();
         let labels = lowering.options.labels.clone();
@@ -68,6 +76,7 @@ impl Lowered {
             warnings: lowering.warnings.clone(),
             local_contexts: sources.locals,
             source_date_epoch: lowering.epoch,
+            outline,
         }
     }
 }

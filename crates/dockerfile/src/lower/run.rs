@@ -59,6 +59,7 @@ impl Dispatcher<'_> {
             return Err(LowerError::NoArguments);
         }
         let written = self.mounts(stage, at, run, &mut inputs)?;
+        self.noted.mounts(&written.mounts, at.span);
         let process = process(&stage.scope, prepared.args.clone(), &written.mounts);
         mounts.extend(written.mounts);
         // The root is first, and whatever is within something else comes after it.

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use dockerfile::{Diagnostic, HistoryLayer, ImageAnswer, Lowered, Lowering, Source, Step};
+use dockerfile::{
+    Diagnostic, HistoryLayer, ImageAnswer, Lowered, Lowering, Outline, OutlineArg, OutlineMount,
+    Source, Step,
+};
 use graph::{
     Chmod, Copy, Edge, ExecOp, FileAction, FileActionKind, FileInput, Graph, MountSource, Op,
     Owner, OwnerName, SecretTarget, SourceOp, Vertex,
@@ -23,6 +26,11 @@ pub(crate) fn outcome(text: &str, given: Given) -> String {
         }
         for stage in &parsed.stages {
             writeln!(out, "{stage:#?}").unwrap();
+        }
+    }
+    if given.show.iter().any(|what| what == "targets") {
+        for target in parsed.targets() {
+            writeln!(out, "{target:?}").unwrap();
         }
     }
     match lower(parsed, &given, &mut out) {
@@ -114,8 +122,31 @@ fn show(out: &mut String, lowered: &Lowered, given: &Given, source: &Source) {
             writeln!(out, "history {layer}: {:?}", entry.created_by).unwrap();
         }
     }
+    if given.show.iter().any(|shown| shown == "outline") {
+        show_outline(out, &lowered.outline);
+    }
     if asked("epoch") {
         writeln!(out, "epoch {:?}", lowered.source_date_epoch).unwrap();
+    }
+}
+
+fn show_outline(out: &mut String, outline: &Outline) {
+    let about = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (name, description) = (about(&outline.name), about(&outline.description));
+    writeln!(out, "outline {name:?} {description:?}").unwrap();
+    for arg in &outline.args {
+        let description = about(&arg.description);
+        let OutlineArg {
+            name, value, span, ..
+        } = arg;
+        let line = span.first_line;
+        writeln!(out, "  arg {name} {value:?} {description:?} @{line}").unwrap();
+    }
+    for (kind, mounts) in [("secret", &outline.secrets), ("ssh", &outline.ssh)] {
+        for OutlineMount { id, required, span } in mounts {
+            let line = span.first_line;
+            writeln!(out, "  {kind} {id} required {required} @{line}").unwrap();
+        }
     }
 }
 

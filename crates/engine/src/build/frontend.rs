@@ -87,7 +87,7 @@ impl Inner {
     }
 }
 
-fn options(request: &BuildRequest) -> Result<dockerfile::Options, EngineError> {
+pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, EngineError> {
     let context = match &request.context {
         Context::Empty => BuildContext::Empty,
         Context::Directory { ignore, .. } => BuildContext::Local {

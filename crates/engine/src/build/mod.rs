@@ -1,6 +1,7 @@
 //! One build, in order: read the Dockerfile, ask for the images it needs, lower it to a graph,
 //! solve the graph, export the result. Read this first.
 
+mod check;
 mod frontend;
 
 use std::num::NonZeroUsize;
@@ -20,6 +21,8 @@ use crate::progress::Task;
 use crate::request::{BuildRequest, Export, FilesExport};
 use crate::session::Session;
 use crate::worker::BuildWorker;
+
+pub use check::{check, outline, targets};
 
 use frontend::Plan;
 

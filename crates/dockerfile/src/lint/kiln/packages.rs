@@ -1,5 +1,7 @@
 //! Package managers of distributions, and the lists that they leave behind.
 
+use std::borrow::Cow;
+
 use super::script::Script;
 use crate::lint::Finding;
 use crate::lint::shell::ShellCommand;
@@ -72,7 +74,7 @@ pub(super) fn kept_lists(script: &Script<'_>) -> Option<Finding> {
                 .iter()
                 .any(|path| script.is_mounted(path) || script.removes(path));
         (!gone).then(|| Finding::PackageListsKept {
-            command: command.title(),
+            command: unprivileged(command).title(),
             remove: manager.remove,
             cache: manager.cache,
         })
@@ -92,19 +94,26 @@ impl Manager {
     }
 
     fn is_doing(&self, command: &ShellCommand, what: &[&str]) -> bool {
-        // What sudo runs counts too.
-        let words = match command.program() {
-            "sudo" => command.words.get(1..).unwrap_or_default(),
-            _ => command.words.as_slice(),
-        };
-        let Some((program, arguments)) = words.split_first() else {
-            return false;
-        };
-        let program = program.rsplit('/').next().unwrap_or(program);
-        let mut operands = arguments.iter().filter(|word| !word.starts_with('-'));
-        self.programs.contains(&program)
+        let command = unprivileged(command);
+        let mut operands = command.operands();
+        self.programs.contains(&command.program())
             && operands
                 .next()
-                .is_some_and(|operand| what.contains(&operand.as_str()))
+                .is_some_and(|operand| what.contains(&operand))
     }
+}
+
+/// What sudo runs, or the command itself.
+fn unprivileged(command: &ShellCommand) -> Cow<'_, ShellCommand> {
+    if command.program() != "sudo" {
+        return Cow::Borrowed(command);
+    }
+    let words = command.words.iter().skip(1);
+    Cow::Owned(ShellCommand {
+        words: words
+            .skip_while(|word| word.starts_with('-'))
+            .cloned()
+            .collect(),
+        nested: command.nested,
+    })
 }

@@ -1,0 +1,259 @@
+//! Answers as JSON, in the form of BuildKit's. What kiln adds has names that BuildKit does not use:
+//! `errors`, of which `buildError` is the first, and in each finding `fix`, `fixable` and `place`.
+//!
+//! Lines count from 1, as in BuildKit. Characters count from 0 and in UTF-16 units, and the end is
+//! behind the last, as editors have it.
+
+use base64::Engine as _;
+use engine::{Diagnostic, Dockerfile, Outline, OutlineMount, Place, Source, Span, Target, rule};
+use serde::Serialize;
+
+use crate::error::Error;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Check {
+    warnings: Vec<Warning>,
+    sources: Vec<SourceInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_error: Option<BuildError>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<BuildError>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Warning {
+    rule_name: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    detail: String,
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fixable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Range>,
+}
+
+#[derive(Clone, Serialize)]
+struct BuildError {
+    message: String,
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Range>,
+}
+
+#[derive(Serialize)]
+struct SourceInfo {
+    filename: String,
+    data: String,
+    language: &'static str,
+}
+
+#[derive(Clone, Serialize)]
+struct Location {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ranges: Vec<Range>,
+}
+
+#[derive(Clone, Serialize)]
+struct Range {
+    start: Position,
+    end: Position,
+}
+
+#[derive(Clone, Serialize)]
+struct Position {
+    line: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    character: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct OutlineAnswer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    args: Vec<Arg>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    secrets: Vec<Mount>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ssh: Vec<Mount>,
+    sources: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Arg {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    location: Location,
+}
+
+#[derive(Serialize)]
+struct Mount {
+    name: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    required: bool,
+    location: Location,
+}
+
+#[derive(Serialize)]
+struct Targets {
+    targets: Vec<TargetAnswer>,
+    sources: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TargetAnswer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    default: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    base: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    platform: String,
+    location: Location,
+}
+
+/// What was found.
+pub(super) fn check(
+    warnings: &[&Diagnostic],
+    errors: &[&Diagnostic],
+    source: &Source,
+) -> Result<String, Error> {
+    let errors: Vec<BuildError> = errors.iter().map(|error| of_error(error, source)).collect();
+    print(&Check {
+        warnings: warnings
+            .iter()
+            .map(|warning| of_warning(warning, source))
+            .collect(),
+        sources: vec![SourceInfo {
+            filename: source.name.clone(),
+            data: base64(&source.text),
+            language: "Dockerfile",
+        }],
+        build_error: errors.first().cloned(),
+        errors,
+    })
+}
+
+/// What a target takes.
+pub(super) fn outline(outline: &Outline, dockerfile: &Dockerfile) -> Result<String, Error> {
+    let args = outline.args.iter().map(|arg| Arg {
+        name: arg.name.clone(),
+        description: arg.description.clone(),
+        value: arg.value.clone().filter(|value| !value.is_empty()),
+        location: location(&[arg.span]),
+    });
+    print(&OutlineAnswer {
+        name: outline.name.clone(),
+        description: outline.description.clone(),
+        args: args.collect(),
+        secrets: mounts(&outline.secrets),
+        ssh: mounts(&outline.ssh),
+        sources: vec![base64(&dockerfile.text)],
+    })
+}
+
+/// The stages.
+pub(super) fn targets(targets: &[Target], dockerfile: &Dockerfile) -> Result<String, Error> {
+    let targets = targets.iter().map(|target| TargetAnswer {
+        name: target.name.clone(),
+        default: target.is_default,
+        description: target.description.clone(),
+        base: target.base.clone(),
+        platform: target.platform.clone(),
+        location: location(&[target.span]),
+    });
+    print(&Targets {
+        targets: targets.collect(),
+        sources: vec![base64(&dockerfile.text)],
+    })
+}
+
+fn of_warning(warning: &Diagnostic, source: &Source) -> Warning {
+    let name = warning.rule.unwrap_or_default();
+    let known = rule(name);
+    Warning {
+        rule_name: name,
+        description: known.map_or("", |rule| rule.description),
+        url: warning.url(),
+        detail: warning.message.clone(),
+        location: location(&warning.spans),
+        fix: warning.help.clone(),
+        fixable: known.is_some_and(|rule| rule.is_mechanical),
+        place: place(warning, source),
+    }
+}
+
+fn of_error(error: &Diagnostic, source: &Source) -> BuildError {
+    BuildError {
+        message: error.message.clone(),
+        location: location(&error.spans),
+        fix: error.help.clone(),
+        place: place(error, source),
+    }
+}
+
+fn mounts(mounts: &[OutlineMount]) -> Vec<Mount> {
+    let mounts = mounts.iter().map(|mount| Mount {
+        name: mount.id.clone(),
+        required: mount.required,
+        location: location(&[mount.span]),
+    });
+    mounts.collect()
+}
+
+fn location(spans: &[Span]) -> Location {
+    let position = |line| Position {
+        line,
+        character: None,
+    };
+    let ranges = spans.iter().map(|span| Range {
+        start: position(span.first_line),
+        end: position(span.last_line),
+    });
+    Location {
+        ranges: ranges.collect(),
+    }
+}
+
+fn place(diagnostic: &Diagnostic, source: &Source) -> Option<Range> {
+    let Place { line, start, end } = diagnostic.place(source)?;
+    let text = source.text.split('\n').nth(line.checked_sub(1)? as usize)?;
+    let position = |byte: usize| {
+        let before = text.get(..byte)?;
+        Some(Position {
+            line,
+            character: Some(before.encode_utf16().count()),
+        })
+    };
+    Some(Range {
+        start: position(start)?,
+        end: position(end)?,
+    })
+}
+
+fn print(answer: &impl Serialize) -> Result<String, Error> {
+    match serde_json::to_string_pretty(answer) {
+        Ok(text) => Ok(format!("{text}\n")),
+        Err(error) => Err(Error::new(error.to_string())),
+    }
+}
+
+fn base64(text: &str) -> String {
+    base64::engine::general_purpose::STANDARD.encode(text)
+}

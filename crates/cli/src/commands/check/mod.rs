@@ -1,0 +1,94 @@
+//! `kiln build --check` and `--call`: what a Dockerfile is, without building it.
+//!
+//! Nothing is fetched unless `--pull` says so, and no store is made: base images that are not known
+//! are left open.
+
+mod json;
+mod text;
+
+use engine::{Diagnostic, Dockerfile, Engine, EngineError, PullPolicy, Severity, Source};
+
+use super::session::{Session, block_on};
+use crate::args::build::Build;
+use crate::build::{Call, Method, load, plan};
+use crate::error::{Error, of_build};
+use crate::ui;
+
+/// Answers; the exit code of the process.
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> Result<u8, Error> {
+    let plan = plan(args, session.environment)?;
+    let mut request = load(plan, session.environment, ui::input())
+        .map_err(|error| error.context("failed to build"))?;
+    if args.pull.is_none() {
+        request.pull = PullPolicy::Never;
+    }
+    let engine = store(session, args.pull.is_some())?;
+    let engine = engine.as_ref();
+    let dockerfile = request.dockerfile.clone();
+    let failed = |error: EngineError| of_build(error, &dockerfile);
+    match call.method {
+        Method::Check => {
+            let found = block_on(engine::check(&request, engine))?.map_err(failed)?;
+            show_check(session, call, &found, &dockerfile)
+        }
+        Method::Outline => {
+            let outline = block_on(engine::outline(&request, engine))?.map_err(failed)?;
+            let answer = match call.json {
+                true => json::outline(&outline, &dockerfile)?,
+                false => text::outline(&outline),
+            };
+            session.ui.print(&answer).map(|()| 0)
+        }
+        Method::Targets => {
+            let targets = engine::targets(&dockerfile).map_err(failed)?;
+            let answer = match call.json {
+                true => json::targets(&targets, &dockerfile)?,
+                false => text::targets(&targets),
+            };
+            session.ui.print(&answer).map(|()| 0)
+        }
+    }
+}
+
+/// The store, if there is one that can be read; one that must be there when `needed`.
+fn store(session: &Session<'_, '_>, needed: bool) -> Result<Option<Engine>, Error> {
+    let root = session
+        .environment
+        .store_root(session.global.root.as_deref());
+    if needed || root.is_ok_and(|root| root.is_dir()) {
+        match session.engine() {
+            Ok(engine) => return Ok(Some(engine)),
+            Err(error) if needed => return Err(error),
+            // A check is worth as much without what the store knows.
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn show_check(
+    session: &mut Session<'_, '_>,
+    call: &Call,
+    found: &[Diagnostic],
+    dockerfile: &Dockerfile,
+) -> Result<u8, Error> {
+    let source = Source {
+        name: dockerfile.name.clone(),
+        text: dockerfile.text.clone(),
+    };
+    let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+    let (errors, warnings): (Vec<_>, Vec<_>) = found.iter().partition(is_error);
+    if call.json {
+        let answer = json::check(&warnings, &errors, &source)?;
+        session.ui.print(&answer)?;
+    } else {
+        session
+            .ui
+            .print(&text::check(&warnings, !errors.is_empty(), &source))?;
+        if let Some(error) = text::errors(&errors, &source) {
+            return Err(error);
+        }
+    }
+    let status = !call.ignore_status && !found.is_empty();
+    Ok(u8::from(status))
+}
