@@ -32,7 +32,7 @@ pub use instruction::{Instruction, InstructionKind, Keyword};
 pub use lint::{CheckOptions, Origin, RULES, Rule, rule};
 pub use lower::{
     BuildContext, HistoryLayer, ImageAnswer, ImageQuestion, Lowered, Lowering, NamedContext,
-    NoCache, Options, Outline, OutlineArg, OutlineMount, QuestionId, Step,
+    NoCache, Options, Outline, OutlineArg, OutlineMount, QuestionId, Step, TargetImage,
 };
 pub use parser::{MetaArg, Parsed, parse};
 pub use span::Span;

@@ -47,7 +47,7 @@ pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
 pub use output::{LocalTree, Output, Stack};
 pub use request::{
     ArchiveExport, ArchiveKind, BuildRequest, Context, Destination, Dockerfile, Export,
-    FilesExport, ImageExport, LayerFormat, NamedContext, NoCache, Secret, SecretSource,
+    FilesExport, ImageExport, LayerFormat, MoreTarget, NamedContext, NoCache, Secret, SecretSource,
 };
 pub use snapshot::{Kind as FileKind, tar};
 pub use worker::BuildWorker;

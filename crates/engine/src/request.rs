@@ -19,6 +19,10 @@ pub struct BuildRequest {
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// The stage that is wanted; the last one when none.
     pub target: Option<String>,
+    /// Further stages that are wanted; steps that they share run once.
+    pub more_targets: Vec<MoreTarget>,
+    /// Stages that must succeed though nothing may need them.
+    pub require: Vec<String>,
     /// Values for `ARG`.
     pub build_args: BTreeMap<String, String>,
     /// Labels for the result.
@@ -39,7 +43,7 @@ pub struct BuildRequest {
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for with `--mount=type=secret`.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// Names for the result.
+    /// Names for the result of `target`.
     pub tags: Vec<Reference>,
     /// What becomes of the result.
     pub exports: Vec<Export>,
@@ -47,6 +51,15 @@ pub struct BuildRequest {
     pub jobs: Option<usize>,
     /// Seconds since 1970 that stand for all later times in the result.
     pub source_date_epoch: Option<i64>,
+}
+
+/// A further stage that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoreTarget {
+    /// Which stage.
+    pub stage: String,
+    /// Names for its image; without any it is built and not kept.
+    pub tags: Vec<Reference>,
 }
 
 /// What to build.

@@ -95,12 +95,15 @@ pub struct Build {
     /// Shared memory size for build containers
     #[arg(long, value_name = "bytes")]
     pub shm_size: Option<String>,
-    /// Image identifier (format: "[registry/]repository[:tag]")
+    /// Stage that must succeed though the target may not need it
+    #[arg(long, value_name = "stringArray")]
+    pub require: Vec<String>,
+    /// Image identifier (format: "[target=][registry/]repository[:tag]")
     #[arg(short, long, value_name = "stringArray")]
     pub tag: Vec<String>,
-    /// Set the target build stage to build
-    #[arg(long, value_name = "string")]
-    pub target: Option<String>,
+    /// Set the target build stage to build; of several, --output takes the last
+    #[arg(long, value_name = "stringArray")]
+    pub target: Vec<String>,
     /// Ulimit options
     #[arg(long, value_name = "ulimit")]
     pub ulimit: Vec<String>,

@@ -64,7 +64,9 @@ pub fn call(typed: &Build) -> Result<Option<Call>, Error> {
     }
     call.json = json.unwrap_or(call.json);
     if typed.fix {
-        return Err(Error::new("kiln cannot rewrite Dockerfiles: change them by hand"));
+        return Err(Error::new(
+            "kiln cannot rewrite Dockerfiles: change them by hand",
+        ));
     }
     call.fix = typed.fix;
     Ok(Some(call))

@@ -50,6 +50,8 @@ pub fn load(
         context,
         named_contexts: plan.named_contexts,
         target: plan.target,
+        more_targets: plan.more_targets,
+        require: plan.require,
         build_args: plan.build_args,
         labels: plan.labels,
         no_cache: plan.no_cache,

@@ -10,7 +10,7 @@ use super::copy::ignored;
 use super::done::Done;
 use super::driver::Lowering;
 use super::error::LowerError;
-use super::image::Lowered;
+use super::image::{Lowered, Results, TargetImage};
 use super::name::{StepNames, shown};
 use super::node::{Base, NodeId, NodeStep};
 use super::outline::Noted;
@@ -66,7 +66,7 @@ pub(super) fn dispatch(
 ) -> Result<Lowered, Vec<Diagnostic>> {
     let mut dispatcher = Dispatcher {
         sources: Sources::default(),
-        done: Done::new(&lowering.table, reachable, lowering.target),
+        done: Done::new(&lowering.table, reachable, lowering.wanted.targets()),
         lex: Lex::new(lowering.parsed.directives.escape),
         budget: Budget::default(),
         proxy: proxies(&lowering.options.build_args),
@@ -81,16 +81,18 @@ pub(super) fn dispatch(
             errors.extend(error);
         }
     }
-    let mut budget = dispatcher.budget;
-    let target = dispatcher.done.take(lowering.target, &mut budget);
+    let results = dispatcher.results().unwrap_or_else(|error| {
+        errors.push(Diagnostic::error([], &error));
+        None
+    });
     let outline = dispatcher.noted.into_outline(lowering, reachable);
     let (sources, warnings) = (dispatcher.sources, dispatcher.warnings);
     lowering.warnings.extend(warnings);
     lowering.warnings = in_order(std::mem::take(&mut lowering.warnings));
     lowering.warnings.dedup();
     errors.extend(lowering.violation());
-    match target {
-        Ok(Some(scope)) if errors.is_empty() => Ok(Lowered::new(lowering, scope, sources, outline)),
+    match results {
+        Some(results) if errors.is_empty() => Ok(Lowered::new(lowering, results, sources, outline)),
         _ => {
             // What is likely a mistake may be the reason for the error.
             errors.extend_from_slice(&lowering.warnings);
@@ -100,6 +102,26 @@ pub(super) fn dispatch(
 }
 
 impl Dispatcher<'_> {
+    /// What the targets came to, when all did.
+    fn results(&mut self) -> Result<Option<Results>, LowerError> {
+        let wanted = &self.lowering.wanted;
+        let mut targets = Vec::with_capacity(1 + wanted.more.len());
+        for id in wanted.targets() {
+            let Some(scope) = self.done.take(id, &mut self.budget)? else {
+                return Ok(None);
+            };
+            targets.push(TargetImage::new(self.lowering, id, scope));
+        }
+        let required = wanted.required.iter();
+        let required = required.filter_map(|id| self.done.edge(*id)?).collect();
+        let more = targets.split_off(1);
+        Ok(targets.pop().map(|target| Results {
+            target,
+            more,
+            required,
+        }))
+    }
+
     /// Images that `--from` names: they are there before any stage.
     fn images(&mut self, reachable: &[bool]) -> Vec<Diagnostic> {
         let mut errors = Vec::new();

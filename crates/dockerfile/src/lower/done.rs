@@ -24,10 +24,16 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// Nothing was gone through yet; `target` is what is wanted in the end.
-    pub(super) fn new(table: &Table, reachable: &[bool], target: NodeId) -> Self {
+    /// Nothing was gone through yet; `targets` are asked for in the end.
+    pub(super) fn new(
+        table: &Table,
+        reachable: &[bool],
+        targets: impl Iterator<Item = NodeId>,
+    ) -> Self {
         let mut waiting = vec![0; reachable.len()];
-        waiting[target] += 1;
+        for target in targets {
+            waiting[target] += 1;
+        }
         let nodes = (0..reachable.len()).filter(|id| reachable[*id]);
         for base in nodes.filter_map(|id| table.base_stage(id)) {
             waiting[base] += 1;

@@ -15,7 +15,7 @@ use super::image::Lowered;
 use super::node::{Base, Inputs, NodeId};
 use super::options::{NamedContext, Options};
 use super::request;
-use super::table::Table;
+use super::table::{Table, Wanted};
 use crate::diagnostic::{Diagnostic, Severity, in_order};
 use crate::lint::{check_kiln, check_parsed, violation};
 use crate::parser::Parsed;
@@ -28,7 +28,7 @@ pub struct Lowering {
     pub(super) options: Options,
     pub(super) globals: Globals,
     pub(super) table: Table,
-    pub(super) target: NodeId,
+    pub(super) wanted: Wanted,
     pub(super) epoch: Option<i64>,
     pub(super) warnings: Vec<Diagnostic>,
     questions: Vec<Question>,
@@ -116,12 +116,9 @@ impl Lowering {
             );
         }
         let mut table = Table::new(&mut parsed, &inputs, &mut diagnostics);
-        let target = table
-            .target(options.target.as_deref())
-            .unwrap_or_else(|error| {
-                diagnostics.push(Diagnostic::error([], &error));
-                0
-            });
+        let (wanted, errors) = table.wanted(&options);
+        let errors = errors.iter().map(|error| Diagnostic::error([], error));
+        diagnostics.extend(errors);
         diagnostics.extend(find_circle(&table));
         table.settle_names();
         stop_at_errors(&mut diagnostics)?;
@@ -130,7 +127,7 @@ impl Lowering {
             options,
             globals,
             table,
-            target,
+            wanted,
             epoch,
             warnings: diagnostics,
             questions: Vec::new(),
@@ -255,7 +252,7 @@ impl Lowering {
         if self.options.every_stage {
             vec![true; self.table.nodes.len()]
         } else {
-            self.table.reachable(self.target)
+            self.table.reachable(self.wanted.all())
         }
     }
 

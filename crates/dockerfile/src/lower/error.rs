@@ -32,6 +32,8 @@ pub(crate) enum LowerError {
     },
     #[error("target stage {} could not be found{hint}", quote(.name))]
     Target { name: String, hint: String },
+    #[error("required stage {} could not be found{hint}", quote(.name))]
+    Required { name: String, hint: String },
     #[error("invalid stage index {0}")]
     StageIndex(i64),
     #[error("circular dependency detected on stage: {0}")]

@@ -5,6 +5,7 @@ use oci::{History, ImageConfig, Platform, ProcessConfig};
 
 use super::driver::Lowering;
 use super::env::Env;
+use super::node::NodeId;
 use super::outline::Outline;
 use super::scope::Scope;
 use super::source::Sources;
@@ -15,17 +16,12 @@ use crate::diagnostic::Diagnostic;
 pub struct Lowered {
     /// All that has to be done.
     pub graph: Graph,
-    /// The file system of the image; none when it is empty.
-    pub target: Option<Edge>,
-    /// The image's config, without `created` (everywhere) and `diff_ids`, which follow from the
-    /// layers.
-    pub config: ImageConfig,
-    /// By entry of the config's history: the layer that it is about.
-    pub history_layers: Vec<HistoryLayer>,
-    /// How many layers the base image has; none when the base is no image.
-    pub base_layers: Option<usize>,
-    /// The stage's name, or `stage-N`; empty when there is only one.
-    pub stage: String,
+    /// The image.
+    pub target: TargetImage,
+    /// Images of further targets, in their order.
+    pub more_targets: Vec<TargetImage>,
+    /// File systems that must be made beside them.
+    pub required: Vec<Edge>,
     /// What is likely a mistake.
     pub warnings: Vec<Diagnostic>,
     /// Names of the contexts that the client must offer.
@@ -34,6 +30,29 @@ pub struct Lowered {
     pub source_date_epoch: Option<i64>,
     /// What the target takes.
     pub outline: Outline,
+}
+
+/// What a target came to.
+#[derive(Debug, Clone)]
+pub struct TargetImage {
+    /// The stage's name, or `stage-N`; empty when there is only one.
+    pub stage: String,
+    /// The file system of the image; none when it is empty.
+    pub file_system: Option<Edge>,
+    /// The image's config, without `created` (everywhere) and `diff_ids`, which follow from the
+    /// layers.
+    pub config: ImageConfig,
+    /// By entry of the config's history: the layer that it is about.
+    pub history_layers: Vec<HistoryLayer>,
+    /// How many layers the base image has; none when the base is no image.
+    pub base_layers: Option<usize>,
+}
+
+/// What was asked for.
+pub(super) struct Results {
+    pub(super) target: TargetImage,
+    pub(super) more: Vec<TargetImage>,
+    pub(super) required: Vec<Edge>,
 }
 
 /// The layer that an entry of a history is about.
@@ -48,14 +67,40 @@ pub enum HistoryLayer {
 }
 
 impl Lowered {
-    /// The target ended in `scope`.
+    /// By target, the first one first: its file system.
+    pub fn file_systems(&self) -> impl Iterator<Item = Option<Edge>> {
+        let targets = [&self.target].into_iter().chain(&self.more_targets);
+        targets.map(|target| target.file_system)
+    }
+
+    /// The target and the further ones.
+    pub fn into_targets(self) -> impl Iterator<Item = TargetImage> {
+        [self.target].into_iter().chain(self.more_targets)
+    }
+
     pub(super) fn new(
         lowering: &Lowering,
-        scope: Scope,
+        results: Results,
         sources: Sources,
         outline: Outline,
     ) -> Self {
-        let (target, base_layers) = (scope.edge, scope.base_layers);
+        Self {
+            graph: sources.graph,
+            target: results.target,
+            more_targets: results.more,
+            required: results.required,
+            warnings: lowering.warnings.clone(),
+            local_contexts: sources.locals,
+            source_date_epoch: lowering.epoch,
+            outline,
+        }
+    }
+}
+
+impl TargetImage {
+    /// The node ended in `scope`.
+    pub(super) fn new(lowering: &Lowering, node: NodeId, scope: Scope) -> Self {
+        let (file_system, base_layers) = (scope.edge, scope.base_layers);
         let (mut config, history_layers) = scope.image.into_config();
         let labels = lowering.options.labels.clone();
         config.config.labels.extend(labels);
@@ -67,16 +112,11 @@ impl Lowered {
         config.architecture = platform.architecture;
         config.variant = platform.variant;
         Self {
-            graph: sources.graph,
-            target,
+            stage: lowering.table.nodes[node].name.clone(),
+            file_system,
             config,
             history_layers,
             base_layers,
-            stage: lowering.table.nodes[lowering.target].name.clone(),
-            warnings: lowering.warnings.clone(),
-            local_contexts: sources.locals,
-            source_date_epoch: lowering.epoch,
-            outline,
         }
     }
 }

@@ -36,6 +36,6 @@ mod transfer;
 mod url;
 
 pub use driver::{ImageAnswer, ImageQuestion, Lowering, QuestionId, Step};
-pub use image::{HistoryLayer, Lowered};
+pub use image::{HistoryLayer, Lowered, TargetImage};
 pub use options::{BuildContext, NamedContext, NoCache, Options};
 pub use outline::{Outline, OutlineArg, OutlineMount};

@@ -10,6 +10,10 @@ use oci::{Platform, Reference};
 pub struct Options {
     /// The stage to build; the last one when none.
     pub target: Option<String>,
+    /// Further stages to build in the same graph, each with a result of its own.
+    pub more_targets: Vec<String>,
+    /// Stages that must succeed though no target may need them.
+    pub require: Vec<String>,
     /// Look at every stage, needed or not, as for a check of the whole file.
     pub every_stage: bool,
     /// Report what only kiln checks too.
@@ -100,6 +104,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             target: None,
+            more_targets: Vec::new(),
+            require: Vec::new(),
             every_stage: false,
             kiln_checks: false,
             build_args: BTreeMap::new(),

@@ -111,7 +111,7 @@ impl Noted {
         }
         let mut args: Vec<OutlineArg> = args.into_values().collect();
         args.sort_by_key(|arg| arg.span);
-        let stage = lowering.parsed.stages.get(lowering.target);
+        let stage = lowering.parsed.stages.get(lowering.wanted.target);
         Outline {
             name: stage.and_then(|stage| stage.name.clone()),
             description: stage.and_then(|stage| stage.description().map(str::to_owned)),

@@ -29,6 +29,28 @@ pub(super) struct Table {
     unnamed_sources: usize,
 }
 
+/// What a build is to make, by node.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// The one that a build has always.
+    pub(super) target: NodeId,
+    /// Further ones, with results of their own.
+    pub(super) more: Vec<NodeId>,
+    /// What must succeed beside them.
+    pub(super) required: Vec<NodeId>,
+}
+
+impl Wanted {
+    /// Everything that a result is made of.
+    pub(super) fn targets(&self) -> impl Iterator<Item = NodeId> {
+        [self.target].into_iter().chain(self.more.iter().copied())
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = NodeId> {
+        self.targets().chain(self.required.iter().copied())
+    }
+}
+
 impl Table {
     /// Takes the stages out of `parsed`; adds what is wrong to `diagnostics`.
     pub(super) fn new(
@@ -78,15 +100,36 @@ impl Table {
         names.filter(|name| !name.is_empty())
     }
 
-    /// The stage that a build is to make.
-    pub(super) fn target(&self, name: Option<&str>) -> Result<NodeId, LowerError> {
-        match name {
-            None => Ok(self.stages.saturating_sub(1)),
-            Some(name) => self.stage(name).ok_or_else(|| LowerError::Target {
-                name: name.to_owned(),
-                hint: suggest::hint(name, self.names()),
-            }),
+    /// What a build is to make.
+    pub(super) fn wanted(&self, options: &Options) -> (Wanted, Vec<LowerError>) {
+        let mut errors = Vec::new();
+        let last = self.stages.saturating_sub(1);
+        let hint = |name: &str| suggest::hint(name, self.names());
+        let mut target = |name: &String| {
+            let stage = self.stage(name);
+            if stage.is_none() {
+                errors.push(LowerError::Target {
+                    name: name.clone(),
+                    hint: hint(name),
+                });
+            }
+            stage.unwrap_or(last)
+        };
+        let mut wanted = Wanted {
+            target: options.target.as_ref().map_or(last, &mut target),
+            more: options.more_targets.iter().map(&mut target).collect(),
+            required: Vec::new(),
+        };
+        for name in &options.require {
+            match self.stage(name) {
+                Some(stage) => wanted.required.push(stage),
+                None => errors.push(LowerError::Required {
+                    name: name.clone(),
+                    hint: hint(name),
+                }),
+            }
         }
+        (wanted, errors)
     }
 
     /// The stage that a node starts from.
@@ -97,10 +140,10 @@ impl Table {
         }
     }
 
-    /// All that a node needs, itself included.
-    pub(super) fn reachable(&self, from: NodeId) -> Vec<bool> {
+    /// All that nodes need, themselves included.
+    pub(super) fn reachable(&self, from: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
         let mut reached = vec![false; self.nodes.len()];
-        let mut open = vec![from];
+        let mut open: Vec<NodeId> = from.into_iter().collect();
         while let Some(id) = open.pop() {
             if std::mem::replace(&mut reached[id], true) {
                 continue;

@@ -123,7 +123,12 @@ fn unescape(text: &str) -> String {
 
 fn set(options: &mut Options, key: &str, value: &str) {
     match key {
-        "--target" => options.target = Some(value.to_owned()),
+        "--target" => {
+            // The last is the one that a build has always.
+            let before = options.target.replace(value.to_owned());
+            options.more_targets.extend(before);
+        }
+        "--require" => options.require.push(value.to_owned()),
         "--build-arg" => {
             let (key, value) = value
                 .split_once('=')

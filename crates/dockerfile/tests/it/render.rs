@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use dockerfile::{
     Diagnostic, HistoryLayer, ImageAnswer, Lowered, Lowering, Outline, OutlineArg, OutlineMount,
-    Source, Step,
+    Source, Step, TargetImage,
 };
 use graph::{
     Chmod, Copy, Edge, ExecOp, FileAction, FileActionKind, FileInput, Graph, MountSource, Op,
@@ -87,9 +87,12 @@ fn show(out: &mut String, lowered: &Lowered, given: &Given, source: &Source) {
     show_diagnostics(out, &lowered.warnings, source, given);
     if asked("graph") {
         show_graph(out, &lowered.graph);
-        match lowered.target {
-            Some(edge) => writeln!(out, "target {}", place(edge)).unwrap(),
-            None => writeln!(out, "target scratch").unwrap(),
+        show_place(out, "target", lowered.target.file_system);
+        for target in &lowered.more_targets {
+            show_place(out, &format!("target {}", target.stage), target.file_system);
+        }
+        for edge in &lowered.required {
+            show_place(out, "requires", Some(*edge));
         }
     }
     if asked("names") {
@@ -102,8 +105,29 @@ fn show(out: &mut String, lowered: &Lowered, given: &Given, source: &Source) {
             writeln!(out, "{} {}{mark}", id.index(), vertex.meta.name).unwrap();
         }
     }
+    show_target(out, &lowered.target, &asked);
+    for target in &lowered.more_targets {
+        if asked("config") || asked("history") {
+            writeln!(out, "# {}", target.stage).unwrap();
+        }
+        show_target(out, target, &asked);
+    }
+    if given.show.iter().any(|shown| shown == "outline") {
+        show_outline(out, &lowered.outline);
+    }
+    if asked("epoch") {
+        writeln!(out, "epoch {:?}", lowered.source_date_epoch).unwrap();
+    }
+}
+
+fn show_place(out: &mut String, what: &str, edge: Option<Edge>) {
+    let at = edge.map_or("scratch".to_owned(), place);
+    writeln!(out, "{what} {at}").unwrap();
+}
+
+fn show_target(out: &mut String, target: &TargetImage, asked: &dyn Fn(&str) -> bool) {
     if asked("config") {
-        let config = &lowered.config;
+        let config = &target.config;
         let text = oci::to_canonical_json(&config.config).unwrap();
         let platform = oci::Platform::new(&config.os, &config.architecture, &config.variant);
         writeln!(out, "platform {platform}").unwrap();
@@ -113,7 +137,7 @@ fn show(out: &mut String, lowered: &Lowered, given: &Given, source: &Source) {
         writeln!(out, "config {}", String::from_utf8(text).unwrap()).unwrap();
     }
     if asked("history") {
-        for (entry, layer) in lowered.config.history.iter().zip(&lowered.history_layers) {
+        for (entry, layer) in target.config.history.iter().zip(&target.history_layers) {
             let layer = match layer {
                 HistoryLayer::Base => "base".to_owned(),
                 HistoryLayer::Empty => "empty".to_owned(),
@@ -121,12 +145,6 @@ fn show(out: &mut String, lowered: &Lowered, given: &Given, source: &Source) {
             };
             writeln!(out, "history {layer}: {:?}", entry.created_by).unwrap();
         }
-    }
-    if given.show.iter().any(|shown| shown == "outline") {
-        show_outline(out, &lowered.outline);
-    }
-    if asked("epoch") {
-        writeln!(out, "epoch {:?}", lowered.source_date_epoch).unwrap();
     }
 }
 

@@ -105,6 +105,12 @@ pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, Eng
         .map(|(k, v)| (k.clone(), Some(v.clone())));
     Ok(dockerfile::Options {
         target: request.target.clone(),
+        more_targets: request
+            .more_targets
+            .iter()
+            .map(|target| target.stage.clone())
+            .collect(),
+        require: request.require.clone(),
         every_stage: false,
         kiln_checks: false,
         build_args: build_args.collect(),

@@ -7,8 +7,8 @@ mod frontend;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use dockerfile::HistoryLayer;
-use graph::Op;
+use dockerfile::{HistoryLayer, TargetImage};
+use graph::{Edge, Op};
 use oci::Reference;
 use solver::{BuildOptions, How, ProgressSender, SolveError};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::error::{EngineError, StepFailure};
 use crate::export::{ExportedImage, ImageParts};
 use crate::output::{Output, Stack};
 use crate::progress::Task;
-use crate::request::{BuildRequest, Export, FilesExport};
+use crate::request::{BuildRequest, Export, FilesExport, ImageExport, MoreTarget};
 use crate::session::Session;
 use crate::worker::BuildWorker;
 
@@ -31,6 +31,8 @@ use frontend::Plan;
 pub struct BuildOutcome {
     /// The image, when the request asked for one.
     pub image: Option<ExportedImage>,
+    /// Images of further targets that have names.
+    pub more_images: Vec<ExportedImage>,
     /// What could be done better in the Dockerfile.
     pub warnings: Vec<dockerfile::Diagnostic>,
 }
@@ -63,35 +65,47 @@ impl Inner {
         progress: ProgressSender,
     ) -> Result<BuildOutcome, EngineError> {
         let plan = self.plan(&request, &progress).await?;
-        let (stack, has_run) = self.solve(&request, &plan, &progress).await?;
+        let (stacks, has_run) = self.solve(&request, &plan, &progress).await?;
         let warnings = plan.lowered.warnings.clone();
-        let from_base = |layer: &&HistoryLayer| matches!(layer, HistoryLayer::Base);
-        let parts = ImageParts {
-            stack,
-            inherited: plan.lowered.history_layers.iter().filter(from_base).count(),
-            config: plan.lowered.config,
-            epoch: plan.lowered.source_date_epoch,
+        let epoch = plan.lowered.source_date_epoch;
+        let mut targets = plan.lowered.into_targets().zip(stacks);
+        let mut outcome = BuildOutcome {
+            warnings,
+            ..BuildOutcome::default()
         };
-        let mut image = None;
-        for export in &request.exports {
-            let exported = self.export(&request, &parts, export, &progress).await?;
-            image = image.or(exported);
+        if let Some((target, stack)) = targets.next() {
+            let parts = image_parts(target, stack, epoch);
+            for export in &request.exports {
+                let exported = self
+                    .export(&request.tags, &parts, export, &progress)
+                    .await?;
+                outcome.image = outcome.image.or(exported);
+            }
+        }
+        for ((target, stack), more) in targets.zip(&request.more_targets) {
+            let parts = image_parts(target, stack, epoch);
+            let exports = &request.exports;
+            let exported = self.export_more(more, &parts, exports, &progress).await?;
+            outcome.more_images.extend(exported);
         }
         let (engine, lease) = (Arc::clone(self), self.lease.clone());
         crate::blocking(move || engine.tidy_up(&lease, has_run)).await??;
-        Ok(BuildOutcome { image, warnings })
+        Ok(outcome)
     }
 
-    /// The target's file system, and whether any step had to run for it.
+    /// The targets' file systems, and whether any step had to run for them.
     async fn solve(
         self: &Arc<Self>,
         request: &BuildRequest,
         plan: &Plan,
         progress: &ProgressSender,
-    ) -> Result<(Stack, bool), EngineError> {
-        let Some(target) = plan.lowered.target else {
-            return Ok((Stack::default(), false));
-        };
+    ) -> Result<(Vec<Stack>, bool), EngineError> {
+        let targets: Vec<Option<Edge>> = plan.lowered.file_systems().collect();
+        let required = plan.lowered.required.iter().copied();
+        let edges: Vec<Edge> = targets.iter().flatten().copied().chain(required).collect();
+        if edges.is_empty() {
+            return Ok((vec![Stack::default(); targets.len()], false));
+        }
         let worker = Arc::new(BuildWorker {
             engine: Arc::clone(self),
             session: Arc::new(Session::of(request)),
@@ -111,15 +125,24 @@ impl Inner {
         };
         let solved = self
             .solver
-            .build(worker, Arc::clone(&graph), &[target], options)
+            .build(worker, Arc::clone(&graph), &edges, options)
             .await;
         let solution = solved.map_err(step_error)?;
         let has_run = solution
             .vertices
             .iter()
             .any(|vertex| matches!(vertex.how, How::Executed(_)) && is_step(vertex.id));
-        let target = solution.targets.into_iter().next();
-        let stack = match target.map(|target| target.output) {
+        let mut made = solution.targets.into_iter();
+        let mut stacks = Vec::with_capacity(targets.len());
+        for target in targets {
+            let output = target.and_then(|_| made.next()).map(|target| target.output);
+            stacks.push(self.stack(output).await?);
+        }
+        Ok((stacks, has_run))
+    }
+
+    async fn stack(self: &Arc<Self>, output: Option<Output>) -> Result<Stack, EngineError> {
+        Ok(match output {
             Some(Output::Stack(stack)) => stack,
             Some(Output::Local(local)) => {
                 let engine = Arc::clone(self);
@@ -127,8 +150,7 @@ impl Inner {
                 crate::blocking(move || engine.base(&input)).await??.0
             }
             None => Stack::default(),
-        };
-        Ok((stack, has_run))
+        })
     }
 
     /// Notes which records were used; after a build that ran steps, removes what processes left
@@ -154,16 +176,42 @@ impl Inner {
         chosen.unwrap_or_else(default)
     }
 
+    /// A further target becomes an image under its own names, wherever the target does.
+    async fn export_more(
+        self: &Arc<Self>,
+        more: &MoreTarget,
+        parts: &ImageParts,
+        exports: &[Export],
+        progress: &ProgressSender,
+    ) -> Result<Option<ExportedImage>, EngineError> {
+        let mut image = None;
+        for export in exports {
+            let Export::Image(export) = export else {
+                continue;
+            };
+            if more.tags.is_empty() {
+                continue;
+            }
+            let export = Export::Image(ImageExport {
+                names: Vec::new(),
+                ..export.clone()
+            });
+            let exported = self.export(&more.tags, parts, &export, progress).await?;
+            image = image.or(exported);
+        }
+        Ok(image)
+    }
+
     async fn export(
         self: &Arc<Self>,
-        request: &BuildRequest,
+        tags: &[Reference],
         parts: &ImageParts,
         export: &Export,
         progress: &ProgressSender,
     ) -> Result<Option<ExportedImage>, EngineError> {
         let names = |own: &[Reference]| {
             let mut names: Vec<Reference> = Vec::new();
-            for name in request.tags.iter().chain(own) {
+            for name in tags.iter().chain(own) {
                 let name = name.clone().with_default_tag();
                 if !names.contains(&name) {
                     names.push(name);
@@ -212,6 +260,16 @@ impl Inner {
                 task.end(result).map(|()| None)
             }
         }
+    }
+}
+
+fn image_parts(target: TargetImage, stack: Stack, epoch: Option<i64>) -> ImageParts {
+    let from_base = |layer: &&HistoryLayer| matches!(layer, HistoryLayer::Base);
+    ImageParts {
+        stack,
+        inherited: target.history_layers.iter().filter(from_base).count(),
+        config: target.config,
+        epoch,
     }
 }
 

@@ -2,25 +2,28 @@
 
 mod exports;
 mod sources;
+mod targets;
 mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::{
-    Export, ExtraHost, NamedContext, NetworkMode, NoCache, PullPolicy, SecretSource, Ulimit,
+    Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache, PullPolicy, SecretSource,
+    Ulimit,
 };
 use oci::{Platform, Reference};
 
 use crate::args::build::Build;
 use crate::environment::Environment;
 use crate::error::{CliError, Error};
-use crate::values::{ValueError, output, pair, ulimit};
+use crate::values::{ValueError, pair, ulimit};
 
 pub use values::{hosts, network, platform};
 
 use exports::exports;
 use sources::{named_contexts, sources};
+use targets::targets;
 use values::{jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch};
 
 /// One build, resolved; paths are absolute.
@@ -34,6 +37,10 @@ pub struct BuildPlan {
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// The stage that is wanted.
     pub target: Option<String>,
+    /// Further stages that are wanted.
+    pub more_targets: Vec<MoreTarget>,
+    /// Stages that must succeed.
+    pub require: Vec<String>,
     /// Values for `ARG`.
     pub build_args: BTreeMap<String, String>,
     /// Labels for the result.
@@ -119,11 +126,14 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
     let mut build_args = pair::map(&typed.build_arg, variable)?;
     let epoch = source_date_epoch(&mut build_args, environment)?;
     let (dockerfile, context) = sources(typed, environment)?;
+    let targets = targets(&typed.target, &typed.tag)?;
     Ok(BuildPlan {
         dockerfile,
         context,
         named_contexts: named_contexts(typed, environment)?,
-        target: typed.target.clone().filter(|target| !target.is_empty()),
+        target: targets.target,
+        more_targets: targets.more,
+        require: typed.require.clone(),
         build_args,
         labels: pair::map(&typed.label, |_| Some(String::new()))?,
         no_cache: no_cache(typed)?,
@@ -134,11 +144,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         shm_size: shm_size(typed.shm_size.as_deref())?,
         ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
         secrets: secrets(typed, environment)?,
-        tags: typed
-            .tag
-            .iter()
-            .map(|name| output::tag(name))
-            .collect::<Result<_, _>>()?,
+        tags: targets.tags,
         exports: exports(typed, epoch, environment)?,
         jobs: jobs(typed.jobs.as_deref())?,
         source_date_epoch: epoch,
