@@ -50,6 +50,8 @@ pub(crate) struct Inner {
     pool: OnceLock<Arc<rayon::ThreadPool>>,
     sandbox: OnceLock<sandbox::Sandbox>,
     pub(crate) web: OnceLock<reqwest::Client>,
+    /// What steps leave to be removed.
+    pub(crate) discarded: crate::blocking::Discarded,
     /// Makes file systems of stacks for processes.
     pub(crate) snapshotter: Box<dyn Snapshotter>,
     /// How layer directories carry overlay's marks.
@@ -79,6 +81,7 @@ impl Engine {
             pool: OnceLock::new(),
             sandbox: OnceLock::new(),
             web: OnceLock::new(),
+            discarded: crate::blocking::Discarded::default(),
             snapshotter: Box::new(OverlaySnapshotter { marks: MARKS }),
             marks: MARKS,
         })))

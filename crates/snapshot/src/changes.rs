@@ -217,6 +217,6 @@ impl UpperDir {
     /// Removes what this layer has under a name, and hides what any layer below has.
     pub(crate) fn hide(&self, name: &OsStr) -> Result<(), FileError> {
         self.clear(name, self.own(name)?.as_ref())?;
-        sys::node::create_whiteout(self.fd(), name).map_err(failed("mknod", self.join(name)))
+        sys::node::create_whiteout(self.fd(), name).map_err(failed("mknod", self.at(name)))
     }
 }

@@ -27,23 +27,46 @@ pub struct FileError {
 }
 
 impl FileError {
-    pub(crate) fn new(
-        call: &'static str,
-        path: impl AsRef<Path>,
-        source: impl Into<io::Error>,
-    ) -> Self {
+    pub(crate) fn new(call: &'static str, path: impl Named, source: impl Into<io::Error>) -> Self {
         Self {
             call,
-            path: path.as_ref().to_owned(),
+            path: path.to_path(),
             source: source.into(),
         }
+    }
+}
+
+/// What names a file in an error. The path is put together only when there is one.
+pub(crate) trait Named {
+    /// The path, as the user knows it.
+    fn to_path(self) -> PathBuf;
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<'a> {
+    /// The directory.
+    pub(crate) dir: &'a Path,
+    /// The name.
+    pub(crate) name: &'a OsStr,
+}
+
+impl Named for At<'_> {
+    fn to_path(self) -> PathBuf {
+        self.dir.join(self.name)
+    }
+}
+
+impl<P: AsRef<Path>> Named for P {
+    fn to_path(self) -> PathBuf {
+        self.as_ref().to_owned()
     }
 }
 
 /// Makes a system error one of `path`.
 pub(crate) fn failed<E: Into<io::Error>>(
     call: &'static str,
-    path: impl AsRef<Path>,
+    path: impl Named,
 ) -> impl FnOnce(E) -> FileError {
     move |source| FileError::new(call, path, source)
 }

@@ -24,7 +24,6 @@ pub mod tar;
 mod tree;
 mod unpack;
 mod upper;
-mod usage;
 
 pub use edit::{EditError, Mkdir, Mkfile, Remove};
 pub use extract::{ExtractError, Limits};
@@ -35,6 +34,5 @@ pub use tar::Xattr;
 pub use tree::{Dir, Entry, Filter, Found, Resolved, Tree, Verdict, has_wildcards, matches};
 pub use unpack::unpack;
 pub use upper::{Attributes, Made, NewDirectory, Upper, UpperDir, UpperError};
-pub use usage::Usage;
 
 pub(crate) use copy::CopyError;

@@ -53,7 +53,7 @@ pub struct NewLayer {
     pub chain: Option<ChainId>,
     /// Whether its snapshot can stand on any stack, not only on the one it was made for.
     pub self_contained: bool,
-    /// The bytes that its snapshot takes.
+    /// The bytes of its uncompressed tar, if it was made or read once.
     pub size: Option<u64>,
     /// Its blobs by compression, here or not.
     pub blobs: Vec<Descriptor>,
@@ -74,7 +74,7 @@ pub struct LayerRow {
     pub self_contained: bool,
     /// The directory of its snapshot, if it has one.
     pub snapshot: Option<PathBuf>,
-    /// The bytes that its snapshot takes.
+    /// The bytes of its uncompressed tar, if it was made or read once.
     pub size: Option<u64>,
     /// Its blobs by compression, here or not.
     pub blobs: Vec<Descriptor>,

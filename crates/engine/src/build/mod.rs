@@ -50,11 +50,13 @@ impl Engine {
         cancel: CancellationToken,
     ) -> Result<BuildOutcome, EngineError> {
         let build = self.0.build(request, progress);
-        tokio::select! {
+        let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(EngineError::Cancelled),
             outcome = build => outcome,
-        }
+        };
+        self.0.discarded.gone().await;
+        outcome
     }
 }
 

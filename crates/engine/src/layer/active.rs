@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use snapshot::Upper;
 use snapshot::snapshotter::{Active, Committed, Draft, View};
-use snapshot::{Upper, Usage};
 use store::{LayerId, NewLayer, Synced};
 use sys::mount::{MountKind, OverlayMount};
 
@@ -40,17 +40,15 @@ impl Inner {
         })
     }
 
-    /// What a process left, as a layer.
-    pub(crate) fn commit(&self, active: Active) -> Result<LayerId, EngineError> {
-        self.publish(self.snapshotter.commit(active)?)
+    /// What a process left, as a layer. The rest is moved into `rubbish`.
+    pub(crate) fn commit(&self, active: Active, rubbish: &Path) -> Result<LayerId, EngineError> {
+        self.publish(self.snapshotter.commit(active, rubbish)?)
     }
 
     /// Makes it a layer that can stand on any stack.
     pub(crate) fn publish(&self, layer: Committed) -> Result<LayerId, EngineError> {
-        let size = Usage::of(&layer.directory())?;
         let new = NewLayer {
             self_contained: true,
-            size: Some(size.own + size.shared),
             ..NewLayer::default()
         };
         Ok(layer.publish(&self.store, &new, Synced::No)?)

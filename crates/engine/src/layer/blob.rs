@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use oci::{Compression, Descriptor, DiffId, Reference};
-use snapshot::diff::{self, HashingWriter};
+use snapshot::diff::{self, Hashed, HashingWriter};
 use solver::StepProgress;
 use store::{Key, LayerId, LayerRow, NewLayer, NewRecord};
 
@@ -143,6 +143,7 @@ impl Inner {
         let (hashed, _) = hashing.finish();
         let new = NewLayer {
             diff_id: Some(hashed.diff_id),
+            size: Some(hashed.size),
             ..NewLayer::default()
         };
         self.store.layers().update(row.id, &new)?;
@@ -159,7 +160,8 @@ impl Inner {
         compression: Compression,
         level: Option<i32>,
     ) -> Result<(DiffId, Descriptor), EngineError> {
-        let (diff_id, blob) = self.compress_layer(row, None, compression, level)?;
+        let (Hashed { diff_id, size }, blob) =
+            self.compress_layer(row, None, compression, level)?;
         if let Some(expected) = row.diff_id.filter(|expected| *expected != diff_id) {
             return Err(EngineError::DiffId {
                 blob: blob.digest,
@@ -167,10 +169,10 @@ impl Inner {
                 found: diff_id,
             });
         }
-        let (diff_id_known, blobs) = (Some(diff_id), vec![blob.clone()]);
         let new = NewLayer {
-            diff_id: diff_id_known,
-            blobs,
+            diff_id: Some(diff_id),
+            size: Some(size),
+            blobs: vec![blob.clone()],
             ..NewLayer::default()
         };
         self.store.layers().update(row.id, &new)?;
@@ -185,11 +187,11 @@ impl Inner {
             Some(id) => id,
             None => {
                 let tar = Compression::Uncompressed;
-                let (diff_id, blob) = self.compress_layer(row, Some(epoch), tar, None)?;
+                let (hashed, blob) = self.compress_layer(row, Some(epoch), tar, None)?;
                 let new = NewLayer {
-                    diff_id: Some(diff_id),
+                    diff_id: Some(hashed.diff_id),
                     self_contained: row.self_contained,
-                    size: row.size,
+                    size: Some(hashed.size),
                     blobs: vec![blob],
                     ..NewLayer::default()
                 };
@@ -218,7 +220,7 @@ impl Inner {
         epoch: Option<i64>,
         compression: Compression,
         level: Option<i32>,
-    ) -> Result<(DiffId, Descriptor), EngineError> {
+    ) -> Result<(Hashed, Descriptor), EngineError> {
         let write = |source| EngineError::Write { source };
         let output = self.store.blobs().writer(&self.lease, None)?;
         let compressor =
@@ -227,10 +229,8 @@ impl Inner {
         self.write_tar(row, epoch, &mut hashing)?;
         let (hashed, compressor) = hashing.finish();
         let blob = compressor.finish().map_err(write)?.commit()?;
-        Ok((
-            hashed.diff_id,
-            Descriptor::new(layer_type(compression), blob.digest, blob.size),
-        ))
+        let blob = Descriptor::new(layer_type(compression), blob.digest, blob.size);
+        Ok((hashed, blob))
     }
 
     /// Writes the layer's tar: that of its blob when it was pulled, else of its snapshot.

@@ -4,14 +4,13 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 
 use super::CopyError;
 use super::engine::Engine;
-use crate::file::{FileError, failed};
+use crate::file::{At, FileError, failed};
 use crate::marks;
 use crate::{Dir, Entry, Kind, Stat, UpperDir, UpperError};
 
@@ -55,7 +54,7 @@ impl Engine<'_> {
         }
         let (uid, gid) = if from.changes_owner() {
             let real = Stat::at(from.layer(entry)?, &entry.name)
-                .map_err(failed("stat", from.join(&entry.name)))?;
+                .map_err(failed("stat", from.at(&entry.name)))?;
             (real.uid, real.gid)
         } else {
             (stat.uid, stat.gid)
@@ -71,14 +70,14 @@ impl Engine<'_> {
         stat: &Stat,
         (to, name): (&UpperDir, &OsStr),
     ) -> Result<(), CopyError> {
-        let path = to.join(name);
+        let path = to.at(name);
         match stat.kind {
             Kind::File => return self.regular(from, entry, stat, (to, name)),
             Kind::Symlink => to.create_symlink(name, &from.read_link(entry)?)?,
             _ => to.create_node(name, stat.kind, stat.node)?,
         }
         let attributes = self.attributes(stat, from.xattrs(entry)?);
-        Ok(attributes.apply_at(to.fd(), name, stat.kind, &path)?)
+        Ok(attributes.apply_at(to.fd(), name, stat.kind, path)?)
     }
 
     fn regular(
@@ -89,21 +88,21 @@ impl Engine<'_> {
         (to, name): (&UpperDir, &OsStr),
     ) -> Result<(), CopyError> {
         let source = from.open(entry)?;
-        let path = to.join(name);
-        let xattrs = marks::xattrs_of(&source).map_err(failed("getxattr", &path))?;
+        let path = to.at(name);
+        let xattrs = marks::xattrs_of(&source).map_err(failed("getxattr", path))?;
         let target = to.create_file(name)?;
-        self.data(&source, &target, stat.size, &path)?;
+        self.data(&source, &target, stat.size, path)?;
         self.bytes.fetch_add(stat.size, Ordering::Relaxed);
         let attributes = self.attributes(stat, xattrs);
         if (attributes.uid, attributes.gid) == self.process && !to.gives_group() {
-            attributes.apply_without_owner(target.as_fd(), &path)?;
+            attributes.apply_without_owner(target.as_fd(), path)?;
         } else {
-            attributes.apply_to(target.as_fd(), &path)?;
+            attributes.apply_to(target.as_fd(), path)?;
         }
         Ok(())
     }
 
-    fn data(&self, from: &File, to: &File, size: u64, path: &Path) -> Result<(), FileError> {
+    fn data(&self, from: &File, to: &File, size: u64, path: At<'_>) -> Result<(), FileError> {
         if size > SMALL {
             sys::copy::contents(from, to).map_err(failed("copy", path))?;
             return Ok(());

@@ -12,6 +12,7 @@ use super::{DiffError, Meaning};
 use crate::file::{FileError, Kind, Stat, failed};
 use crate::marks;
 use crate::tar::Xattr;
+use crate::{Dir, Entry};
 
 /// Content up to this size is read ahead; larger files are only opened.
 const SMALL: u64 = 32 * 1024;
@@ -87,24 +88,17 @@ impl<'a> Loader<'a> {
 
     fn one(&self, item: Item) -> Result<Loaded, DiffError> {
         let Item { dir, entry, path } = item;
-        let mut stat = dir.stat(&entry)?;
+        if entry.kind == Kind::File {
+            return self.regular(&dir, &entry, path);
+        }
+        let stat = dir.stat(&entry)?;
         let content = match (stat.kind, self.meaning) {
             (Kind::Character, Meaning::Layer(_)) if stat.is_whiteout() => Content::Whiteout,
-            (_, Meaning::Layer(_)) if entry.name.as_encoded_bytes().starts_with(b".wh.") => {
+            (_, Meaning::Layer(_)) if is_reserved(&entry) => {
                 return Err(DiffError::ReservedName(path));
             }
-            (Kind::File, _) => {
-                let file = dir.open(&entry)?;
-                // The size that counts is that of the very file that is read.
-                stat = Stat::of(&file).map_err(failed("stat", &path))?;
-                let xattrs = marks::xattrs_of(&file).map_err(failed("getxattr", &path))?;
-                return Ok(Loaded {
-                    content: content(file, &stat, &path)?,
-                    path,
-                    stat,
-                    xattrs,
-                });
-            }
+            // It was no file when the directory was read.
+            (Kind::File, _) => return Err(DiffError::Changed(path)),
             (Kind::Symlink, _) => Content::Target(dir.read_link(&entry)?),
             (Kind::Directory, Meaning::Layer(marks)) => {
                 let opened = dir.enter(&entry)?;
@@ -128,6 +122,31 @@ impl<'a> Loader<'a> {
             content,
         })
     }
+
+    /// What counts is what is said of the very file that is read.
+    fn regular(&self, dir: &Dir, entry: &Entry, path: PathBuf) -> Result<Loaded, DiffError> {
+        if self.meaning != Meaning::Files && is_reserved(entry) {
+            return Err(DiffError::ReservedName(path));
+        }
+        let file = dir.open(entry)?;
+        let stat = Stat::of(&file).map_err(|errno| FileError::new("stat", &path, errno))?;
+        if stat.kind != Kind::File {
+            return Err(DiffError::Changed(path));
+        }
+        let xattrs =
+            marks::xattrs_of(&file).map_err(|errno| FileError::new("getxattr", &path, errno))?;
+        Ok(Loaded {
+            content: content(file, &stat, &path)?,
+            path,
+            stat,
+            xattrs,
+        })
+    }
+}
+
+/// A name that would mean something else in a layer.
+fn is_reserved(entry: &Entry) -> bool {
+    entry.name.as_encoded_bytes().starts_with(b".wh.")
 }
 
 fn content(mut file: File, stat: &Stat, path: &PathBuf) -> Result<Content, FileError> {

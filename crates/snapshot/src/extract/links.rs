@@ -54,7 +54,7 @@ impl Extractor {
     ) -> Result<(), ExtractError> {
         if from.layer_number(entry) == Some(0) {
             dir.create_link(name, from.layer(entry)?, &entry.name)?;
-            return Ok(attributes.apply_at(dir.fd(), name, stat.kind, &dir.join(name))?);
+            return Ok(attributes.apply_at(dir.fd(), name, stat.kind, dir.at(name))?);
         }
         copy_up(from, entry, stat, dir, name)
     }

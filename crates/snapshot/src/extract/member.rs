@@ -194,7 +194,7 @@ impl Extractor {
             }
             result => result?,
         }
-        Ok(attributes.apply_at(dir.fd(), name, kind, &dir.join(name))?)
+        Ok(attributes.apply_at(dir.fd(), name, kind, dir.at(name))?)
     }
 
     /// Writes a file's content; holes are not written.

@@ -3,7 +3,7 @@
 //! ```text
 //! snapshots/<layer>/fs      the layer directory of a published layer
 //! snapshots/tmp-…/fs        the layer directory of one that is being made
-//! snapshots/tmp-…/work      overlay's own directory; gone when the layer is published
+//! snapshots/tmp-…/work      overlay's own directory; elsewhere when the layer is published
 //! snapshots/tmp-…/root      the whole file system, where there is no overlay
 //! ```
 //!
@@ -23,7 +23,6 @@ use sys::mount::MountKind;
 use crate::diff::DiffError;
 use crate::file::{FileError, failed};
 use crate::tree::open_directory;
-use crate::upper::remove_tree;
 use crate::{Attributes, CopyError, Marks, Stat, Tree, Upper, UpperError};
 
 pub use native::NativeSnapshotter;
@@ -49,11 +48,12 @@ pub trait Snapshotter: fmt::Debug + Send + Sync {
     /// The system refuses.
     fn view(&self, place: TempSnapshot, stack: &[PathBuf]) -> Result<View, SnapshotError>;
 
-    /// The layer that was left, once nothing uses the file system any more.
+    /// The layer that was left, once nothing uses the file system any more. What it does not need
+    /// is moved into `rubbish`, a directory on the same file system that is removed when there is time.
     ///
     /// # Errors
     /// The system refuses.
-    fn commit(&self, active: Active) -> Result<Committed, SnapshotError>;
+    fn commit(&self, active: Active, rubbish: &Path) -> Result<Committed, SnapshotError>;
 }
 
 /// A file system that is being changed.
@@ -253,11 +253,14 @@ fn make_root(
     Ok(path)
 }
 
-/// Removes the directory `name` of `place`, if it is there.
-fn remove(place: &Path, name: &str) -> Result<(), FileError> {
-    let dir = open_directory(place).map_err(failed("open", place))?;
-    match remove_tree(std::os::fd::AsFd::as_fd(&dir), name.as_ref()) {
-        Err(rustix::io::Errno::NOENT) => Ok(()),
-        result => result.map_err(failed("remove", place.join(name))),
+/// Moves the directory `name` of `place` into `rubbish`, if it is there.
+fn discard(place: &Path, name: &str, rubbish: &Path) -> Result<(), FileError> {
+    let path = place.join(name);
+    let mut aside = place.file_name().unwrap_or_default().to_owned();
+    aside.push("-");
+    aside.push(name);
+    match rustix::fs::rename(&path, rubbish.join(aside)) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(errno) => Err(FileError::new("rename", path, errno)),
     }
 }

@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use store::TempSnapshot;
 use sys::mount::MountKind;
 
-use super::{Active, Committed, FS, SnapshotError, Snapshotter, View, make_root, remove};
+use super::{Active, Committed, FS, SnapshotError, Snapshotter, View, discard, make_root};
 use crate::changes::{self, Sameness};
 use crate::copy::{self, Options};
 use crate::{Dir, FileError, Kind, Marks, Stat, Time, Tree, Upper};
@@ -82,7 +82,7 @@ impl Snapshotter for NativeSnapshotter<'_> {
         })
     }
 
-    fn commit(&self, active: Active) -> Result<Committed, SnapshotError> {
+    fn commit(&self, active: Active, rubbish: &Path) -> Result<Committed, SnapshotError> {
         let Active {
             place,
             stack,
@@ -93,7 +93,7 @@ impl Snapshotter for NativeSnapshotter<'_> {
             let fs = make_root(place.path(), FS, &[], self.marks)?;
             let root = place.path().join(ROOT);
             before.changes(&root, &fs, &stack, self)?;
-            remove(place.path(), ROOT)?;
+            discard(place.path(), ROOT, rubbish)?;
         }
         Ok(Committed { place })
     }

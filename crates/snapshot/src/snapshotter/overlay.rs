@@ -1,11 +1,11 @@
 //! Snapshots by overlayfs: the process writes straight into what becomes the layer directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use store::TempSnapshot;
 use sys::mount::{MountKind, OverlayMount};
 
-use super::{Active, Committed, FS, SnapshotError, Snapshotter, View, make_root, native, remove};
+use super::{Active, Committed, FS, SnapshotError, Snapshotter, View, discard, make_root, native};
 use crate::Marks;
 use crate::file::failed;
 
@@ -65,8 +65,8 @@ impl Snapshotter for OverlaySnapshotter {
         })
     }
 
-    fn commit(&self, active: Active) -> Result<Committed, SnapshotError> {
-        remove(active.place.path(), WORK)?;
+    fn commit(&self, active: Active, rubbish: &Path) -> Result<Committed, SnapshotError> {
+        discard(active.place.path(), WORK, rubbish)?;
         Ok(Committed {
             place: active.place,
         })

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::{Filter, Form, MAX_DEPTH, Shape, Verdict};
-use crate::file::{FileError, Kind, Stat, failed};
+use crate::file::{At, FileError, Kind, Stat, failed};
 use crate::{Xattr, marks};
 
 /// A directory that is open in every layer that shows through, top first.
@@ -128,7 +128,7 @@ impl Dir {
         for (layer, (_, fd)) in self.layers.iter().enumerate() {
             match Stat::at(fd, name) {
                 Err(Errno::NOENT) => {}
-                Err(errno) => return Err(FileError::new("stat", self.join(name), errno)),
+                Err(errno) => return Err(FileError::new("stat", self.at(name), errno)),
                 Ok(stat) => {
                     let entry = Entry {
                         name: name.to_owned(),
@@ -150,7 +150,7 @@ impl Dir {
     /// It cannot be read, or is gone.
     pub fn stat(&self, entry: &Entry) -> Result<Stat, FileError> {
         let stat = Stat::at(self.layer(entry)?, &entry.name)
-            .map_err(failed("stat", self.join(&entry.name)))?;
+            .map_err(failed("stat", self.at(&entry.name)))?;
         Ok(self.shown_stat(stat))
     }
 
@@ -160,7 +160,7 @@ impl Dir {
     /// They cannot be read.
     pub fn xattrs(&self, entry: &Entry) -> Result<Vec<Xattr>, FileError> {
         marks::xattrs_at(self.layer(entry)?, &entry.name)
-            .map_err(failed("getxattr", self.join(&entry.name)))
+            .map_err(failed("getxattr", self.at(&entry.name)))
     }
 
     /// Where a symbolic link leads.
@@ -169,7 +169,7 @@ impl Dir {
     /// It cannot be read, or is no link.
     pub fn read_link(&self, entry: &Entry) -> Result<PathBuf, FileError> {
         let target = readlinkat(self.layer(entry)?, &entry.name, Vec::new())
-            .map_err(failed("readlink", self.join(&entry.name)))?;
+            .map_err(failed("readlink", self.at(&entry.name)))?;
         Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
@@ -181,7 +181,7 @@ impl Dir {
         // Not to wait for the other side if the file became a pipe meanwhile.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let fd = openat(self.layer(entry)?, &entry.name, flags, Mode::empty())
-            .map_err(failed("open", self.join(&entry.name)))?;
+            .map_err(failed("open", self.at(&entry.name)))?;
         Ok(File::from(fd))
     }
 
@@ -219,7 +219,7 @@ impl Dir {
     pub(crate) fn layer(&self, entry: &Entry) -> Result<BorrowedFd<'_>, FileError> {
         match self.layers.get(entry.layer) {
             Some((_, fd)) => Ok(fd.as_fd()),
-            None => Err(FileError::new("open", self.join(&entry.name), Errno::NOENT)),
+            None => Err(FileError::new("open", self.at(&entry.name), Errno::NOENT)),
         }
     }
 
@@ -241,6 +241,14 @@ impl Dir {
     /// The path of a name in this directory, without a leading slash.
     pub(crate) fn join(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// The same, for an error.
+    pub(crate) fn at<'a>(&'a self, name: &'a OsStr) -> At<'a> {
+        At {
+            dir: &self.path,
+            name,
+        }
     }
 
     fn top(&self) -> Result<BorrowedFd<'_>, FileError> {
@@ -290,7 +298,7 @@ impl Dir {
                 Some(kind) => kind,
                 None => {
                     Stat::at(fd.as_fd(), name)
-                        .map_err(failed("stat", self.join(name)))?
+                        .map_err(failed("stat", self.at(name)))?
                         .kind
                 }
             };

@@ -4,7 +4,6 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use rustix::fs::{
     AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat,
@@ -12,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::file::{FileError, failed};
+use crate::file::{FileError, Named, failed};
 use crate::marks::proc_path;
 use crate::{Kind, Stat, Time, Xattr};
 
@@ -45,7 +44,11 @@ impl Attributes {
     }
 
     /// Gives them to an open file or directory. `path` is for errors.
-    pub(crate) fn apply_to(&self, file: BorrowedFd<'_>, path: &Path) -> Result<(), FileError> {
+    pub(crate) fn apply_to(
+        &self,
+        file: BorrowedFd<'_>,
+        path: impl Named + Copy,
+    ) -> Result<(), FileError> {
         let owner = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
         fchown(file, owner.0, owner.1).map_err(failed("chown", path))?;
         self.apply_without_owner(file, path)
@@ -55,7 +58,7 @@ impl Attributes {
     pub(crate) fn apply_without_owner(
         &self,
         file: BorrowedFd<'_>,
-        path: &Path,
+        path: impl Named + Copy,
     ) -> Result<(), FileError> {
         fchmod(file, Mode::from_raw_mode(self.mode)).map_err(failed("chmod", path))?;
         for xattr in &self.xattrs {
@@ -75,7 +78,7 @@ impl Attributes {
         dir: BorrowedFd<'_>,
         name: &OsStr,
         kind: Kind,
-        path: &Path,
+        path: impl Named + Copy,
     ) -> Result<(), FileError> {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let owner = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));

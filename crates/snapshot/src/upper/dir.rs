@@ -12,7 +12,7 @@ use sys::node::Device;
 
 use super::attributes::restore_time;
 use super::{Attributes, UpperError, remove_tree};
-use crate::file::{FileError, failed};
+use crate::file::{At, FileError, failed};
 use crate::marks::Marks;
 use crate::tree::MAX_DEPTH;
 use crate::{Dir, Entry, Kind, Stat, Time};
@@ -162,7 +162,7 @@ impl UpperDir {
     /// Something else is there, it lies too deep, or the system refuses.
     pub fn create_dir(&self, name: &OsStr) -> Result<Made, UpperError> {
         if self.depth >= MAX_DEPTH {
-            let error = FileError::new("mkdir", self.join(name), Errno::NAMETOOLONG);
+            let error = FileError::new("mkdir", self.at(name), Errno::NAMETOOLONG);
             return Err(error.into());
         }
         if self.is_fresh {
@@ -209,7 +209,7 @@ impl UpperDir {
         }
         self.clear(name, own.as_ref())?;
         if is_below {
-            sys::node::create_whiteout(&self.fd, name).map_err(failed("mknod", self.join(name)))?;
+            sys::node::create_whiteout(&self.fd, name).map_err(failed("mknod", self.at(name)))?;
         }
         Ok(own.is_some() || is_below)
     }
@@ -219,7 +219,7 @@ impl UpperDir {
         match own {
             None => Ok(()),
             Some(stat) if stat.kind == Kind::Directory => {
-                remove_tree(self.fd.as_fd(), name).map_err(failed("remove", self.join(name)))
+                remove_tree(self.fd.as_fd(), name).map_err(failed("remove", self.at(name)))
             }
             Some(_) => self.unlink(name),
         }
@@ -237,7 +237,7 @@ impl UpperDir {
         match Stat::at(&self.fd, name) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(FileError::new("stat", self.join(name), errno)),
+            Err(errno) => Err(FileError::new("stat", self.at(name), errno)),
         }
     }
 
@@ -270,6 +270,14 @@ impl UpperDir {
         })
     }
 
+    /// The path of a name in this directory, for an error.
+    pub(crate) fn at<'a>(&'a self, name: &'a OsStr) -> At<'a> {
+        At {
+            dir: &self.path,
+            name,
+        }
+    }
+
     pub(crate) fn join(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
@@ -295,9 +303,9 @@ impl UpperDir {
                     }
                     self.unlink(name)?;
                 }
-                Ok(make().map_err(failed(call, self.join(name)))?)
+                Ok(make().map_err(failed(call, self.at(name)))?)
             }
-            result => Ok(result.map_err(failed(call, self.join(name)))?),
+            result => Ok(result.map_err(failed(call, self.at(name)))?),
         }
     }
 
@@ -309,11 +317,11 @@ impl UpperDir {
     }
 
     fn unlink(&self, name: &OsStr) -> Result<(), FileError> {
-        unlinkat(&self.fd, name, AtFlags::empty()).map_err(failed("unlink", self.join(name)))
+        unlinkat(&self.fd, name, AtFlags::empty()).map_err(failed("unlink", self.at(name)))
     }
 
     fn make_dir(&self, name: &OsStr) -> Result<Self, FileError> {
-        mkdirat(&self.fd, name, Mode::RWXU).map_err(failed("mkdir", self.join(name)))?;
+        mkdirat(&self.fd, name, Mode::RWXU).map_err(failed("mkdir", self.at(name)))?;
         let dir = Self {
             fd: Arc::new(self.open(name)?),
             path: self.join(name),
@@ -333,12 +341,12 @@ impl UpperDir {
 
     fn enter(&self, name: &OsStr) -> Result<Self, FileError> {
         let fd = self.open(name)?;
-        let stat = Stat::of(&fd).map_err(failed("stat", self.join(name)))?;
+        let stat = Stat::of(&fd).map_err(failed("stat", self.at(name)))?;
         let below = match &self.below {
             Below::Dir(below) => {
                 let is_opaque = self.marks.is_opaque(&fd);
                 match below.find(name)? {
-                    _ if is_opaque.map_err(failed("getxattr", self.join(name)))? => Below::Nothing,
+                    _ if is_opaque.map_err(failed("getxattr", self.at(name)))? => Below::Nothing,
                     Some((entry, _)) if entry.kind == Kind::Directory => {
                         Below::Dir(below.enter(&entry)?)
                     }
@@ -374,6 +382,6 @@ impl UpperDir {
 
     fn open(&self, name: &OsStr) -> Result<OwnedFd, FileError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(&self.fd, name, flags, Mode::empty()).map_err(failed("open", self.join(name)))
+        openat(&self.fd, name, flags, Mode::empty()).map_err(failed("open", self.at(name)))
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use snapshot::checksum::{self, Selection, StoreCache};
 use snapshot::copy::{self, Copy, CopyOwner};
 use snapshot::diff::{self, HashingWriter};
-use snapshot::{Marks, Selector, Tree, Upper, Usage, apply};
+use snapshot::{Marks, Selector, Tree, Upper, apply};
 use store::Store;
 
 use crate::fixture::scratch;
@@ -156,9 +156,6 @@ fn privileged_measure_checksum() {
     let covered = run(true, Some(&pool)).1.covered;
     report("verify 20,000 files", || {
         timed(|| covered.verify(&tree, &selection, Some(&pool)).unwrap()).0
-    });
-    report("usage of 20,000 files", || {
-        timed(|| Usage::of(&source).unwrap()).0
     });
 }
 

@@ -45,7 +45,9 @@ impl Inner {
             });
         }
         let engine = Arc::clone(self);
-        crate::blocking(move || prepared.commit(&engine)).await?
+        let (outputs, rubbish) = crate::blocking(move || prepared.commit(&engine)).await??;
+        self.discarded.add(rubbish);
+        Ok(outputs)
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) struct Prepared {
     outputs: usize,
     _views: Vec<View>,
     _caches: Vec<CacheMount>,
-    _secrets: Vec<MountGuard>,
-    _scratch: TempSnapshot,
+    secrets: Vec<MountGuard>,
+    scratch: TempSnapshot,
 }
 
 /// A file system that the process may change.
@@ -75,13 +75,15 @@ impl Prepared {
             outputs: outputs.map_or(0, |last| last as usize + 1),
             _views: views,
             _caches: caches,
-            _secrets: secrets,
-            _scratch: scratch,
+            secrets,
+            scratch,
         })
     }
 
-    /// Makes layers of what the process changed.
-    pub(super) fn commit(self, engine: &Inner) -> Result<Vec<Output>, EngineError> {
+    /// Makes layers of what the process changed, and gives back what can be removed.
+    pub(super) fn commit(self, engine: &Inner) -> Result<(Vec<Output>, TempSnapshot), EngineError> {
+        // No secret outlives the process.
+        drop(self.secrets);
         let mut outputs = vec![Output::Stack(Stack::default()); self.outputs];
         for Writable {
             base,
@@ -90,12 +92,12 @@ impl Prepared {
         } in self.writable
         {
             let Some(output) = output else { continue };
-            let stack = base.with(engine.commit(active)?);
+            let stack = base.with(engine.commit(active, self.scratch.path())?);
             if let Some(slot) = outputs.get_mut(output as usize) {
                 *slot = Output::Stack(stack);
             }
         }
-        Ok(outputs)
+        Ok((outputs, self.scratch))
     }
 }
 
