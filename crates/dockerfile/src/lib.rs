@@ -9,6 +9,7 @@
 
 mod diagnostic;
 mod directive;
+mod fix;
 mod heredoc;
 pub mod ignore;
 pub mod instruction;
@@ -27,6 +28,7 @@ mod word;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Source};
 pub use directive::{Directive, Directives, detect_syntax};
+pub use fix::{Change, Fixed, fix};
 pub use heredoc::Heredoc;
 pub use instruction::{Instruction, InstructionKind, Keyword};
 pub use lint::{CheckOptions, Origin, RULES, Rule, rule};

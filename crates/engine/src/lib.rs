@@ -28,7 +28,7 @@ mod source;
 mod worker;
 
 pub(crate) use blocking::blocking;
-pub use build::{BuildOutcome, check, outline, targets};
+pub use build::{BuildOutcome, check, fix, outline, targets};
 pub use cache::StoredRecords;
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{BuildConfig, Config, ConfigError, RegistryConfig};
@@ -36,8 +36,8 @@ pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
 };
 pub use dockerfile::{
-    Diagnostic, Outline, OutlineArg, OutlineMount, Place, Rule, Severity, Source, Span, Target,
-    rule,
+    Change, Diagnostic, Outline, OutlineArg, OutlineMount, Place, Rule, Severity, Source, Span,
+    Target, rule,
 };
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, ProcessExit, StepFailure};

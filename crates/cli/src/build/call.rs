@@ -63,11 +63,6 @@ pub fn call(typed: &Build) -> Result<Option<Call>, Error> {
         return Err(CliError::Conflict(CALL, "--fix").into());
     }
     call.json = json.unwrap_or(call.json);
-    if typed.fix {
-        return Err(Error::new(
-            "kiln cannot rewrite Dockerfiles: change them by hand",
-        ));
-    }
     call.fix = typed.fix;
     Ok(Some(call))
 }

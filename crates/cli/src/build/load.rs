@@ -69,6 +69,22 @@ pub fn load(
     })
 }
 
+/// The file that the Dockerfile is read from; nothing when it is no file of this machine.
+///
+/// # Errors
+/// It cannot be told.
+pub fn dockerfile_path(
+    plan: &BuildPlan,
+    environment: &Environment,
+) -> Result<Option<PathBuf>, Error> {
+    match &plan.context {
+        ContextAt::Directory { path, .. } => {
+            find_dockerfile(&plan.dockerfile, Some(path), environment)
+        }
+        _ => Ok(None),
+    }
+}
+
 fn context_directory(context: &ContextAt) -> Result<Option<&Path>, Error> {
     match context {
         ContextAt::Empty => Ok(None),

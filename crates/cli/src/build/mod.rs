@@ -6,5 +6,5 @@ pub mod load;
 pub mod plan;
 
 pub use call::{Call, Method, call};
-pub use load::load;
+pub use load::{dockerfile_path, load};
 pub use plan::{BuildPlan, ContextAt, DockerfileAt, ProgressMode, plan};

@@ -5,9 +5,13 @@
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod fix;
+#[cfg(test)]
 mod mutation;
 #[cfg(test)]
 mod render;
+#[cfg(test)]
+mod rules;
 
 use std::path::Path;
 

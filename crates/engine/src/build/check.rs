@@ -3,7 +3,7 @@
 //! No network is needed: what the store does not know of a base image is left open, unless the
 //! caller's pull policy says to ask for it.
 
-use dockerfile::{Diagnostic, ImageAnswer, ImageQuestion, Lowered, Lowering, Step};
+use dockerfile::{Change, Diagnostic, ImageAnswer, ImageQuestion, Lowered, Lowering, Step};
 use graph::PullPolicy;
 
 use super::frontend::options;
@@ -30,6 +30,29 @@ pub async fn check(
         Err(EngineError::Dockerfile(diagnostics)) => Ok(diagnostics),
         Err(error) => Err(error),
     }
+}
+
+/// Puts right in `request` what [`check`] finds, where that is mechanical; what was changed.
+///
+/// # Errors
+/// As for [`check`].
+pub async fn fix(
+    request: &mut BuildRequest,
+    engine: Option<&Engine>,
+) -> Result<Vec<Change>, EngineError> {
+    // A stage that is renamed, a keyword that others follow: each may bring one more round.
+    const ROUNDS: usize = 8;
+    let mut changes = Vec::new();
+    for _ in 0..ROUNDS {
+        let found = check(request, engine).await?;
+        let fixed = dockerfile::fix(&request.dockerfile.text, &found);
+        if fixed.changes.is_empty() {
+            break;
+        }
+        request.dockerfile.text = fixed.text;
+        changes.extend(fixed.changes);
+    }
+    Ok(changes)
 }
 
 /// What the target of `request` takes.

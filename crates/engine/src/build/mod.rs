@@ -22,7 +22,7 @@ use crate::request::{BuildRequest, Export, FilesExport, ImageExport, MoreTarget}
 use crate::session::Session;
 use crate::worker::BuildWorker;
 
-pub use check::{check, outline, targets};
+pub use check::{check, fix, outline, targets};
 
 use frontend::Plan;
 

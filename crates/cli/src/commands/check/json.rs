@@ -1,11 +1,13 @@
 //! Answers as JSON, in the form of BuildKit's. What kiln adds has names that BuildKit does not use:
-//! `errors`, of which `buildError` is the first, and in each finding `fix`, `fixable` and `place`.
+//! `fixed`, `errors`, of which `buildError` is the first, and in each finding `fix`, `fixable` and `place`.
 //!
 //! Lines count from 1, as in BuildKit. Characters count from 0 and in UTF-16 units, and the end is
 //! behind the last, as editors have it.
 
 use base64::Engine as _;
-use engine::{Diagnostic, Dockerfile, Outline, OutlineMount, Place, Source, Span, Target, rule};
+use engine::{
+    Change, Diagnostic, Dockerfile, Outline, OutlineMount, Place, Source, Span, Target, rule,
+};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -19,6 +21,17 @@ struct Check {
     build_error: Option<BuildError>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<BuildError>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixed: Vec<Fixed>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Fixed {
+    rule_name: &'static str,
+    line: u32,
+    before: String,
+    after: String,
 }
 
 #[derive(Serialize)]
@@ -130,6 +143,7 @@ struct TargetAnswer {
 
 /// What was found.
 pub(super) fn check(
+    changes: &[Change],
     warnings: &[&Diagnostic],
     errors: &[&Diagnostic],
     source: &Source,
@@ -147,6 +161,15 @@ pub(super) fn check(
         }],
         build_error: errors.first().cloned(),
         errors,
+        fixed: changes
+            .iter()
+            .map(|change| Fixed {
+                rule_name: change.rule,
+                line: change.line,
+                before: change.before.clone(),
+                after: change.after.clone(),
+            })
+            .collect(),
     })
 }
 

@@ -4,19 +4,25 @@
 //! are left open.
 
 mod json;
+mod rewrite;
 mod text;
 
-use engine::{Diagnostic, Dockerfile, Engine, EngineError, PullPolicy, Severity, Source};
+use std::path::Path;
+
+use engine::{
+    BuildRequest, Change, Diagnostic, Dockerfile, Engine, EngineError, PullPolicy, Severity, Source,
+};
 
 use super::session::{Session, block_on};
 use crate::args::build::Build;
-use crate::build::{Call, Method, load, plan};
+use crate::build::{Call, Method, dockerfile_path, load, plan};
 use crate::error::{Error, of_build};
 use crate::ui;
 
 /// Answers; the exit code of the process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> Result<u8, Error> {
     let plan = plan(args, session.environment)?;
+    let path = dockerfile_path(&plan, session.environment)?;
     let mut request = load(plan, session.environment, ui::input())
         .map_err(|error| error.context("failed to build"))?;
     if args.pull.is_none() {
@@ -24,12 +30,16 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
     }
     let engine = store(session, args.pull.is_some())?;
     let engine = engine.as_ref();
+    let changes = match call.fix {
+        true => fix(&mut request, engine, path.as_deref())?,
+        false => Vec::new(),
+    };
     let dockerfile = request.dockerfile.clone();
     let failed = |error: EngineError| of_build(error, &dockerfile);
     match call.method {
         Method::Check => {
             let found = block_on(engine::check(&request, engine))?.map_err(failed)?;
-            show_check(session, call, &found, &dockerfile)
+            show_check(session, call, &changes, &found, &dockerfile)
         }
         Method::Outline => {
             let outline = block_on(engine::outline(&request, engine))?.map_err(failed)?;
@@ -48,6 +58,26 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
             session.ui.print(&answer).map(|()| 0)
         }
     }
+}
+
+/// Rewrites what is mechanical, in `request` and in the file at `path`.
+fn fix(
+    request: &mut BuildRequest,
+    engine: Option<&Engine>,
+    path: Option<&Path>,
+) -> Result<Vec<Change>, Error> {
+    let Some(path) = path else {
+        return Err(Error::new(
+            "--fix has no file to rewrite: name the Dockerfile instead of giving it on standard input",
+        ));
+    };
+    let before = request.dockerfile.clone();
+    let changes = block_on(engine::fix(request, engine))?;
+    let changes = changes.map_err(|error| of_build(error, &before))?;
+    if !changes.is_empty() {
+        rewrite::rewrite(path, request.dockerfile.text.as_bytes())?;
+    }
+    Ok(changes)
 }
 
 /// The store, if there is one that can be read; one that must be there when `needed`.
@@ -69,6 +99,7 @@ fn store(session: &Session<'_, '_>, needed: bool) -> Result<Option<Engine>, Erro
 fn show_check(
     session: &mut Session<'_, '_>,
     call: &Call,
+    changes: &[Change],
     found: &[Diagnostic],
     dockerfile: &Dockerfile,
 ) -> Result<u8, Error> {
@@ -79,9 +110,10 @@ fn show_check(
     let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
     let (errors, warnings): (Vec<_>, Vec<_>) = found.iter().partition(is_error);
     if call.json {
-        let answer = json::check(&warnings, &errors, &source)?;
+        let answer = json::check(changes, &warnings, &errors, &source)?;
         session.ui.print(&answer)?;
     } else {
+        session.ui.print(&text::changes(changes, &source))?;
         session
             .ui
             .print(&text::check(&warnings, !errors.is_empty(), &source))?;

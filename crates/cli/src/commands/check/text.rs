@@ -1,9 +1,29 @@
 //! Answers as text, laid out as buildx lays them out; what to do about a finding is kiln's own line.
 
-use engine::{Diagnostic, Outline, OutlineMount, Source, Target};
+use engine::{Change, Diagnostic, Outline, OutlineMount, Source, Target};
 
 use crate::error::Error;
 use crate::ui::table::align_by;
+
+/// What was rewritten.
+pub(super) fn changes(changes: &[Change], source: &Source) -> String {
+    let mut text = match changes.len() {
+        0 => return String::new(),
+        1 => "1 fault has been fixed.\n".to_owned(),
+        count => format!("{count} faults have been fixed.\n"),
+    };
+    for change in changes {
+        let place = format!("{}:{}: {}", source.name, change.line, change.rule);
+        let what = match (change.before.trim(), change.after.as_str()) {
+            ("", "") => "removed an empty line".to_owned(),
+            (before, "") => format!("removed `{before}`"),
+            (before, after) => format!("`{before}` is now `{after}`"),
+        };
+        text.push_str(&format!(" - {place}: {what}\n"));
+    }
+    text.push('\n');
+    text
+}
 
 /// The warnings; nothing when there are none but errors follow.
 pub(super) fn check(warnings: &[&Diagnostic], fails: bool, source: &Source) -> String {
