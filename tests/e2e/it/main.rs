@@ -10,6 +10,7 @@
 
 mod builds;
 mod caching;
+mod checks;
 mod containers;
 mod crashes;
 mod errors;
