@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::Span;
 use crate::directive::{DirectiveError, DirectiveReader, Directives};
+use crate::limits::MAX_LINE;
 
 /// One instruction's text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(crate) enum LineError {
     Directive(#[from] DirectiveError),
     #[error("line {0} is not valid UTF-8")]
     NotUtf8(u32),
+    #[error("dockerfile line greater than max allowed size of {MAX_LINE}")]
+    TooLong,
 }
 
 /// Takes logical and raw lines from a text.
@@ -96,6 +99,10 @@ impl<'a> Lexer<'a> {
         let (line, rest) = self.rest.split_at(end);
         self.rest = rest;
         self.line += 1;
+        if line.len() > MAX_LINE && line.trim_end_matches('\n').len() > MAX_LINE {
+            self.errors
+                .push((Span::line(self.line), LineError::TooLong));
+        }
         Some(line)
     }
 

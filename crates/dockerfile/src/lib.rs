@@ -14,6 +14,7 @@ mod heredoc;
 pub mod ignore;
 pub mod instruction;
 mod lexer;
+pub mod limits;
 mod lint;
 mod lower;
 mod parser;

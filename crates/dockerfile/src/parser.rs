@@ -9,7 +9,8 @@ use crate::diagnostic::{Diagnostic, Severity, Source, in_order};
 use crate::directive::Directives;
 use crate::heredoc::Heredoc;
 use crate::instruction::{self, Arg, Instruction, InstructionError, InstructionKind, Keyword};
-use crate::lexer::{Lexer, LogicalLine};
+use crate::lexer::{Lexer, LineError, LogicalLine};
+use crate::limits::{MAX_FILE, MAX_HEREDOCS, MAX_STAGES};
 use crate::stage::Stage;
 use crate::statement::{Statement, StatementError};
 use crate::word::WordError;
@@ -60,6 +61,14 @@ pub(crate) enum ParseError {
     NoInstructions,
     #[error("dockerfile contains no stages to build")]
     NoStages,
+    #[error("the Dockerfile has more than {MAX_FILE} bytes")]
+    TooLarge,
+    #[error("the Dockerfile has more than {MAX_STAGES} stages")]
+    TooManyStages,
+    #[error("an instruction has more than {MAX_HEREDOCS} heredocs")]
+    TooManyHeredocs,
+    #[error(transparent)]
+    Line(#[from] LineError),
     #[error("no build stage in current context")]
     OutsideStage,
     #[error("unterminated heredoc")]
@@ -83,6 +92,12 @@ pub(crate) enum ParseError {
 /// `text` need not be UTF-8 in comments; anywhere else it is an error that it is not.
 #[must_use]
 pub fn parse(text: impl AsRef<[u8]>) -> Parsed {
+    if text.as_ref().len() > MAX_FILE {
+        return Parsed {
+            diagnostics: vec![Diagnostic::error([], &ParseError::TooLarge)],
+            ..Parsed::default()
+        };
+    }
     let (text, not_utf8) = decode(text.as_ref());
     let mut parser = Parser {
         lexer: Lexer::new(&text, not_utf8),
@@ -90,6 +105,7 @@ pub fn parse(text: impl AsRef<[u8]>) -> Parsed {
         empty_continuations: Vec::new(),
         lines: 0,
         lost_stage: false,
+        has_too_many: false,
     };
     while let Some(line) = parser.lexer.next_logical() {
         parser.lines += 1;
@@ -123,6 +139,9 @@ pub(crate) fn parse_trigger(expression: &str, span: Span) -> Result<Instruction,
     if lexer.next_logical().is_some() {
         return Err(ParseError::TriggerNotOne);
     }
+    if let Some((_, error)) = lexer.finish().1.into_iter().next() {
+        return Err(error.into());
+    }
     statement.span = span;
     match instruction::parse(statement)? {
         instruction::Parsed::Instruction(instruction) => Ok(instruction),
@@ -137,6 +156,8 @@ struct Parser<'a> {
     lines: usize,
     /// A `FROM` could not be read; what follows it belongs to it.
     lost_stage: bool,
+    /// There were more stages than there may be.
+    has_too_many: bool,
 }
 
 impl Parser<'_> {
@@ -172,7 +193,17 @@ impl Parser<'_> {
 
     fn add(&mut self, parsed: instruction::Parsed) -> Result<(), ParseError> {
         match parsed {
-            instruction::Parsed::Stage(stage) => self.parsed.stages.push(stage),
+            instruction::Parsed::Stage(stage) => {
+                if self.parsed.stages.len() == MAX_STAGES {
+                    let is_first = !std::mem::replace(&mut self.has_too_many, true);
+                    return if is_first {
+                        Err(ParseError::TooManyStages)
+                    } else {
+                        Ok(())
+                    };
+                }
+                self.parsed.stages.push(stage);
+            }
             instruction::Parsed::Instruction(instruction) => match self.parsed.stages.last_mut() {
                 Some(stage) => stage.instructions.push(instruction),
                 None => match instruction.kind {
@@ -195,6 +226,9 @@ fn read_heredocs(lexer: &mut Lexer<'_>, statement: &mut Statement) -> Result<(),
         return Ok(());
     }
     statement.heredocs = Heredoc::find(&statement.text)?;
+    if statement.heredocs.len() > MAX_HEREDOCS {
+        return Err(ParseError::TooManyHeredocs);
+    }
     for heredoc in &mut statement.heredocs {
         if !heredoc.read_body(lexer) {
             return Err(ParseError::OpenHeredoc);

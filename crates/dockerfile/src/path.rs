@@ -2,6 +2,9 @@
 
 /// The shortest path that means the same; `.` when nothing is left.
 pub(crate) fn clean(path: &str) -> String {
+    if is_clean(path) {
+        return path.to_owned();
+    }
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -22,6 +25,15 @@ pub(crate) fn clean(path: &str) -> String {
         (false, true) => ".".to_owned(),
         (false, false) => parts.join("/"),
     }
+}
+
+/// An absolute path that is clean, which most are.
+fn is_clean(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else {
+        return false;
+    };
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+    rest.is_empty() || rest.split('/').all(is_plain)
 }
 
 /// `path` from `directory`, cleaned; always absolute.

@@ -3,8 +3,7 @@
 
 use super::error::LowerError;
 
-/// Bytes of text that a graph may hold.
-pub(super) const MAX_BYTES: usize = 256 << 20;
+pub(super) use crate::limits::MAX_GRAPH as MAX_BYTES;
 
 /// What is left to use.
 #[derive(Debug, Clone)]

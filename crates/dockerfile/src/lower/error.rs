@@ -85,6 +85,8 @@ pub(crate) enum LowerError {
     Mount(#[from] MountError),
     #[error(transparent)]
     Flag(#[from] FlagError),
+    #[error("the base has more than {} triggers", crate::limits::MAX_TRIGGERS)]
+    TooManyTriggers,
     #[error(transparent)]
     Trigger(#[from] ParseError),
     #[error(transparent)]

@@ -8,6 +8,7 @@ use super::node::{Base, NodeId};
 use crate::Span;
 use crate::diagnostic::Diagnostic;
 use crate::instruction::InstructionKind;
+use crate::limits::MAX_TRIGGERS;
 use crate::parser::parse_trigger;
 
 impl Lowering {
@@ -58,6 +59,9 @@ impl Lowering {
         triggers: &[String],
         span: Span,
     ) -> Result<bool, LowerError> {
+        if triggers.len() > MAX_TRIGGERS {
+            return Err(LowerError::TooManyTriggers);
+        }
         let mut steps = Vec::with_capacity(triggers.len());
         for trigger in triggers {
             let instruction = parse_trigger(trigger, span)?;

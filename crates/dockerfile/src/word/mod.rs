@@ -14,11 +14,7 @@ use std::str::Chars;
 
 use crate::quote::quote;
 
-/// Bytes of an expanded word.
-pub(crate) const MAX_WORD: usize = 1 << 20;
-
-/// How deep `${a:-${b:-…}}` goes.
-pub(crate) const MAX_DEPTH: u32 = 64;
+use crate::limits::{MAX_WORD, MAX_WORD_DEPTH as MAX_DEPTH};
 
 /// How words are read.
 #[derive(Debug, Clone, Copy)]

@@ -7,11 +7,15 @@ mod case;
 #[cfg(test)]
 mod fix;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod mutation;
 #[cfg(test)]
 mod render;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod speed;
 
 use std::path::Path;
 
