@@ -95,6 +95,62 @@ fn what_the_target_does_not_reach_is_left_alone() {
 }
 
 #[test]
+fn several_targets_are_one_build_with_a_name_each() {
+    let kiln = Kiln::new();
+    let project = Project::new(FILES);
+    project.write(
+        "Dockerfile",
+        "FROM alpine AS base\nRUN echo base >/base\n\
+         FROM base AS test\nRUN echo test >/test\n\
+         FROM base AS app\nRUN echo app >/app\n\
+         FROM base AS unused\nRUN exit 1\n",
+    );
+    let told = kiln.build(
+        &project,
+        &[
+            "--target=test",
+            "--target=app",
+            "-t",
+            "test=checked",
+            "-t",
+            "app=app:1",
+            "-t",
+            "app:2",
+        ],
+    );
+    let bases = told.lines().filter(|line| line.contains("[base 2/2] RUN"));
+    assert_eq!(bases.count(), 1, "{told}");
+    for (image, expected) in [
+        ("checked", "base\ntest\n"),
+        ("app:1", "base\napp\n"),
+        ("app:2", "base\napp\n"),
+    ] {
+        let script = "cat /base /test /app 2>/dev/null; true";
+        let shown = kiln.ok(["run", "--rm", image, "/bin/sh", "-c", script]);
+        assert_eq!(shown, expected, "{image}");
+    }
+    kiln.assert_clean();
+}
+
+#[test]
+fn a_required_stage_must_succeed() {
+    let kiln = Kiln::new();
+    let project = Project::new(FILES);
+    let dockerfile =
+        |code: u8| format!("FROM alpine AS test\nRUN exit {code}\nFROM scratch\nCOPY a /\n");
+    project.write("Dockerfile", &dockerfile(3));
+    kiln.build(&project, &[]);
+    let error = kiln.try_build(&project, &["--require=test"]).error();
+    let expected = "process \"/bin/sh -c exit 3\" did not complete successfully: exit code: 3";
+    assert!(error.contains(expected), "{error}");
+    project.write("Dockerfile", &dockerfile(0));
+    assert_eq!(
+        kiln.files(&project, &["--require=test"]),
+        "a 0644 0:0 = A\\n\n"
+    );
+}
+
+#[test]
 fn instructions() {
     check(&[
         (
