@@ -40,4 +40,5 @@ pub use lower::{
 pub use parser::{MetaArg, Parsed, parse};
 pub use span::Span;
 pub use stage::Stage;
+pub use suggest::nearest;
 pub use targets::Target;

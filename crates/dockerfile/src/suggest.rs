@@ -4,10 +4,8 @@
 const NEAR: usize = 2;
 
 /// The option nearest to `word`; none when one is equal, or when all are too far.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    options: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best = None;
     // Of several that are equally near, the one that begins alike is meant.
     let mut least = (NEAR + 1, false);

@@ -28,7 +28,7 @@ mod source;
 mod worker;
 
 pub(crate) use blocking::blocking;
-pub use build::{BuildOutcome, check, fix, outline, targets};
+pub use build::{BuildOutcome, check, explain_missing, fix, outline, targets};
 pub use cache::StoredRecords;
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{BuildConfig, Config, ConfigError, RegistryConfig};

@@ -159,3 +159,61 @@ fn arguments_that_lead_nowhere() {
         );
     }
 }
+
+#[test]
+fn files_that_are_not_there() {
+    let kiln = Kiln::new();
+    let project = Project::new(&[
+        (".dockerignore", "*.log\n"),
+        ("src/main.go", ""),
+        ("build.log", ""),
+        ("README.md", ""),
+    ]);
+    for (dockerfile, expected) in [
+        (
+            "FROM scratch\nCOPY srcc/mian.go /\n",
+            "hint: did you mean src/main.go?\n",
+        ),
+        (
+            "FROM scratch\nCOPY readme.md /\n",
+            "hint: did you mean README.md?\n",
+        ),
+        (
+            "FROM scratch\nCOPY build.log /\n",
+            "hint: build.log is there, but .dockerignore excludes it: add !build.log to have it\n",
+        ),
+        ("FROM scratch\nCOPY builds.log /\n", "not found\n"),
+        (
+            "FROM scratch AS a\nFROM scratch\nCOPY --from=a srcc /\n",
+            "not found\n",
+        ),
+    ] {
+        project.write("Dockerfile", dockerfile);
+        let ran = kiln.try_build(&project, &[]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.stderr.ends_with(expected), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn errors_for_editors() {
+    let kiln = Kiln::new();
+    for (dockerfile, message, line) in [
+        (
+            "FROM scratch\nFOO\n",
+            "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
+            2,
+        ),
+        ("FROM scratch\n\nCOPY a /\n", "\"/a\": not found", 3),
+    ] {
+        let project = Project::of(dockerfile);
+        let path = project.path().to_str().unwrap();
+        let ran = kiln.run(["build", "--progress", "rawjson", path]);
+        let mut lines = ran.stderr.lines();
+        let told = lines.find(|line| line.starts_with("{\"errors\"")).unwrap();
+        let told: serde_json::Value = serde_json::from_str(told).unwrap();
+        assert_eq!(told["errors"][0]["message"], message);
+        let start = &told["errors"][0]["location"]["ranges"][0]["start"];
+        assert_eq!(start["line"], line);
+    }
+}

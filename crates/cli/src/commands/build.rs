@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use engine::{BuildOutcome, Diagnostic, Dockerfile, ExportedImage, Source};
+use engine::{BuildOutcome, Diagnostic, Dockerfile, ExportedImage, Source, explain_missing};
 use serde_json::{Map, Value, json};
 
 use super::check;
@@ -28,7 +28,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     let request = load(plan, session.environment, ui::input())
         .map_err(|error| error.context("failed to build"))?;
     let engine = session.engine()?;
-    let dockerfile = request.dockerfile.clone();
+    let (dockerfile, context) = (request.dockerfile.clone(), request.context.clone());
     let (outcome, mut summary) = session.show(mode, |progress, cancel| async move {
         engine.build(request, progress, cancel).await
     })?;
@@ -39,7 +39,12 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
             if mode != ProgressMode::RawJson {
                 session.ui.ask(&summary.failures());
             }
-            return Err(of_build(error, &dockerfile));
+            if mode == ProgressMode::RawJson {
+                session.ui.ask(&check::error_line(&error, &dockerfile)?);
+            }
+            let hint = explain_missing(&error, &dockerfile, &context);
+            let dressed = of_build(error, &dockerfile);
+            return Err(hint.into_iter().fold(dressed, Error::hint));
         }
     };
     if shows_more {

@@ -3,6 +3,7 @@
 
 mod check;
 mod frontend;
+mod missing;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::session::Session;
 use crate::worker::BuildWorker;
 
 pub use check::{check, fix, outline, targets};
+pub use missing::explain_missing;
 
 use frontend::Plan;
 

@@ -6,7 +6,8 @@
 
 use base64::Engine as _;
 use engine::{
-    Change, Diagnostic, Dockerfile, Outline, OutlineMount, Place, Source, Span, Target, rule,
+    Change, Diagnostic, Dockerfile, EngineError, Outline, OutlineMount, Place, Severity, Source,
+    Span, Target, rule,
 };
 use serde::Serialize;
 
@@ -171,6 +172,50 @@ pub(super) fn check(
             })
             .collect(),
     })
+}
+
+/// What ended a build, as one line that fits among those of its progress.
+pub(in crate::commands) fn error_line(
+    error: &EngineError,
+    dockerfile: &Dockerfile,
+) -> Result<String, Error> {
+    #[derive(Serialize)]
+    struct Line {
+        errors: Vec<BuildError>,
+    }
+    let source = Source {
+        name: dockerfile.name.clone(),
+        text: dockerfile.text.clone(),
+    };
+    let errors = match error {
+        EngineError::Dockerfile(diagnostics) => diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error)
+            .map(|diagnostic| of_error(diagnostic, &source))
+            .collect(),
+        EngineError::Step { step } => {
+            let at = step.locations.iter();
+            let spans: Vec<Span> = at
+                .map(|at| Span::lines(at.first_line, at.last_line))
+                .collect();
+            vec![BuildError {
+                message: step.error.to_string(),
+                location: location(&spans),
+                fix: None,
+                place: None,
+            }]
+        }
+        other => vec![BuildError {
+            message: other.to_string(),
+            location: location(&[]),
+            fix: None,
+            place: None,
+        }],
+    };
+    match serde_json::to_string(&Line { errors }) {
+        Ok(line) => Ok(format!("{line}\n")),
+        Err(error) => Err(Error::new(error.to_string())),
+    }
 }
 
 /// What a target takes.

@@ -7,6 +7,8 @@ mod json;
 mod rewrite;
 mod text;
 
+pub(super) use json::error_line;
+
 use std::path::Path;
 
 use engine::{
