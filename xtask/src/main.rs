@@ -9,6 +9,7 @@ mod binary;
 mod command;
 mod demo;
 mod environment;
+mod fuzz;
 mod packages;
 mod paths;
 mod peers;
@@ -58,6 +59,8 @@ enum Chore {
         #[arg(long)]
         serve: bool,
     },
+    /// Look for inputs that make the language's readers fail
+    Fuzz(fuzz::Wishes),
     /// Unpack today's builders and clients of other projects
     Peers(peers::Wishes),
 }
@@ -79,6 +82,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Demo { binary } => demo::run(binary.as_deref()),
         Chore::Bench(wishes) => bench::run(&wishes),
         Chore::BaseImages { only, serve } => base_images::run(&only, serve),
+        Chore::Fuzz(wishes) => fuzz::run(&wishes),
         Chore::Peers(wishes) => peers::run(wishes),
     }
 }

@@ -1,0 +1,12 @@
+//! Any bytes as a Dockerfile.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    let parsed = dockerfile::parse(text);
+    for finding in &parsed.diagnostics {
+        assert!(finding.render(&parsed.source).ends_with('\n'));
+    }
+});
