@@ -39,9 +39,14 @@ fn is_clean(path: &str) -> bool {
 /// `path` from `directory`, cleaned; always absolute.
 pub(crate) fn absolute(directory: &str, path: &str) -> String {
     if path.starts_with('/') {
-        clean(path)
+        return clean(path);
+    }
+    let root = if directory.starts_with('/') { "" } else { "/" };
+    let joined = [root, directory.trim_end_matches('/'), "/", path].concat();
+    if is_clean(&joined) {
+        joined
     } else {
-        clean(&format!("/{directory}/{path}"))
+        clean(&joined)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Names of steps as BuildKit shows them: `[build 2/4] RUN make`.
 
+use std::fmt::Write as _;
+
 use oci::Platform;
 
 use super::env::Env;
@@ -57,7 +59,10 @@ impl StepNames {
         let width = self.total.ilog10() as usize + 1;
         let trigger = if self.triggered { "ONBUILD " } else { "" };
         let (next, total) = (self.next, self.total);
-        format!("[{prefix}{next:width$}/{total}] {trigger}{text}")
+        let mut name = String::with_capacity(prefix.len() + text.len() + 32);
+        let _never_fails = write!(name, "[{prefix}{next:width$}/{total}] {trigger}");
+        name.push_str(text);
+        name
     }
 }
 

@@ -217,7 +217,10 @@ fn process(scope: &Scope, args: Vec<String>, mounts: &[Mount]) -> Process {
 
 /// As the history of the image tells it: values of `ARG`, then the arguments.
 fn history(scope: &Scope, args: &[String]) -> String {
-    let mut text = "RUN".to_owned();
+    let words: usize = args.iter().map(|arg| arg.len() + 1).sum();
+    let capacity = 32 + 24 * scope.args.len() + words;
+    let mut text = String::with_capacity(capacity);
+    text.push_str("RUN");
     if !scope.args.is_empty() {
         text.push_str(&format!(" |{}", scope.args.len()));
     }

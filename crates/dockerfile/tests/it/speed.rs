@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use dockerfile::{BuildContext, ImageAnswer, Lowered, Lowering, Options, Step};
 use oci::ImageConfig;
 
-/// Stages of twenty instructions, each starting from one of the ten before or from an image, and
-/// copying from another.
+/// Stages of twenty instructions, in chains of four that start from an image, each copying from
+/// the stage before.
 fn large(instructions: usize) -> String {
     let mut text = "ARG VERSION=3.19\n".to_owned();
     for stage in 0..instructions / 20 {
-        let base = match stage % 10 {
+        let base = match stage % 4 {
             0 => "alpine:$VERSION".to_owned(),
             _ => format!("s{}", stage - 1),
         };
