@@ -1,6 +1,6 @@
 //! Dockerfiles that are nearly right: nothing may panic or take long, whatever they hold.
 
-use dockerfile::{ImageAnswer, Lowering, Options, Step};
+use dockerfile::{Diagnostic, ImageAnswer, Lowering, Options, Source, Step};
 use oci::ImageConfig;
 
 use crate::case;
@@ -118,13 +118,20 @@ fn lower(text: &[u8], options: Options, trigger: &str) {
     for diagnostic in &parsed.diagnostics {
         assert!(diagnostic.render(&source).ends_with('\n'));
     }
-    let Ok(mut lowering) = Lowering::new(parsed, options) else {
-        return;
+    let options = Options {
+        kiln_checks: true,
+        ..options
+    };
+    let mut lowering = match Lowering::new(parsed, options) {
+        Ok(lowering) => lowering,
+        Err(found) => return show_and_fix(&found, &source),
     };
     // Each round of answers may lead to more questions, but to no end of them.
     for _ in 0..20 {
-        let Ok(Step::NeedImages(questions)) = lowering.step() else {
-            return;
+        let questions = match lowering.step() {
+            Ok(Step::NeedImages(questions)) => questions,
+            Ok(Step::Done(lowered)) => return show_and_fix(&lowered.warnings, &source),
+            Err(found) => return show_and_fix(&found, &source),
         };
         for question in questions {
             lowering.answer(ImageAnswer {
@@ -136,6 +143,14 @@ fn lower(text: &[u8], options: Options, trigger: &str) {
         }
     }
     panic!("no end of questions in {:?}", String::from_utf8_lossy(text));
+}
+
+fn show_and_fix(found: &[Diagnostic], source: &Source) {
+    for diagnostic in found {
+        assert!(diagnostic.render(source).ends_with('\n'));
+    }
+    let fixed = dockerfile::fix(&source.text, found);
+    assert_eq!(fixed.changes.is_empty(), fixed.text == source.text);
 }
 
 #[test]
