@@ -10,6 +10,7 @@
 //! [`copy`](mod@copy) and [`checksum`] are what `COPY` does and what it depends on.
 
 pub mod apply;
+pub mod archive;
 pub mod changes;
 pub mod checksum;
 pub mod copy;

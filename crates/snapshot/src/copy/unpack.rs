@@ -9,28 +9,11 @@ use std::io::{self, BufReader, Read, Seek};
 use super::engine::Engine;
 use super::{CopyError, CopyOwner};
 use crate::Kind;
+use crate::archive::Compression;
 use crate::extract::{ExtractError, Extractor, Limits, Rules, Whiteouts};
 use crate::file::failed;
 use crate::select::{Selected, Target, clean};
 use crate::tar::Reader;
-
-/// How an archive is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    None,
-    Gzip,
-    Bzip2,
-    Xz,
-    Zstd,
-}
-
-/// The bytes that compressed files begin with.
-const MAGIC: &[(&[u8], Compression)] = &[
-    (b"\x1f\x8b\x08", Compression::Gzip),
-    (b"BZh", Compression::Bzip2),
-    (b"\xfd7zXZ\0", Compression::Xz),
-    (b"\x28\xb5\x2f\xfd", Compression::Zstd),
-];
 
 /// Unpacks the source if it is an archive.
 pub(super) fn archive(engine: &Engine<'_>, source: &Selected) -> Result<bool, CopyError> {
@@ -60,19 +43,11 @@ fn detect(file: &mut File) -> io::Result<Compression> {
     let mut start = Vec::new();
     file.by_ref().take(8).read_to_end(&mut start)?;
     file.rewind()?;
-    let known = MAGIC.iter().find(|(magic, _)| start.starts_with(magic));
-    Ok(known.map_or(Compression::None, |(_, compression)| *compression))
+    Ok(Compression::of(&start))
 }
 
-fn decode(compression: Compression, file: &File) -> io::Result<Box<dyn Read + '_>> {
-    let file = BufReader::with_capacity(128 * 1024, file);
-    Ok(match compression {
-        Compression::None => Box::new(file),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
-        Compression::Xz => Box::new(lzma_rust2::XzReader::new(file, true)),
-        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(file)?),
-    })
+fn decode(compression: Compression, file: &File) -> io::Result<Box<dyn Read + Send + '_>> {
+    compression.decode(BufReader::with_capacity(128 * 1024, file))
 }
 
 fn unpack(engine: &Engine<'_>, stream: impl Read, source: &Selected) -> Result<(), CopyError> {
