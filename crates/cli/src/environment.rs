@@ -154,6 +154,18 @@ impl Environment {
         std::env::split_paths(path).collect()
     }
 
+    /// The variables about proxies that are set.
+    #[must_use]
+    pub fn proxies(&self) -> Vec<(String, String)> {
+        let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+        let spelled = names
+            .iter()
+            .flat_map(|name| [name.to_string(), name.to_lowercase()]);
+        spelled
+            .filter_map(|name| self.raw(&name).map(|value| (name, value)))
+            .collect()
+    }
+
     fn home(&self) -> Result<&Path, Error> {
         let home = self.os("HOME").map(Path::new);
         home.ok_or_else(|| CliError::NoHome.into())

@@ -74,6 +74,37 @@ impl CacheStorage for StoredRecords {
     }
 }
 
+impl crate::engine::Inner {
+    /// The one output that is recorded under `key`.
+    pub(crate) fn recorded(&self, key: CacheKey) -> Result<Option<Stack>, StoreError> {
+        let record = self.store.records().take(&self.lease, &key.0)?;
+        let outputs = record.and_then(|record| decode(&record.value));
+        Ok(match outputs.unwrap_or_default().pop() {
+            Some(Output::Stack(stack)) => Some(stack),
+            _ => None,
+        })
+    }
+
+    /// Records the one output of a source, as the solver does for what it ran itself.
+    pub(crate) fn record(
+        &self,
+        key: CacheKey,
+        stack: &Stack,
+        name: &str,
+    ) -> Result<(), StoreError> {
+        let Some((value, layers)) = encode(&[Output::Stack(stack.clone())]) else {
+            return Ok(());
+        };
+        let record = NewRecord {
+            value: &value,
+            layers: &layers,
+            parts: name.as_bytes(),
+            lineage: None,
+        };
+        self.store.records().put(&self.lease, &key.0, record)
+    }
+}
+
 /// The outputs as bytes, and the layers in them; none when one of them is not in the store.
 fn encode(outputs: &[Output]) -> Option<(Vec<u8>, Vec<LayerId>)> {
     let mut value = Vec::new();

@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub docker_config: Option<PathBuf>,
     /// Where its credential helpers are looked for.
     pub helper_path: Vec<PathBuf>,
+    /// The client's variables about proxies, for programs that fetch.
+    pub proxies: Vec<(String, String)>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -45,7 +47,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) solver: Solver<BuildWorker, StoredRecords>,
     docker_config: Option<PathBuf>,
-    helper_path: Vec<PathBuf>,
+    pub(crate) helper_path: Vec<PathBuf>,
+    pub(crate) proxies: Vec<(String, String)>,
     registry: OnceLock<registry::Client>,
     pool: OnceLock<Arc<rayon::ThreadPool>>,
     sandbox: OnceLock<sandbox::Sandbox>,
@@ -77,6 +80,7 @@ impl Engine {
             solver,
             docker_config: options.docker_config,
             helper_path: options.helper_path,
+            proxies: options.proxies,
             registry: OnceLock::new(),
             pool: OnceLock::new(),
             sandbox: OnceLock::new(),

@@ -319,6 +319,23 @@ pub enum EngineError {
         /// Why it is not removed.
         why: String,
     },
+    /// A request with contexts that were not brought in.
+    #[error("a context was not brought in before the build")]
+    NotOpened,
+    /// A context without the Dockerfile.
+    #[error("failed to read dockerfile: open {name}: {why}")]
+    NoDockerfile {
+        /// Its name.
+        name: String,
+        /// Why it cannot be read.
+        why: &'static str,
+    },
+    /// A repository cannot be had.
+    #[error(transparent)]
+    Git(#[from] crate::source::GitError),
+    /// An OCI layout is none, or has no such image.
+    #[error(transparent)]
+    Layout(#[from] crate::source::LayoutError),
     /// An archive is not one that kiln loads.
     #[error("invalid image archive: {0}")]
     Archive(String),

@@ -36,20 +36,22 @@ pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
 };
 pub use dockerfile::{
-    Change, Diagnostic, Outline, OutlineArg, OutlineMount, Place, Rule, Severity, Source, Span,
-    Target, rule,
+    Change, Diagnostic, GitError, Outline, OutlineArg, OutlineMount, Place, Rule, Severity, Source,
+    Span, Target, git_context, rule,
 };
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, ProcessExit, StepFailure};
 pub use export::ExportedImage;
-pub use graph::{ExtraHost, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest};
+pub use graph::{ExtraHost, GitSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest};
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
 pub use output::{LocalTree, Output, Stack};
 pub use request::{
-    ArchiveExport, ArchiveKind, BuildRequest, Context, Destination, Dockerfile, Export,
-    FilesExport, ImageExport, LayerFormat, MoreTarget, NamedContext, NoCache, Secret, SecretSource,
+    ArchiveExport, ArchiveKind, BuildRequest, ByteStream, Context, Destination, Dockerfile,
+    DockerfileIn, Export, FilesExport, ImageExport, LayerFormat, LayoutImage, MoreTarget,
+    NamedContext, NoCache, Remote, Secret, SecretSource,
 };
-pub use snapshot::{Kind as FileKind, tar};
+pub use snapshot::{Kind as FileKind, archive, tar};
+pub use source::{GitError as GitSourceError, LayoutError};
 pub use worker::BuildWorker;
 
 /// What is told about work while it goes on.

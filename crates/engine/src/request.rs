@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use graph::{ExtraHost, NetworkMode, PullPolicy, Ulimit};
+use graph::{ExtraHost, GitSource, NetworkMode, PullPolicy, SourceOp, Ulimit};
 use oci::{Compression, Platform, Reference};
 
 /// One build.
@@ -83,6 +84,15 @@ pub enum Context {
     },
     /// There are no files.
     Empty,
+    /// Files that are brought in first ([`crate::Engine::bring_in`]).
+    Remote {
+        /// From where.
+        from: Remote,
+        /// The Dockerfile among them; none when the request has its text already.
+        dockerfile: Option<DockerfileIn>,
+    },
+    /// Files that were brought in.
+    Source(SourceOp),
 }
 
 /// A further context.
@@ -92,6 +102,67 @@ pub enum NamedContext {
     Directory(PathBuf),
     /// The file system of an image.
     Image(Reference),
+    /// The file system of an image in an OCI layout.
+    Layout(LayoutImage),
+    /// Files that are brought in first ([`crate::Engine::bring_in`]).
+    Remote(Remote),
+    /// Files that were brought in.
+    Source(SourceOp),
+}
+
+/// An image in an OCI layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutImage {
+    /// The directory of the layout.
+    pub path: PathBuf,
+    /// The name that its index has for the image; `latest`, or the only one, when none.
+    pub tag: Option<String>,
+    /// What it must be.
+    pub digest: Option<oci::Digest>,
+}
+
+/// Where the files of a context come from.
+#[derive(Debug, Clone)]
+pub enum Remote {
+    /// A tar, compressed or not, that the client sends.
+    Stream(ByteStream),
+    /// A tar at a URL, or else a Dockerfile.
+    Url(String),
+    /// A repository.
+    Git(GitSource),
+}
+
+/// A Dockerfile in a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerfileIn {
+    /// `Dockerfile`, or else `dockerfile`.
+    Default,
+    /// At this path.
+    Path(PathBuf),
+}
+
+/// Bytes that the client sends, once.
+#[derive(Clone)]
+pub struct ByteStream(Arc<Mutex<Option<Box<dyn Read + Send>>>>);
+
+impl ByteStream {
+    /// Of what `read` gives.
+    #[must_use]
+    pub fn new(read: impl Read + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Some(Box::new(read)))))
+    }
+
+    /// The bytes; nothing the second time.
+    pub(crate) fn take(&self) -> Box<dyn Read + Send> {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.take().unwrap_or_else(|| Box::new(std::io::empty()))
+    }
+}
+
+impl fmt::Debug for ByteStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByteStream(…)")
+    }
 }
 
 /// Which steps run even when their results are known.

@@ -40,6 +40,11 @@ impl Session {
         }
     }
 
+    /// The socket of the agent that git may use.
+    pub(crate) fn git_agent(&self) -> Result<Option<String>, EngineError> {
+        Ok(None)
+    }
+
     /// The secret under `id`; none when the client does not offer it.
     pub(crate) fn secret(&self, id: &str) -> Result<Option<Secret>, EngineError> {
         match self.secrets.get(id) {

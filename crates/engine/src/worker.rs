@@ -13,6 +13,7 @@ use crate::image::ResolvedImage;
 use crate::op::Looks;
 use crate::output::{LocalTree, Output, Stack};
 use crate::session::Session;
+use crate::source::Commits;
 
 /// Does the ops of one build.
 pub struct BuildWorker {
@@ -21,6 +22,8 @@ pub struct BuildWorker {
     /// Base images by the name with digest that stands in the graph.
     pub(crate) images: HashMap<Reference, ResolvedImage>,
     pub(crate) looks: Looks,
+    /// What repositories' references led to in this build.
+    pub(crate) commits: Commits,
 }
 
 impl Worker for BuildWorker {
@@ -35,10 +38,15 @@ impl Worker for BuildWorker {
             SourceOp::Image(image) => Ok(Some(file_system_key(self.image(image)?))),
             SourceOp::Local(_) => Ok(None),
             SourceOp::Http(source) => self.engine.pin_http(source, step).await.map(Some),
-            SourceOp::Git(source) => Err(EngineError::Unsupported {
-                what: format!("git source {}", source.url),
-                instead: "clone it first and give the directory as context",
-            }),
+            SourceOp::Git(source) => {
+                let told = step.progress();
+                let commit = self
+                    .commits
+                    .of(source, self.engine.resolve_git(source, &self.session, told))
+                    .await?;
+                Ok(Some(crate::source::git_key(source, &commit)))
+            }
+            SourceOp::Archive(source) => Ok(Some(crate::source::archive_key(source))),
         }
     }
 
@@ -90,7 +98,13 @@ impl BuildWorker {
                 Ok(Output::Local(LocalTree::new(path.clone(), &local.exclude)))
             }
             SourceOp::Http(source) => self.engine.http(source, step).await,
-            SourceOp::Git(_) => Ok(Output::Stack(Stack::default())),
+            SourceOp::Git(source) => {
+                let source = self.commits.pinned(source);
+                let told = step.progress();
+                let stack = self.engine.git(&source, &self.session, told).await?;
+                Ok(Output::Stack(stack))
+            }
+            SourceOp::Archive(source) => Ok(Output::Stack(self.engine.archive(source).await?)),
         }
     }
 }

@@ -18,7 +18,9 @@ pub use op::file::{
     Chmod, Copy, FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName,
     Remove,
 };
-pub use op::source::{GitSource, HttpSource, ImageSource, LocalSource, PullPolicy, SourceOp};
+pub use op::source::{
+    ArchiveSource, GitSource, HttpSource, ImageSource, LocalSource, PullPolicy, SourceOp,
+};
 pub use op::{DiffOp, MergeOp, Op};
 pub use selection::{InputKey, SelectedPath, Selection};
 pub use vertex::{Edge, Graph, GraphError, Location, Meta, Vertex, VertexDigest, VertexId};

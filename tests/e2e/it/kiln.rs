@@ -247,6 +247,6 @@ fn binary() -> PathBuf {
     clippy::disallowed_methods,
     reason = "the one place that starts programs"
 )]
-fn command(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     Command::new(program)
 }

@@ -12,6 +12,7 @@ mod builds;
 mod caching;
 mod checks;
 mod containers;
+mod contexts;
 mod crashes;
 mod errors;
 mod examples;

@@ -4,7 +4,7 @@ use clap::Args;
 
 /// Flags of `build`; names, short forms and repetition are docker's.
 #[derive(Debug, Clone, Default, Args)]
-#[command(override_usage = "kiln build [OPTIONS] PATH | -")]
+#[command(override_usage = "kiln build [OPTIONS] PATH | URL | -")]
 pub struct Build {
     /// Add a custom host-to-IP mapping (format: "host:ip")
     #[arg(long, value_name = "strings")]
@@ -107,7 +107,7 @@ pub struct Build {
     /// Ulimit options
     #[arg(long, value_name = "ulimit")]
     pub ulimit: Vec<String>,
-    /// Directory of the build context, or "-" for a Dockerfile on standard input
+    /// Directory, archive, git repository or URL of the build context, or "-" for standard input
     #[arg(value_name = "PATH", required = true)]
     pub context: String,
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use engine::{BuildRequest, Context, Dockerfile, NamedContext};
+use engine::{
+    BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, NamedContext, Remote, archive,
+};
 
 use super::plan::{BuildPlan, ContextAt, DockerfileAt};
 use crate::environment::Environment;
@@ -21,9 +23,8 @@ const MAX_TEXT: u64 = 16 << 20;
 pub fn load(
     plan: BuildPlan,
     environment: &Environment,
-    stdin: impl Read,
+    stdin: impl Read + Send + 'static,
 ) -> Result<BuildRequest, Error> {
-    let directory = context_directory(&plan.context)?;
     for (name, context) in &plan.named_contexts {
         if let NamedContext::Directory(path) = context
             && !path.is_dir()
@@ -34,16 +35,24 @@ pub fn load(
             )));
         }
     }
-    let (dockerfile, beside) = match find_dockerfile(&plan.dockerfile, directory, environment)? {
-        Some(path) => (read_dockerfile(&path)?, Some(path)),
-        None => (dockerfile_of_stdin(stdin)?, None),
-    };
-    let context = match directory {
-        None => Context::Empty,
-        Some(directory) => Context::Directory {
-            ignore: ignore_text(beside.as_deref(), directory)?,
-            path: directory.to_path_buf(),
-        },
+    let (dockerfile, context) = match &plan.context {
+        ContextAt::Stdin => of_stdin(&plan.dockerfile, stdin)?,
+        ContextAt::Path { path, .. } if path.is_dir() => {
+            of_directory(&plan.dockerfile, path, environment, stdin)?
+        }
+        ContextAt::Path {
+            remote: Some(remote),
+            ..
+        } => of_remote(&plan.dockerfile, remote.clone(), environment, stdin)?,
+        ContextAt::Path { path, typed, .. } => {
+            let archive = archive_file(path).ok_or_else(|| {
+                Error::new(format!(
+                    "unable to prepare context: path {typed:?} not found"
+                ))
+            })?;
+            let stream = Remote::Stream(ByteStream::new(archive));
+            of_remote(&plan.dockerfile, stream, environment, stdin)?
+        }
     };
     Ok(BuildRequest {
         dockerfile,
@@ -78,34 +87,109 @@ pub fn dockerfile_path(
     environment: &Environment,
 ) -> Result<Option<PathBuf>, Error> {
     match &plan.context {
-        ContextAt::Directory { path, .. } => {
-            find_dockerfile(&plan.dockerfile, Some(path), environment)
+        ContextAt::Path { path, .. } if path.is_dir() => {
+            Ok(find_dockerfile(&plan.dockerfile, path, environment))
         }
         _ => Ok(None),
     }
 }
 
-fn context_directory(context: &ContextAt) -> Result<Option<&Path>, Error> {
-    match context {
-        ContextAt::Empty => Ok(None),
-        ContextAt::Directory { path, .. } if path.is_dir() => Ok(Some(path)),
-        ContextAt::Directory { typed, .. } => Err(Error::new(format!(
-            "unable to prepare context: path {typed:?} not found"
-        ))),
+fn of_directory(
+    dockerfile: &DockerfileAt,
+    directory: &Path,
+    environment: &Environment,
+    stdin: impl Read,
+) -> Result<(Dockerfile, Context), Error> {
+    let (dockerfile, beside) = match find_dockerfile(dockerfile, directory, environment) {
+        Some(path) => (read_dockerfile(&path)?, Some(path)),
+        None => (dockerfile_of_stdin(stdin)?, None),
+    };
+    let context = Context::Directory {
+        ignore: ignore_text(beside.as_deref(), directory)?,
+        path: directory.to_path_buf(),
+    };
+    Ok((dockerfile, context))
+}
+
+/// What is no archive is the Dockerfile itself.
+fn of_stdin(
+    dockerfile: &DockerfileAt,
+    mut stdin: impl Read + Send + 'static,
+) -> Result<(Dockerfile, Context), Error> {
+    let mut start = Vec::new();
+    stdin
+        .by_ref()
+        .take(archive::START as u64)
+        .read_to_end(&mut start)
+        .map_err(|error| solve_error(&format!("standard input: {}", io_text(&error))))?;
+    let is_archive = archive::Compression::of_archive(&start).is_some();
+    let whole = io::Cursor::new(start).chain(stdin);
+    if !is_archive {
+        if *dockerfile != DockerfileAt::Default {
+            return Err(Error::new(
+                "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles",
+            ));
+        }
+        return Ok((dockerfile_of_stdin(whole)?, Context::Empty));
     }
+    let context = Context::Remote {
+        from: Remote::Stream(ByteStream::new(whole)),
+        dockerfile: Some(match dockerfile {
+            DockerfileAt::Path(path) => DockerfileIn::Path(path.clone()),
+            _ => DockerfileIn::Default,
+        }),
+    };
+    Ok((unknown(), context))
+}
+
+fn of_remote(
+    dockerfile: &DockerfileAt,
+    from: Remote,
+    environment: &Environment,
+    stdin: impl Read,
+) -> Result<(Dockerfile, Context), Error> {
+    let (text, within) = match dockerfile {
+        DockerfileAt::Stdin => (dockerfile_of_stdin(stdin)?, None),
+        DockerfileAt::Path(path) if path.is_absolute() => {
+            (read_dockerfile(&environment.absolute(path))?, None)
+        }
+        DockerfileAt::Path(path) => (unknown(), Some(DockerfileIn::Path(path.clone()))),
+        DockerfileAt::Default => (unknown(), Some(DockerfileIn::Default)),
+    };
+    let context = Context::Remote {
+        from,
+        dockerfile: within,
+    };
+    Ok((text, context))
+}
+
+/// The Dockerfile before it was brought in.
+fn unknown() -> Dockerfile {
+    Dockerfile {
+        name: "Dockerfile".to_owned(),
+        text: String::new(),
+    }
+}
+
+/// The file at `path`, if it is an archive.
+fn archive_file(path: &Path) -> Option<fs::File> {
+    let mut start = Vec::new();
+    let file = fs::File::open(path).ok().filter(|_| path.is_file())?;
+    file.take(archive::START as u64)
+        .read_to_end(&mut start)
+        .ok()?;
+    archive::Compression::of_archive(&start)?;
+    fs::File::open(path).ok()
 }
 
 /// Where the Dockerfile is; nothing when it comes on standard input.
 fn find_dockerfile(
     dockerfile: &DockerfileAt,
-    context: Option<&Path>,
+    context: &Path,
     environment: &Environment,
-) -> Result<Option<PathBuf>, Error> {
-    let Some(context) = context else {
-        return Ok(None);
-    };
+) -> Option<PathBuf> {
     match dockerfile {
-        DockerfileAt::Stdin => Ok(None),
+        DockerfileAt::Stdin => None,
         DockerfileAt::Path(path) => {
             let here = environment.absolute(path);
             let in_context = context.join(path);
@@ -114,7 +198,7 @@ fn find_dockerfile(
             } else {
                 here
             };
-            Ok(Some(chosen))
+            Some(chosen)
         }
         DockerfileAt::Default => {
             let usual = context.join("Dockerfile");
@@ -124,7 +208,7 @@ fn find_dockerfile(
             } else {
                 usual
             };
-            Ok(Some(chosen))
+            Some(chosen)
         }
     }
 }
@@ -147,11 +231,6 @@ fn dockerfile_of_stdin(stdin: impl Read) -> Result<Dockerfile, Error> {
         .take(MAX_TEXT + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| solve_error(&format!("standard input: {}", io_text(&error))))?;
-    if is_archive(&bytes) {
-        return Err(Error::new(
-            "kiln does not support a tar archive as context: unpack it and name its directory",
-        ));
-    }
     let text = text(bytes)
         .map_err(|error| solve_error(&format!("standard input: {}", io_text(&error))))?;
     let name = "Dockerfile".to_owned();
@@ -198,10 +277,4 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
         return Err(io::Error::other("more than 16 MiB"));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
-}
-
-/// gzip, bzip2, xz, zstd, or a tar.
-fn is_archive(bytes: &[u8]) -> bool {
-    let magics: &[&[u8]] = &[b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
-    magics.iter().any(|magic| bytes.starts_with(magic)) || bytes.get(257..262) == Some(b"ustar")
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use engine::{BuildOutcome, Diagnostic, Dockerfile, ExportedImage, Source, explain_missing};
+use engine::{
+    BuildOutcome, Diagnostic, Dockerfile, EngineError, ExportedImage, Source, explain_missing,
+};
 use serde_json::{Map, Value, json};
 
 use super::check;
@@ -28,9 +30,17 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     let request = load(plan, session.environment, ui::input())
         .map_err(|error| error.context("failed to build"))?;
     let engine = session.engine()?;
-    let (dockerfile, context) = (request.dockerfile.clone(), request.context.clone());
+    let (mut dockerfile, context) = (request.dockerfile.clone(), request.context.clone());
+    let known = &mut dockerfile;
     let (outcome, mut summary) = session.show(mode, |progress, cancel| async move {
-        engine.build(request, progress, cancel).await
+        // The Dockerfile may be among what is brought in, and errors show its lines.
+        let brought = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(EngineError::Cancelled),
+            brought = engine.bring_in(request, &progress) => brought?,
+        };
+        *known = brought.dockerfile.clone();
+        engine.build(brought, progress, cancel).await
     })?;
     let shows_more = !matches!(mode, ProgressMode::RawJson | ProgressMode::Quiet);
     let outcome = match outcome {

@@ -51,6 +51,7 @@ impl<'a, 'ui> Session<'a, 'ui> {
             config: self.config()?,
             docker_config: docker_config.map(|directory| directory.join("config.json")),
             helper_path: self.environment.program_path(),
+            proxies: self.environment.proxies(),
             clock: Arc::new(SystemClock),
         })?)
     }

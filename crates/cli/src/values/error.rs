@@ -43,7 +43,7 @@ pub enum ValueError {
     ContextName(String),
     /// A kind of context that kiln does not have.
     #[error(
-        "unsupported context {value:?} for {name}: kiln takes a directory or docker-image://NAME"
+        "unsupported context {value:?} for {name}: kiln takes a directory, a git repository, a URL, docker-image://NAME or oci-layout://PATH"
     )]
     ContextKind {
         /// Its name.

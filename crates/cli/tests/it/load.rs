@@ -25,8 +25,8 @@ fn loaded(files: &[(&str, &str)], line: &str, stdin: &str) -> String {
     let Command::Build(typed) = arguments.command else {
         panic!("{line}")
     };
-    let request =
-        plan(&typed, &environment).and_then(|plan| load(plan, &environment, stdin.as_bytes()));
+    let request = plan(&typed, &environment)
+        .and_then(|plan| load(plan, &environment, std::io::Cursor::new(stdin.to_owned())));
     match request {
         Ok(request) => {
             let ignore = match &request.context {
@@ -35,6 +35,7 @@ fn loaded(files: &[(&str, &str)], line: &str, stdin: &str) -> String {
                     format!("{} ignore={ignore}", below.display())
                 }
                 Context::Empty => "empty".to_owned(),
+                other => format!("{other:?}"),
             };
             format!(
                 "{}={} {ignore}",
@@ -109,6 +110,6 @@ fn dockerfiles_and_ignore_files() {
     );
     assert_eq!(
         loaded(files, "kiln build -", "BZh91"),
-        "kiln does not support a tar archive as context: unpack it and name its directory"
+        "Dockerfile= Remote { from: Stream(ByteStream(…)), dockerfile: Some(Default) }"
     );
 }

@@ -1,5 +1,5 @@
-//! Git repositories as sources of `ADD`: `https://host/repo.git#ref:subdir`, `git@host:repo`, and
-//! the same with `?ref=…&subdir=…`.
+//! Git repositories as sources of `ADD` and as contexts: `https://host/repo.git#ref:subdir`,
+//! `git@host:repo`, and the same with `?ref=…&subdir=…`.
 
 use graph::{GitSource, SourceOp};
 
@@ -16,29 +16,74 @@ pub(super) struct Repository {
     subdirectory: Option<String>,
     checksum: Option<String>,
     keep_git_directory: Option<bool>,
+    without_submodules: bool,
 }
 
 /// Why a repository cannot be used; the words are BuildKit's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum GitError {
+pub enum GitError {
+    /// An option without a value.
     #[error("query {} has no value", quote(.0))]
     NoValue(String),
+    /// An option twice.
     #[error("query {} has multiple values", quote(.0))]
     SeveralValues(String),
+    /// No option of repositories.
     #[error("unexpected query {}", quote(.0))]
     Unknown(String),
+    /// A value that the option does not take.
     #[error("invalid {key} value: {}", quote(.value))]
-    Value { key: String, value: String },
+    Value {
+        /// The option.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// The same said twice, and differently.
     #[error("{key} conflicts: {} vs {}", quote(.first), quote(.second))]
     Conflict {
+        /// Of what.
         key: &'static str,
+        /// One value.
         first: String,
+        /// The other.
         second: String,
     },
+    /// A branch and a tag.
     #[error("branch conflicts with tag")]
     BranchAndTag,
+    /// An option that kiln does not have.
     #[error("git URL option {key}={value} is not supported")]
-    Unsupported { key: String, value: String },
+    Unsupported {
+        /// The option.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// The repository that `context` names, if it names one: as `ADD` reads it, or
+/// `github.com/user/repository`.
+///
+/// # Errors
+/// It names one in a way that is wrong.
+pub fn git_context(
+    context: &str,
+    keep_git_directory: Option<bool>,
+) -> Result<Option<GitSource>, GitError> {
+    let of_github = || {
+        let is_repository = context.starts_with("github.com/");
+        is_repository.then(|| format!("https://{context}"))
+    };
+    let repository = match of_github() {
+        Some(url) => Repository::read(&Parts::split(&url))?,
+        None => parse(context)?,
+    };
+    Ok(repository.map(|repository| {
+        let keep = repository.keep_git_directory.or(keep_git_directory);
+        let checksum = repository.checksum.clone();
+        repository.source(keep == Some(true), checksum)
+    }))
 }
 
 /// Reads a source; none when it is no repository.
@@ -56,21 +101,41 @@ pub(super) fn parse(source: &str) -> Result<Option<Repository>, GitError> {
         Some(_) => false,
         None => is_scp_style(parts.location),
     };
-    let Some(fragment) = decode(parts.fragment).filter(|_| is_repository) else {
-        return Ok(None);
-    };
-    let (reference, subdirectory) = fragment.split_once(':').unwrap_or((&fragment, ""));
-    let mut repository = Repository {
-        url: parts.location.to_owned(),
-        reference: filled(reference),
-        subdirectory: filled(path::absolute("/", subdirectory).trim_start_matches('/')),
-        ..Repository::default()
-    };
-    repository.read_query(parts.query)?;
-    Ok(Some(repository))
+    if is_repository {
+        Repository::read(&parts)
+    } else {
+        Ok(None)
+    }
 }
 
 impl Repository {
+    /// None when the fragment cannot be decoded.
+    fn read(parts: &Parts<'_>) -> Result<Option<Self>, GitError> {
+        let Some(fragment) = decode(parts.fragment) else {
+            return Ok(None);
+        };
+        let (reference, subdirectory) = fragment.split_once(':').unwrap_or((&fragment, ""));
+        let mut repository = Self {
+            url: parts.location.to_owned(),
+            reference: filled(reference),
+            subdirectory: filled(path::absolute("/", subdirectory).trim_start_matches('/')),
+            ..Self::default()
+        };
+        repository.read_query(parts.query)?;
+        Ok(Some(repository))
+    }
+
+    fn source(self, keep_git_directory: bool, checksum: Option<String>) -> GitSource {
+        GitSource {
+            url: self.url,
+            reference: self.reference,
+            subdirectory: self.subdirectory,
+            keep_git_directory,
+            checksum,
+            submodules: !self.without_submodules,
+        }
+    }
+
     /// The source; `keep_git_directory` and `checksum` are the flags of the instruction.
     pub(super) fn into_source(
         self,
@@ -82,19 +147,14 @@ impl Repository {
         {
             return Err(LowerError::KeepGit);
         }
-        let checksum = match (filled(checksum), self.checksum) {
+        let checksum = match (filled(checksum), self.checksum.clone()) {
             (Some(flag), Some(query)) if flag != query => {
                 return Err(LowerError::ChecksumMismatch(flag, query));
             }
             (flag, query) => query.or(flag),
         };
-        Ok(SourceOp::Git(GitSource {
-            url: self.url,
-            reference: self.reference,
-            subdirectory: self.subdirectory,
-            keep_git_directory: self.keep_git_directory.or(keep_git_directory) == Some(true),
-            checksum,
-        }))
+        let keep = self.keep_git_directory.or(keep_git_directory) == Some(true);
+        Ok(SourceOp::Git(self.source(keep, checksum)))
     }
 
     fn read_query(&mut self, query: &str) -> Result<(), GitError> {
@@ -123,13 +183,11 @@ impl Repository {
                 "branch" => branch = Some(prefixed("refs/heads/", &value)),
                 "checksum" | "commit" => self.checksum = Some(value),
                 "keep-git-dir" => self.keep_git_directory = Some(switch(&key, &value)?),
-                "submodules" if switch(&key, &value)? => {}
+                "submodules" => self.without_submodules = !switch(&key, &value)?,
                 "fetch-by-commit" if !switch(&key, &value)? => {}
-                "mtime" if value == "checkout" => {}
-                "mtime" if value != "commit" => return Err(GitError::Value { key, value }),
-                "submodules" | "fetch-by-commit" | "mtime" => {
-                    return Err(GitError::Unsupported { key, value });
-                }
+                "mtime" if value == "checkout" || value == "commit" => {}
+                "mtime" => return Err(GitError::Value { key, value }),
+                "fetch-by-commit" => return Err(GitError::Unsupported { key, value }),
                 _ => return Err(GitError::Unknown(key)),
             }
         }
@@ -273,11 +331,37 @@ mod tests {
                 "invalid mtime value: \"never\"",
             ),
             (
-                "https://e.org/a.git?submodules=0",
-                "git URL option submodules=0 is not supported",
+                "https://e.org/a.git?fetch-by-commit=1",
+                "git URL option fetch-by-commit=1 is not supported",
             ),
         ] {
             check(source, expected);
+        }
+    }
+    #[test]
+    fn contexts() {
+        for (context, expected) in [
+            ("github.com/me/a", "https://github.com/me/a - true"),
+            (
+                "github.com/me/a#main:x",
+                "https://github.com/me/a main true",
+            ),
+            (
+                "https://e.org/a.git?submodules=false",
+                "https://e.org/a.git - false",
+            ),
+            ("https://e.org/a", "no repository"),
+            ("github.community/a", "no repository"),
+            (".", "no repository"),
+        ] {
+            let shown = match git_context(context, None).unwrap() {
+                None => "no repository".to_owned(),
+                Some(git) => {
+                    let reference = git.reference.as_deref().unwrap_or("-");
+                    format!("{} {reference} {}", git.url, git.submodules)
+                }
+            };
+            assert_eq!(shown, expected, "{context}");
         }
     }
 }

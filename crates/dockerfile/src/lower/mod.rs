@@ -36,6 +36,7 @@ mod transfer;
 mod url;
 
 pub use driver::{ImageAnswer, ImageQuestion, Lowering, QuestionId, Step};
+pub use git::{GitError, git_context};
 pub use image::{HistoryLayer, Lowered, TargetImage};
 pub use options::{BuildContext, NamedContext, NoCache, Options};
 pub use outline::{Outline, OutlineArg, OutlineMount};

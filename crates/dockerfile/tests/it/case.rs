@@ -193,6 +193,7 @@ fn named_context(name: &str, value: &str) -> NamedContext {
             subdirectory: None,
             keep_git_directory: false,
             checksum: None,
+            submodules: true,
         })),
         None => NamedContext::Local {
             name: name.to_owned(),

@@ -246,6 +246,7 @@ fn show_source(source: &SourceOp) -> String {
             )
         }
         SourceOp::Local(local) => format!("local {} exclude {:?}", local.name, local.exclude),
+        SourceOp::Archive(archive) => format!("archive {}", archive.digest),
         SourceOp::Git(git) => format!(
             "git {} ref {:?} subdir {:?} keep {} checksum {:?}",
             git.url, git.reference, git.subdirectory, git.keep_git_directory, git.checksum

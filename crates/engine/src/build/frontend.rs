@@ -94,6 +94,8 @@ pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, Eng
             name: CONTEXT.to_owned(),
             exclude: patterns(ignore)?,
         },
+        Context::Source(op) => BuildContext::Source(op.clone()),
+        Context::Remote { .. } => return Err(EngineError::NotOpened),
     };
     let mut named_contexts = BTreeMap::new();
     for (name, context) in &request.named_contexts {
@@ -143,6 +145,8 @@ fn named_context(
 ) -> Result<dockerfile::NamedContext, EngineError> {
     Ok(match context {
         NamedContext::Image(reference) => dockerfile::NamedContext::Image(reference.clone()),
+        NamedContext::Source(op) => dockerfile::NamedContext::Source(op.clone()),
+        NamedContext::Layout(_) | NamedContext::Remote(_) => return Err(EngineError::NotOpened),
         NamedContext::Directory(path) => {
             let ignore = path.join(".dockerignore");
             let text = match std::fs::read_to_string(&ignore) {

@@ -51,7 +51,10 @@ impl Engine {
         progress: ProgressSender,
         cancel: CancellationToken,
     ) -> Result<BuildOutcome, EngineError> {
-        let build = self.0.build(request, progress);
+        let build = async {
+            let request = self.bring_in(request, &progress).await?;
+            self.0.build(request, progress).await
+        };
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(EngineError::Cancelled),
@@ -115,6 +118,7 @@ impl Inner {
             session: Arc::new(Session::of(request)),
             images: plan.images.clone(),
             looks: crate::op::Looks::default(),
+            commits: crate::source::Commits::default(),
         });
         let options = BuildOptions {
             jobs: self.jobs(request),

@@ -30,6 +30,17 @@ impl Inner {
         platform: &Platform,
         pull: PullPolicy,
     ) -> Result<ResolvedImage, EngineError> {
+        if let Some(top) = self.layout_image(reference)? {
+            let image = load(&self.store, &top, platform)?
+                .ok_or(EngineError::MissingBlob { digest: top.digest })?;
+            let layers = self.note_layers(reference, &image)?;
+            let reference = reference.clone().with_digest(image.descriptor.digest);
+            return Ok(ResolvedImage {
+                reference,
+                image,
+                layers,
+            });
+        }
         let reference = reference.clone().with_default_tag();
         let local = match pull {
             PullPolicy::Always => None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use graph::{ContentHash as _, ContentHasher, HttpSource};
 use oci::Digest;
-use solver::{CacheKey, Step};
+use solver::{CacheKey, Step, StepProgress};
 use tokio::sync::mpsc;
 
 use crate::engine::Inner;
@@ -30,7 +30,7 @@ impl Inner {
     ) -> Result<CacheKey, EngineError> {
         let digest = match source.checksum {
             Some(checksum) => checksum,
-            None => self.download(source, step).await?,
+            None => self.download(source, step.progress()).await?,
         };
         let mut hasher = ContentHasher::new("http");
         digest.feed(&mut hasher);
@@ -57,7 +57,7 @@ impl Inner {
         };
         let digest = match known {
             Some(digest) => digest,
-            None => self.download(source, step).await?,
+            None => self.download(source, step.progress()).await?,
         };
         let (engine, source) = (Arc::clone(self), source.clone());
         crate::blocking(move || engine.file_of_blob(&source, &digest)).await?
@@ -83,10 +83,10 @@ impl Inner {
     }
 
     /// Brings the file into the store.
-    async fn download(
+    pub(crate) async fn download(
         self: &Arc<Self>,
         source: &HttpSource,
-        step: &Step,
+        progress: &StepProgress,
     ) -> Result<Digest, EngineError> {
         let failed = |error: reqwest::Error| EngineError::Download {
             url: source.url.clone(),
@@ -100,7 +100,7 @@ impl Inner {
             .and_then(reqwest::Response::error_for_status)
             .map_err(failed)?;
         let total = response.content_length();
-        let transfer = Transfer::begin(step.progress(), "downloading".to_owned(), total);
+        let transfer = Transfer::begin(progress, "downloading".to_owned(), total);
         let (sender, mut receiver) = mpsc::channel::<bytes::Bytes>(16);
         let engine = Arc::clone(self);
         let write = crate::blocking(move || {

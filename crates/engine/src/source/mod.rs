@@ -1,3 +1,12 @@
-//! Sources that are neither images nor directories of the client's.
+//! Sources that are neither images nor directories of the client's, and contexts made of them.
 
+mod archive;
+mod git;
 mod http;
+mod layout;
+mod open;
+
+pub(crate) use archive::key as archive_key;
+pub use git::GitError;
+pub(crate) use git::{Commits, key as git_key};
+pub use layout::LayoutError;

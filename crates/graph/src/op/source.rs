@@ -17,6 +17,8 @@ pub enum SourceOp {
     Git(GitSource),
     /// One file from a URL.
     Http(HttpSource),
+    /// The files of an archive.
+    Archive(ArchiveSource),
 }
 
 /// The file system of an image.
@@ -64,8 +66,10 @@ pub struct GitSource {
     pub subdirectory: Option<String>,
     /// Keep `.git`.
     pub keep_git_directory: bool,
-    /// The commit that must be found.
+    /// The commit that must be found; its beginning suffices.
     pub checksum: Option<String>,
+    /// With the trees of its submodules.
+    pub submodules: bool,
 }
 
 /// One file from a URL.
@@ -83,6 +87,13 @@ pub struct HttpSource {
     pub uid: Option<u32>,
     /// Group of the file; root when none.
     pub gid: Option<u32>,
+}
+
+/// The files of a tar, compressed or not, that the builder has as a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveSource {
+    /// The blob.
+    pub digest: Digest,
 }
 
 impl ContentHash for SourceOp {
@@ -104,6 +115,10 @@ impl ContentHash for SourceOp {
                 hasher.number(3);
                 source.feed(hasher);
             }
+            Self::Archive(source) => {
+                hasher.number(4);
+                source.feed(hasher);
+            }
         }
     }
 }
@@ -120,8 +135,10 @@ content_hash_struct!(GitSource {
     reference,
     subdirectory,
     keep_git_directory,
-    checksum
+    checksum,
+    submodules
 });
+content_hash_struct!(ArchiveSource { digest });
 content_hash_struct!(HttpSource {
     url,
     checksum,

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::{
-    Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache, PullPolicy, SecretSource,
-    Ulimit,
+    Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache, PullPolicy, Remote,
+    SecretSource, Ulimit,
 };
 use oci::{Platform, Reference};
 
@@ -91,17 +91,19 @@ pub enum DockerfileAt {
 }
 
 /// Where a context is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ContextAt {
-    /// A directory, and what was typed for it.
-    Directory {
+    /// A directory or an archive of this machine, or else something elsewhere.
+    Path {
         /// Where it is.
         path: PathBuf,
         /// What was typed for it.
         typed: String,
+        /// What it is if there is no such directory.
+        remote: Option<Remote>,
     },
-    /// There is none.
-    Empty,
+    /// On standard input: an archive, or else a Dockerfile without a context.
+    Stdin,
 }
 
 /// How progress is shown.

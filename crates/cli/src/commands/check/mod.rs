@@ -11,8 +11,10 @@ pub(super) use json::error_line;
 
 use std::path::Path;
 
+use engine::events::channel;
 use engine::{
-    BuildRequest, Change, Diagnostic, Dockerfile, Engine, EngineError, PullPolicy, Severity, Source,
+    BuildRequest, Change, Context, Diagnostic, Dockerfile, Engine, EngineError, NamedContext,
+    PullPolicy, Severity, Source,
 };
 
 use super::session::{Session, block_on};
@@ -20,6 +22,9 @@ use crate::args::build::Build;
 use crate::build::{Call, Method, dockerfile_path, load, plan};
 use crate::error::{Error, of_build};
 use crate::ui;
+
+/// How much of what bringing a context in says may wait, though nobody shows it.
+const LOG_BYTES: u32 = 4 << 20;
 
 /// Answers; the exit code of the process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> Result<u8, Error> {
@@ -29,6 +34,16 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
         .map_err(|error| error.context("failed to build"))?;
     if args.pull.is_none() {
         request.pull = PullPolicy::Never;
+    }
+    let is_elsewhere = |context: &NamedContext| {
+        matches!(context, NamedContext::Remote(_) | NamedContext::Layout(_))
+    };
+    if matches!(request.context, Context::Remote { .. })
+        || request.named_contexts.values().any(is_elsewhere)
+    {
+        let (sender, _receiver) = channel(LOG_BYTES);
+        request = block_on(session.engine()?.bring_in(request, &sender))?
+            .map_err(|error| Error::from(error).context("failed to build: failed to solve"))?;
     }
     let engine = store(session, args.pull.is_some())?;
     let engine = engine.as_ref();

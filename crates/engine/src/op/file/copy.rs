@@ -60,6 +60,31 @@ pub(crate) fn copy_all(engine: &Inner, tree: &Tree, upper: &Upper) -> Result<(),
     Ok(())
 }
 
+/// Copies what is in one directory of `tree`.
+pub(crate) fn copy_contents(
+    engine: &Inner,
+    tree: &Tree,
+    directory: &str,
+    upper: &Upper,
+) -> Result<(), EngineError> {
+    let wanted = copy::Copy {
+        source: Selector {
+            path: directory.into(),
+            ..Selector::default()
+        },
+        destination: "/".into(),
+        directory_contents: true,
+        create_destination: true,
+        ..copy::Copy::default()
+    };
+    let options = copy::Options {
+        share: false,
+        pool: Some(engine.pool()?),
+    };
+    copy::copy(tree, upper, &wanted, &options)?;
+    Ok(())
+}
+
 /// Fills a new cache mount, which is written to later and so shares nothing.
 pub(crate) fn seed(
     engine: &Inner,

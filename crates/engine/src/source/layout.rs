@@ -1,0 +1,178 @@
+//! Images in OCI layouts of the client's: their blobs are taken into the store and checked.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oci::{Descriptor, Digest, Document, MediaType, Reference, annotation};
+use store::Blob;
+
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::request::LayoutImage;
+
+/// Images of layouts stand under this domain, which can never be one.
+const DOMAIN: &str = "layout.invalid";
+
+/// Why a layout is none, or has no such image.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// There is no layout.
+    #[error("invalid OCI layout {path:?}: {why}")]
+    Invalid {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It has no image of that name.
+    #[error("OCI layout {path:?} has no image {wanted:?}; it has {}", offered.join(", "))]
+    NoImage {
+        /// The layout.
+        path: PathBuf,
+        /// The image.
+        wanted: String,
+        /// What there is.
+        offered: Vec<String>,
+    },
+}
+
+impl Inner {
+    /// Takes the image into the store; the name under which [`Self::layout_image`] finds it.
+    pub(crate) async fn open_layout(
+        self: &Arc<Self>,
+        layout: LayoutImage,
+        name: &str,
+    ) -> Result<Reference, EngineError> {
+        let engine = Arc::clone(self);
+        let name = name.split("::").next().unwrap_or(name);
+        let name: Reference = name.parse()?;
+        let reference = format!("{DOMAIN}/{}", name.repository());
+        crate::blocking(move || {
+            let digest = engine.take_layout(&layout)?;
+            Ok(reference.parse::<Reference>()?.with_digest(digest))
+        })
+        .await?
+    }
+
+    /// What a name of [`Self::open_layout`] leads to; none for all other names.
+    pub(crate) fn layout_image(
+        &self,
+        reference: &Reference,
+    ) -> Result<Option<Descriptor>, EngineError> {
+        let (Some(digest), DOMAIN) = (reference.digest(), reference.domain()) else {
+            return Ok(None);
+        };
+        let bytes = self.store.blobs().read(&digest, oci::MAX_DOCUMENT_SIZE)?;
+        let kind = match parse(&digest, &bytes)? {
+            Document::Index(_) => MediaType::OciIndex,
+            Document::Manifest(_) => MediaType::OciManifest,
+        };
+        Ok(Some(Descriptor::of(kind, &bytes)))
+    }
+
+    fn take_layout(&self, layout: &LayoutImage) -> Result<Digest, EngineError> {
+        let digest = match layout.digest {
+            Some(digest) => digest,
+            None => find(layout)?.digest,
+        };
+        self.take_document(&layout.path, &digest)?;
+        Ok(digest)
+    }
+
+    /// Takes a manifest or index with all that it names and the layout has.
+    fn take_document(&self, layout: &Path, digest: &Digest) -> Result<(), EngineError> {
+        self.take_blob(layout, digest)?;
+        let bytes = self.store.blobs().read(digest, oci::MAX_DOCUMENT_SIZE)?;
+        match parse(digest, &bytes)? {
+            Document::Index(index) => {
+                // A layout need not have the images of all platforms.
+                for entry in &index.manifests {
+                    if blob_path(layout, &entry.digest).exists() {
+                        self.take_document(layout, &entry.digest)?;
+                    }
+                }
+            }
+            Document::Manifest(manifest) => {
+                for blob in manifest.layers.iter().chain([&manifest.config]) {
+                    self.take_blob(layout, &blob.digest)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_blob(&self, layout: &Path, digest: &Digest) -> Result<(), EngineError> {
+        if self.store.blobs().take(&self.lease, digest)?.is_some() {
+            return Ok(());
+        }
+        let path = blob_path(layout, digest);
+        let failed = |source| EngineError::Read {
+            path: path.clone(),
+            source,
+        };
+        let mut file = File::open(&path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let expected = Blob {
+            digest: *digest,
+            size,
+        };
+        let mut writer = self.store.blobs().writer(&self.lease, Some(expected))?;
+        std::io::copy(&mut file, &mut writer).map_err(|source| EngineError::Write { source })?;
+        writer.commit()?;
+        Ok(())
+    }
+}
+
+fn blob_path(layout: &Path, digest: &Digest) -> PathBuf {
+    layout.join("blobs/sha256").join(digest.hex())
+}
+
+fn parse(digest: &Digest, bytes: &[u8]) -> Result<Document, EngineError> {
+    Document::parse(bytes, None).map_err(|source| EngineError::InvalidDocument {
+        digest: *digest,
+        source,
+    })
+}
+
+fn find(layout: &LayoutImage) -> Result<Descriptor, EngineError> {
+    let path = layout.path.join("index.json");
+    let invalid = |why: String| LayoutError::Invalid {
+        path: layout.path.clone(),
+        why,
+    };
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(oci::MAX_DOCUMENT_SIZE).read_to_end(&mut bytes))
+        .map_err(|error| invalid(format!("index.json: {error}")))?;
+    let document = Document::parse(&bytes, Some(&MediaType::OciIndex))
+        .map_err(|error| invalid(format!("index.json: {error}")))?;
+    let Document::Index(index) = document else {
+        return Err(invalid("index.json is no index".to_owned()).into());
+    };
+    let names = |entry: &Descriptor| -> Vec<String> {
+        let of = |key| entry.annotations.get(key).cloned();
+        [annotation::REF_NAME, annotation::IMAGE_NAME]
+            .into_iter()
+            .filter_map(of)
+            .collect()
+    };
+    let wanted = layout.tag.as_deref().unwrap_or("latest");
+    let is_wanted = |name: &String| {
+        name == wanted || name.rsplit_once(':').is_some_and(|(_, tag)| tag == wanted)
+    };
+    let found = index
+        .manifests
+        .iter()
+        .find(|e| names(e).iter().any(is_wanted));
+    match (found, index.manifests.as_slice(), &layout.tag) {
+        (Some(found), _, _) | (None, [found], None) => Ok(found.clone()),
+        _ => Err(LayoutError::NoImage {
+            path: layout.path.clone(),
+            wanted: wanted.to_owned(),
+            offered: index.manifests.iter().flat_map(names).collect(),
+        }
+        .into()),
+    }
+}

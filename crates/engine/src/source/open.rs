@@ -1,0 +1,233 @@
+//! Contexts that are elsewhere: brought in before the Dockerfile is read, which may be among them.
+//!
+//! What comes of it is a request without anything remote, in which each of them is pinned: a
+//! repository to its commit, an archive to its digest. The build finds both where they were put here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use graph::{ArchiveSource, GitSource, HttpSource, SourceOp};
+use snapshot::{Found, Tree};
+use solver::{ProgressSender, StepProgress};
+
+use crate::engine::{Engine, Inner};
+use crate::error::EngineError;
+use crate::output::Stack;
+use crate::progress::Task;
+use crate::request::{BuildRequest, Context, Dockerfile, DockerfileIn, NamedContext, Remote};
+use crate::session::Session;
+
+/// More than any Dockerfile has.
+const MAX_TEXT: u64 = 16 << 20;
+/// What BuildKit calls a file from a URL that is a context.
+const FILE_NAME: &str = "context";
+
+/// What a context turned out to be.
+enum Opened {
+    Files(SourceOp),
+    /// One file that is no archive.
+    File(SourceOp, oci::Digest),
+}
+
+impl Engine {
+    /// Brings in contexts that are elsewhere, and reads the Dockerfile if it is among them.
+    ///
+    /// # Errors
+    /// One of them cannot be had, or has no such Dockerfile.
+    pub async fn bring_in(
+        &self,
+        mut request: BuildRequest,
+        progress: &ProgressSender,
+    ) -> Result<BuildRequest, EngineError> {
+        let engine = &self.0;
+        let session = Arc::new(Session::of(&request));
+        if let Context::Remote { from, dockerfile } = request.context.clone() {
+            let task = Task::begin(progress, &engine.clock, &name(&from));
+            let told = task.progress();
+            let opened = async {
+                match engine.open_remote(from, &session, &told).await? {
+                    Opened::Files(op) => {
+                        let text = engine
+                            .dockerfile_in(&op, dockerfile, &session, &told)
+                            .await?;
+                        Ok((Context::Source(op), text))
+                    }
+                    // The file itself is the Dockerfile, and there are no other files.
+                    Opened::File(op, digest) if dockerfile.is_some() => {
+                        let text = engine.text_of_blob(&digest)?;
+                        Ok((Context::Source(op), Some(text)))
+                    }
+                    Opened::File(op, _) => Ok((Context::Source(op), None)),
+                }
+            };
+            let opened = opened.await;
+            let (context, text) = task.end(opened)?;
+            request.context = context;
+            request.dockerfile = text.unwrap_or(request.dockerfile);
+        }
+        for (key, context) in &mut request.named_contexts {
+            match context.clone() {
+                NamedContext::Remote(from) => {
+                    let task = Task::begin(progress, &engine.clock, &named(key, &from));
+                    let told = task.progress();
+                    let opened = engine.open_remote(from, &session, &told).await;
+                    *context = match task.end(opened)? {
+                        Opened::Files(op) | Opened::File(op, _) => NamedContext::Source(op),
+                    };
+                }
+                NamedContext::Layout(layout) => {
+                    *context = NamedContext::Image(engine.open_layout(layout, key).await?);
+                }
+                _ => {}
+            }
+        }
+        Ok(request)
+    }
+}
+
+impl Inner {
+    async fn open_remote(
+        self: &Arc<Self>,
+        from: Remote,
+        session: &Arc<Session>,
+        told: &StepProgress,
+    ) -> Result<Opened, EngineError> {
+        let digest = match &from {
+            Remote::Git(source) => {
+                let source = self.pinned(source, session, told).await?;
+                return Ok(Opened::Files(SourceOp::Git(source)));
+            }
+            Remote::Stream(stream) => {
+                let (engine, stream) = (Arc::clone(self), stream.clone());
+                crate::blocking(move || engine.keep_stream(stream.take())).await??
+            }
+            Remote::Url(url) => self.download(&file(url, None), told).await?,
+        };
+        let is_archive = self.compression_of_archive(&digest)?.is_some();
+        Ok(match from {
+            Remote::Url(url) if !is_archive => {
+                Opened::File(SourceOp::Http(file(&url, Some(digest))), digest)
+            }
+            _ => Opened::Files(SourceOp::Archive(ArchiveSource { digest })),
+        })
+    }
+
+    /// The commit that the repository's reference leads to now, in its place.
+    async fn pinned(
+        self: &Arc<Self>,
+        source: &GitSource,
+        session: &Arc<Session>,
+        told: &StepProgress,
+    ) -> Result<GitSource, EngineError> {
+        let commit = self.resolve_git(source, session, told).await?;
+        Ok(GitSource {
+            reference: Some(commit),
+            ..source.clone()
+        })
+    }
+
+    async fn dockerfile_in(
+        self: &Arc<Self>,
+        op: &SourceOp,
+        dockerfile: Option<DockerfileIn>,
+        session: &Arc<Session>,
+        told: &StepProgress,
+    ) -> Result<Option<Dockerfile>, EngineError> {
+        let Some(wanted) = dockerfile else {
+            return Ok(None);
+        };
+        let stack = match op {
+            SourceOp::Git(source) => self.git(source, session, told).await?,
+            SourceOp::Archive(source) => self.archive(source).await?,
+            _ => Stack::default(),
+        };
+        let directories = self.snapshots(&stack, Some(told)).await?;
+        let marks = self.marks;
+        crate::blocking(move || {
+            let tree = Tree::layers(&directories, marks)?;
+            find(&tree, &wanted).map(Some)
+        })
+        .await?
+    }
+
+    fn text_of_blob(&self, digest: &oci::Digest) -> Result<Dockerfile, EngineError> {
+        let bytes = self.store.blobs().read(digest, MAX_TEXT)?;
+        text("Dockerfile", bytes)
+    }
+}
+
+fn find(tree: &Tree, wanted: &DockerfileIn) -> Result<Dockerfile, EngineError> {
+    let candidates: Vec<PathBuf> = match wanted {
+        DockerfileIn::Default => vec!["Dockerfile".into(), "dockerfile".into()],
+        DockerfileIn::Path(path) => vec![path.clone()],
+    };
+    for path in &candidates {
+        if let Some(bytes) = read(tree, path)? {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            return text(&name.to_string_lossy(), bytes);
+        }
+    }
+    let wanted = candidates.first().map(|path| path.to_string_lossy());
+    Err(EngineError::NoDockerfile {
+        name: wanted.unwrap_or_default().into_owned(),
+        why: "no such file or directory",
+    })
+}
+
+fn read(tree: &Tree, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    use std::io::Read as _;
+    let resolved = tree.lookup(&Path::new("/").join(path), true)?;
+    let Found::File(entry, _) = &resolved.found else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    let file = resolved.dir.open(entry)?;
+    file.take(MAX_TEXT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| EngineError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(Some(bytes))
+}
+
+fn text(name: &str, bytes: Vec<u8>) -> Result<Dockerfile, EngineError> {
+    let refuse = |why| EngineError::NoDockerfile {
+        name: name.to_owned(),
+        why,
+    };
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(refuse("more than 16 MiB"));
+    }
+    Ok(Dockerfile {
+        name: name.to_owned(),
+        text: String::from_utf8(bytes).map_err(|_| refuse("not UTF-8"))?,
+    })
+}
+
+fn file(url: &str, checksum: Option<oci::Digest>) -> HttpSource {
+    HttpSource {
+        url: url.to_owned(),
+        checksum,
+        file_name: FILE_NAME.to_owned(),
+        mode: None,
+        uid: None,
+        gid: None,
+    }
+}
+
+/// What progress calls it.
+fn name(from: &Remote) -> String {
+    match from {
+        Remote::Stream(_) | Remote::Url(_) => "[internal] load remote build context".to_owned(),
+        Remote::Git(git) => format!("[internal] load git source {}", super::git::shown(&git.url)),
+    }
+}
+
+fn named(key: &str, from: &Remote) -> String {
+    match from {
+        Remote::Stream(_) => format!("[context {key}] load"),
+        Remote::Url(url) => format!("[context {key}] load {url}"),
+        Remote::Git(git) => format!("[context {key}] load {}", super::git::shown(&git.url)),
+    }
+}
