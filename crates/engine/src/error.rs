@@ -220,6 +220,9 @@ pub enum EngineError {
     /// A secret is required that the client does not offer.
     #[error("secret {0}: not found")]
     MissingSecret(String),
+    /// An SSH agent is required that the client does not offer.
+    #[error("no SSH key {0:?} forwarded from the client")]
+    MissingAgent(String),
     /// Something that Docker has and kiln has not.
     #[error("{what} is not supported by kiln: {instead}")]
     Unsupported {

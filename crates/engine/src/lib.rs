@@ -25,6 +25,7 @@ mod progress;
 mod request;
 mod session;
 mod source;
+mod ssh;
 mod worker;
 
 pub(crate) use blocking::blocking;

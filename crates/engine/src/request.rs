@@ -44,6 +44,8 @@ pub struct BuildRequest {
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for with `--mount=type=secret`.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Sockets of SSH agents that steps may ask for with `--mount=type=ssh`, and git uses.
+    pub ssh: BTreeMap<String, PathBuf>,
     /// Names for the result of `target`.
     pub tags: Vec<Reference>,
     /// What becomes of the result.

@@ -20,6 +20,8 @@ pub(crate) struct Session {
     /// Directories by the name of their context.
     pub(crate) directories: BTreeMap<String, PathBuf>,
     pub(crate) secrets: BTreeMap<String, SecretSource>,
+    /// Sockets of SSH agents by their names.
+    pub(crate) agents: BTreeMap<String, PathBuf>,
 }
 
 impl Session {
@@ -37,12 +39,14 @@ impl Session {
         Self {
             directories,
             secrets: request.secrets.clone(),
+            agents: request.ssh.clone(),
         }
     }
 
     /// The socket of the agent that git may use.
-    pub(crate) fn git_agent(&self) -> Result<Option<String>, EngineError> {
-        Ok(None)
+    pub(crate) fn git_agent(&self) -> Option<String> {
+        let agent = self.agents.get("default")?;
+        Some(agent.to_string_lossy().into_owned())
     }
 
     /// The secret under `id`; none when the client does not offer it.

@@ -20,4 +20,5 @@ mod exports;
 mod images;
 mod kiln;
 mod registries;
+mod ssh;
 mod standin;

@@ -98,6 +98,9 @@ pub struct Build {
     /// Stage that must succeed though the target may not need it
     #[arg(long, value_name = "stringArray")]
     pub require: Vec<String>,
+    /// SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")
+    #[arg(long, value_name = "stringArray")]
+    pub ssh: Vec<String>,
     /// Image identifier (format: "[target=][registry/]repository[:tag]")
     #[arg(short, long, value_name = "stringArray")]
     pub tag: Vec<String>,

@@ -66,7 +66,6 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
         "--squash",
         "copy the result into a last stage FROM scratch",
     ),
-    (BUILD, "--ssh", "pass what the step needs with --secret"),
     (
         CONTAINER,
         "--attach",

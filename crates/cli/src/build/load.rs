@@ -1,6 +1,7 @@
 //! The files that a build plan names: the Dockerfile, the ignore file that applies, and the
 //! directories that must be there.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,7 @@ pub fn load(
         shm_size: plan.shm_size,
         ulimits: plan.ulimits,
         secrets: plan.secrets,
+        ssh: agent_sockets(plan.ssh)?,
         tags: plan.tags,
         exports: plan.exports,
         jobs: plan.jobs,
@@ -92,6 +94,24 @@ pub fn dockerfile_path(
         }
         _ => Ok(None),
     }
+}
+
+/// The sockets of agents, which must be there.
+fn agent_sockets(agents: BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, PathBuf>, Error> {
+    use std::os::unix::fs::FileTypeExt as _;
+    for (id, path) in &agents {
+        let refuse = |why: &str| Error::new(format!("ssh agent {id}: {}: {why}", path.display()));
+        match fs::metadata(path) {
+            Ok(found) if found.file_type().is_socket() => {}
+            Ok(_) => {
+                return Err(refuse(
+                    "no socket: kiln forwards agents, not key files: add the keys to an ssh-agent and name its socket",
+                ));
+            }
+            Err(error) => return Err(refuse(&io_text(&error))),
+        }
+    }
+    Ok(agents)
 }
 
 fn of_directory(

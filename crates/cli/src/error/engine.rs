@@ -82,6 +82,7 @@ fn hint(error: &EngineError) -> Option<String> {
     match error {
         EngineError::Step { step } => hint(&step.error),
         EngineError::MissingSecret(id) => Some(format!("offer it with --secret id={id},src=FILE")),
+        EngineError::MissingAgent(id) => Some(format!("offer it with --ssh {id}")),
         EngineError::ContainerRuns(_) => Some("--force ends it first".to_owned()),
         EngineError::ImageInUse { .. } => Some("--force removes it all the same".to_owned()),
         _ => None,

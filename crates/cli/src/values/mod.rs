@@ -12,6 +12,7 @@ pub mod output;
 pub mod pair;
 pub mod secret;
 pub mod size;
+pub mod ssh;
 pub mod ulimit;
 
 pub use error::ValueError;

@@ -24,7 +24,7 @@ pub use values::{hosts, network, platform};
 use exports::exports;
 use sources::{named_contexts, sources};
 use targets::targets;
-use values::{jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch};
+use values::{agents, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch};
 
 /// One build, resolved; paths are absolute.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub struct BuildPlan {
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Sockets of agents that steps may use.
+    pub ssh: BTreeMap<String, PathBuf>,
     /// Names for the result.
     pub tags: Vec<Reference>,
     /// What becomes of the result.
@@ -146,6 +148,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         shm_size: shm_size(typed.shm_size.as_deref())?,
         ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
         secrets: secrets(typed, environment)?,
+        ssh: agents(typed, environment)?,
         tags: targets.tags,
         exports: exports(typed, epoch, environment)?,
         jobs: jobs(typed.jobs.as_deref())?,

@@ -1,7 +1,7 @@
 //! What single flags mean.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engine::{ExtraHost, NetworkMode, NoCache, PullPolicy, Secret, SecretSource};
 use oci::Platform;
@@ -11,7 +11,7 @@ use crate::args::build::Build;
 use crate::environment::Environment;
 use crate::error::{CliError, Error};
 use crate::values::secret::SecretFrom;
-use crate::values::{host, secret, size};
+use crate::values::{host, secret, size, ssh};
 
 /// The network that `text` names.
 ///
@@ -134,6 +134,26 @@ pub(super) fn secrets(
         secrets.insert(secret.id, source);
     }
     Ok(secrets)
+}
+
+pub(super) fn agents(
+    typed: &Build,
+    environment: &Environment,
+) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let mut agents = BTreeMap::new();
+    for agent in each(&typed.ssh, "--ssh", ssh::parse)? {
+        let path = match &agent.path {
+            Some(path) => environment.absolute(Path::new(path)),
+            None => environment
+                .os("SSH_AUTH_SOCK")
+                .map(PathBuf::from)
+                .ok_or_else(|| {
+                    Error::new("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
+                })?,
+        };
+        agents.insert(agent.id, path);
+    }
+    Ok(agents)
 }
 
 /// The build argument wins over the variable, and the variable becomes a build argument.

@@ -16,6 +16,7 @@ use crate::error::EngineError;
 use crate::op::trees::InputTree;
 use crate::output::{Output, Stack};
 use crate::session::Session;
+use crate::ssh::Relay;
 
 /// A step that is ready to run. Dropping it leaves nothing behind.
 pub(super) struct Prepared {
@@ -25,6 +26,7 @@ pub(super) struct Prepared {
     _views: Vec<View>,
     _caches: Vec<CacheMount>,
     secrets: Vec<MountGuard>,
+    agents: Vec<Relay>,
     scratch: TempSnapshot,
 }
 
@@ -56,6 +58,7 @@ impl Prepared {
             views: Vec::new(),
             caches: Vec::new(),
             secrets: Vec::new(),
+            agents: Vec::new(),
         };
         for mount in &op.mounts {
             builder.add(mount)?;
@@ -67,6 +70,7 @@ impl Prepared {
             views,
             caches,
             secrets,
+            agents,
             ..
         } = builder;
         Ok(Self {
@@ -76,14 +80,15 @@ impl Prepared {
             _views: views,
             _caches: caches,
             secrets,
+            agents,
             scratch,
         })
     }
 
     /// Makes layers of what the process changed, and gives back what can be removed.
     pub(super) fn commit(self, engine: &Inner) -> Result<(Vec<Output>, TempSnapshot), EngineError> {
-        // No secret outlives the process.
-        drop(self.secrets);
+        // No secret outlives the process, and no agent is reached by what it left behind.
+        drop((self.secrets, self.agents));
         let mut outputs = vec![Output::Stack(Stack::default()); self.outputs];
         for Writable {
             base,
@@ -113,6 +118,7 @@ struct Builder<'a> {
     views: Vec<View>,
     caches: Vec<CacheMount>,
     secrets: Vec<MountGuard>,
+    agents: Vec<Relay>,
 }
 
 impl Builder<'_> {
@@ -140,14 +146,15 @@ impl Builder<'_> {
             }
             MountSource::Secret { id, at, required } => self.secret(mount, id, at, *required)?,
             MountSource::Ssh {
-                required: false, ..
-            } => {}
-            MountSource::Ssh { id, .. } => {
-                return Err(EngineError::Unsupported {
-                    what: format!("RUN --mount=type=ssh,id={id}"),
-                    instead: "mount the key as a secret",
-                });
-            }
+                id,
+                mode,
+                owner,
+                required,
+            } => match self.session.agents.get(id) {
+                Some(agent) => self.agent(mount, agent, *mode, *owner)?,
+                None if *required => return Err(EngineError::MissingAgent(id.clone())),
+                None => {}
+            },
         }
         Ok(())
     }
@@ -307,6 +314,30 @@ impl Builder<'_> {
             recursive: false,
         };
         self.push(mount, kind, flags | MountFlags::READ_ONLY);
+        Ok(())
+    }
+
+    /// A socket of the step's own that leads to the client's agent.
+    fn agent(
+        &mut self,
+        mount: &Mount,
+        agent: &Path,
+        mode: u32,
+        owner: FileOwner,
+    ) -> Result<(), EngineError> {
+        let path = self.scratch.join(format!("agent-{}", self.agents.len()));
+        let relay = Relay::start(agent, &path, mode, (owner.uid, owner.gid)).map_err(|source| {
+            EngineError::Io {
+                action: "forward the SSH agent",
+                source,
+            }
+        })?;
+        self.agents.push(relay);
+        let kind = MountKind::Bind {
+            source: path,
+            recursive: false,
+        };
+        self.push(mount, kind, MountFlags::NO_SUID | MountFlags::NO_DEV);
         Ok(())
     }
 

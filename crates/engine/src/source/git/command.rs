@@ -125,7 +125,7 @@ impl Git {
             ),
         ];
         environment.extend(settings.map(|(name, value)| (name.to_owned(), value)));
-        if let Some(socket) = session.git_agent()? {
+        if let Some(socket) = session.git_agent() {
             environment.push(("SSH_AUTH_SOCK".to_owned(), socket));
         }
         let mut options = vec![

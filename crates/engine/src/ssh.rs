@@ -1,0 +1,179 @@
+//! An SSH agent of the client's, as a step sees it: a socket of its own that passes requests on.
+//!
+//! Only what uses keys is passed on, never what adds, removes or locks them. When the relay is
+//! dropped, the socket and all connections through it are gone.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The largest message that agents take.
+const MAX_MESSAGE: usize = 256 << 10;
+/// Requests that are passed on: which keys there are, and a signature (draft-miller-ssh-agent).
+const PASSED: &[u8] = &[11, 13];
+/// The answer to all others: a failure.
+const REFUSAL: &[u8] = &[5];
+
+/// A socket that stands for an agent.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    listener: Arc<UnixListener>,
+    connections: Arc<Mutex<Vec<UnixStream>>>,
+    path: PathBuf,
+}
+
+impl Relay {
+    /// Begins to listen at `path` for the agent whose socket is at `agent`.
+    pub(crate) fn start(
+        agent: &Path,
+        path: &Path,
+        mode: u32,
+        (uid, gid): (u32, u32),
+    ) -> io::Result<Self> {
+        let listener = Arc::new(bind(path)?);
+        let relay = Self {
+            listener: Arc::clone(&listener),
+            connections: Arc::default(),
+            path: path.to_owned(),
+        };
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        let (agent, connections) = (agent.to_owned(), Arc::clone(&relay.connections));
+        std::thread::Builder::new()
+            .name("kiln-ssh".to_owned())
+            .spawn(move || accept(&listener, &agent, &connections))?;
+        Ok(relay)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Whoever waits in the two threads is woken by this; what is gone already is as it should be.
+        let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for connection in connections.drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Through its directory, since an address has room for 107 bytes only.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let directory = std::fs::File::open(directory)?;
+    let short = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    UnixListener::bind(Path::new(&short).join(name))
+}
+
+fn accept(listener: &UnixListener, agent: &Path, connections: &Mutex<Vec<UnixStream>>) {
+    while let Ok((client, _)) = listener.accept() {
+        let Ok(kept) = client.try_clone() else {
+            continue;
+        };
+        connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(kept);
+        let agent = agent.to_owned();
+        let pass = move || {
+            // A step that is not served sees its connection end, as with an agent that is gone.
+            let _ = pass_on(&client, &agent);
+            let _ = client.shutdown(Shutdown::Both);
+        };
+        if std::thread::Builder::new().spawn(pass).is_err() {
+            return;
+        }
+    }
+}
+
+fn pass_on(mut client: &UnixStream, agent: &Path) -> io::Result<()> {
+    let mut agent = UnixStream::connect(agent)?;
+    loop {
+        let request = read(&mut client)?;
+        match request.first() {
+            Some(kind) if PASSED.contains(kind) => {
+                write(&mut agent, &request)?;
+                write(&mut client, &read(&mut agent)?)?;
+            }
+            _ => write(&mut client, REFUSAL)?,
+        }
+    }
+}
+
+fn read(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > MAX_MESSAGE {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut message = vec![0; length];
+    from.read_exact(&mut message)?;
+    Ok(message)
+}
+
+fn write(to: &mut impl Write, message: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(message.len()).map_err(io::Error::other)?;
+    to.write_all(&[&length.to_be_bytes(), message].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests() {
+        let scratch = tempfile::tempdir().unwrap();
+        // Longer than an address may be.
+        let long = scratch.path().join("d".repeat(120));
+        std::fs::create_dir(&long).unwrap();
+        let agent = scratch.path().join("agent");
+        let real = UnixListener::bind(&agent).unwrap();
+        let answers = std::thread::spawn(move || {
+            let (mut client, _) = real.accept().unwrap();
+            let mut seen = Vec::new();
+            while let Ok(request) = read(&mut client) {
+                write(&mut client, &[&[request[0] + 1], &request[1..]].concat()).unwrap();
+                seen.push(request);
+            }
+            seen
+        });
+        let socket = long.join("socket");
+        let owner = std::fs::metadata(&long).unwrap();
+        let owner = {
+            use std::os::unix::fs::MetadataExt as _;
+            (owner.uid(), owner.gid())
+        };
+        let relay = Relay::start(&agent, &socket, 0o640, owner).unwrap();
+        let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        let link = scratch.path().join("s");
+        std::os::unix::fs::symlink(&socket, &link).unwrap();
+        let mut step = UnixStream::connect(&link).unwrap();
+        for (request, expected) in [
+            (&[11][..], &[12][..]),
+            (&[13, 1, 2], &[14, 1, 2]),
+            (&[17, 1], REFUSAL),
+            (&[19], REFUSAL),
+            (&[22, 0], REFUSAL),
+            (&[], REFUSAL),
+        ] {
+            write(&mut step, request).unwrap();
+            assert_eq!(read(&mut step).unwrap(), expected, "{request:?}");
+        }
+        drop(relay);
+        assert!(read(&mut step).is_err());
+        assert!(!socket.exists());
+        assert_eq!(answers.join().unwrap(), [vec![11], vec![13, 1, 2]]);
+    }
+}
