@@ -164,6 +164,46 @@ fn archives() {
     kiln.assert_clean();
 }
 
+/// Serves one answer to everybody.
+fn web(body: Vec<u8>) -> String {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let request = BufReader::new(stream.try_clone().unwrap());
+            let head = request.lines().map_while(Result::ok);
+            head.take_while(|line| !line.is_empty()).for_each(drop);
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn urls() {
+    let kiln = Kiln::new();
+    let scratch = Scratch::new();
+    let _ = scratch.file("in/Dockerfile", "FROM scratch\nCOPY a /b\n");
+    let _ = scratch.file("in/a", "A\n");
+    let (within, file) = (scratch.join("in"), scratch.join("x.tgz"));
+    let file = file.to_str().unwrap();
+    tool("tar", &["-C", within.to_str().unwrap(), "-czf", file, "."]);
+    let tar = web(std::fs::read(file).unwrap());
+    check(&kiln, &[&tar], b"", "b 0644 0:0 = A\\n");
+    let text = web(b"FROM scratch\nCOPY <<f /f\nF\nf\n".to_vec());
+    check(&kiln, &[&text], b"", "f 0644 0:0 = F\\n");
+    let project = Project::of("FROM scratch\nCOPY --from=there a /c\n");
+    let context = format!("there={tar}");
+    let made = kiln.files(&project, &["--build-context", &context]);
+    assert_eq!(made, "c 0644 0:0 = A\\n\n");
+    kiln.assert_clean();
+}
+
 #[test]
 fn repositories() {
     let kiln = Kiln::new();

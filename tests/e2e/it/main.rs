@@ -20,5 +20,6 @@ mod exports;
 mod images;
 mod kiln;
 mod registries;
+mod secrets;
 mod ssh;
 mod standin;
