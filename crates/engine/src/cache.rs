@@ -9,6 +9,7 @@ use std::time::Duration;
 use solver::{CacheKey, CacheStorage, DefinitionKey, KeyParts};
 use store::{KeyGuard, LayerId, Lease, NewRecord, Store, StoreError};
 
+use crate::explain::{Facts, lineage};
 use crate::output::{Output, Stack};
 
 /// How long a process waits before it asks for a guard again that another one holds.
@@ -54,12 +55,11 @@ impl CacheStorage for StoredRecords {
         let Some((value, layers)) = encode(outputs) else {
             return Ok(());
         };
-        let parts = parts.name.as_bytes();
         let record = NewRecord {
             value: &value,
             layers: &layers,
-            parts,
-            lineage: None,
+            parts: &Facts::of(parts).write(),
+            lineage: Some(&lineage(parts)),
         };
         self.store.records().put(&self.lease, &key.0, record)
     }

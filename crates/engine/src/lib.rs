@@ -15,6 +15,7 @@ mod config;
 mod container;
 mod engine;
 mod error;
+mod explain;
 mod export;
 mod house;
 mod image;

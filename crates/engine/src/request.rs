@@ -52,6 +52,8 @@ pub struct BuildRequest {
     pub exports: Vec<Export>,
     /// Steps at once; what the configuration says when none.
     pub jobs: Option<usize>,
+    /// Whether it is told of each step that runs why it does.
+    pub explain: bool,
     /// Seconds since 1970 that stand for all later times in the result.
     pub source_date_epoch: Option<i64>,
 }

@@ -9,6 +9,7 @@ use solver::{CacheKey, Checksum, Portion, Step, Worker};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
+use crate::explain::Explain;
 use crate::image::ResolvedImage;
 use crate::op::Looks;
 use crate::output::{LocalTree, Output, Stack};
@@ -24,6 +25,8 @@ pub struct BuildWorker {
     pub(crate) looks: Looks,
     /// What repositories' references led to in this build.
     pub(crate) commits: Commits,
+    /// What explanations need, when they are asked for.
+    pub(crate) explain: Option<Explain>,
 }
 
 impl Worker for BuildWorker {
@@ -63,19 +66,29 @@ impl Worker for BuildWorker {
 
     async fn execute(&self, step: &Step, inputs: Vec<Output>) -> Result<Vec<Output>, EngineError> {
         let read = inputs.clone();
-        let outputs = match &step.vertex().op {
-            Op::Source(source) => vec![self.source(step, source).await?],
-            Op::Exec(op) => self.engine.exec(step, op, inputs, &self.session).await?,
-            Op::File(op) => self.engine.file(step, op, inputs).await?,
-            Op::Merge(_) => vec![self.engine.merge(inputs).await?],
-            Op::Diff(_) => vec![diff(inputs)?],
+        let listed = async {
+            self.engine.keep_listings(step, &read, &self.looks).await?;
+            self.explain(step)
         };
+        let (listed, outputs) = tokio::join!(listed, self.run(step, inputs));
+        let outputs = outputs?;
+        listed?;
         self.engine.look_again(step, &read, &self.looks).await?;
         Ok(outputs)
     }
 }
 
 impl BuildWorker {
+    async fn run(&self, step: &Step, inputs: Vec<Output>) -> Result<Vec<Output>, EngineError> {
+        Ok(match &step.vertex().op {
+            Op::Source(source) => vec![self.source(step, source).await?],
+            Op::Exec(op) => self.engine.exec(step, op, inputs, &self.session).await?,
+            Op::File(op) => self.engine.file(step, op, inputs).await?,
+            Op::Merge(_) => vec![self.engine.merge(inputs).await?],
+            Op::Diff(_) => vec![diff(inputs)?],
+        })
+    }
+
     fn image(&self, source: &ImageSource) -> Result<&ResolvedImage, EngineError> {
         let missing = || EngineError::NotPulled {
             reference: source.reference.clone(),

@@ -210,25 +210,24 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// The record of `lineage` that was written last.
+    /// The records of `lineage`, the latest first, at most `limit`.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn latest(&self, lineage: &Key) -> Result<Option<Ancestor>> {
+    pub fn ancestors(&self, lineage: &Key, limit: u32) -> Result<Vec<Ancestor>> {
         self.store.database().query(|connection| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT key, parts, created FROM record WHERE lineage = ?
-                     ORDER BY created DESC, id DESC LIMIT 1",
-                )?
-                .query_row([lineage], |row| {
-                    Ok(Ancestor {
-                        key: row.get(0)?,
-                        parts: row.get(1)?,
-                        created: time(row.get(2)?),
-                    })
+            let mut select = connection.prepare_cached(
+                "SELECT key, parts, created FROM record WHERE lineage = ?
+                 ORDER BY created DESC, id DESC LIMIT ?",
+            )?;
+            let ancestors = select.query_map(params![lineage, limit], |row| {
+                Ok(Ancestor {
+                    key: row.get(0)?,
+                    parts: row.get(1)?,
+                    created: time(row.get(2)?),
                 })
-                .optional()?)
+            })?;
+            Ok(ancestors.collect::<rusqlite::Result<_>>()?)
         })
     }
 

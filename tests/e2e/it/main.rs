@@ -16,6 +16,7 @@ mod contexts;
 mod crashes;
 mod errors;
 mod examples;
+mod explain;
 mod exports;
 mod images;
 mod kiln;

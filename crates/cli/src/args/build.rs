@@ -32,6 +32,9 @@ pub struct Build {
     /// Rewrite what "--check" finds where that is mechanical
     #[arg(long)]
     pub fix: bool,
+    /// Tell of each step that runs why it does
+    #[arg(long)]
+    pub explain: bool,
     /// Format of what "--call" prints ("text", "json")
     #[arg(long, value_name = "string")]
     pub format: Option<String>,

@@ -76,6 +76,7 @@ pub fn load(
         tags: plan.tags,
         exports: plan.exports,
         jobs: plan.jobs,
+        explain: plan.explain,
         source_date_epoch: plan.source_date_epoch,
     })
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, StepFailure};
+use crate::explain::Explain;
 use crate::export::{ExportedImage, ImageParts};
 use crate::output::{Output, Stack};
 use crate::progress::Task;
@@ -119,6 +120,10 @@ impl Inner {
             images: plan.images.clone(),
             looks: crate::op::Looks::default(),
             commits: crate::source::Commits::default(),
+            explain: request.explain.then(|| Explain {
+                graph: Arc::clone(&plan.graph),
+                build_args: request.build_args.keys().cloned().collect(),
+            }),
         });
         let options = BuildOptions {
             jobs: self.jobs(request),

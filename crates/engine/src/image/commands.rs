@@ -154,7 +154,8 @@ impl Engine {
             .collect();
         let is_last = names.len() == 1;
         if is_last || !by_name {
-            engine.check_unused(&found, name, force, names.len())?;
+            let repositories = names.iter().filter(|name| !is_untagged(name)).count();
+            engine.check_unused(&found, name, force, repositories)?;
         }
         if by_name {
             names = vec![found.reference.clone()];
@@ -205,7 +206,7 @@ impl Inner {
         found: &NamedImage,
         name: &str,
         force: bool,
-        names: usize,
+        repositories: usize,
     ) -> Result<(), EngineError> {
         let in_use = |why| EngineError::ImageInUse {
             image: name.to_owned(),
@@ -224,7 +225,7 @@ impl Inner {
                     "container {id} is using its referenced image"
                 )))
             }
-            _ if names > 1 && !force => Err(in_use(
+            _ if repositories > 1 && !force => Err(in_use(
                 "image is referenced in multiple repositories".to_owned(),
             )),
             _ => Ok(()),

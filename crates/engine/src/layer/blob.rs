@@ -82,7 +82,8 @@ impl Inner {
         let row = clamped.as_ref().unwrap_or(row);
         let (diff_id, blob) = match (wanted, row.diff_id) {
             (Wanted::DiffId, Some(diff_id)) => {
-                let blob = Descriptor::new(layer_type(Compression::Uncompressed), diff_id.0, 0);
+                let tar = layer_type(Compression::Uncompressed);
+                let blob = Descriptor::new(tar, diff_id.0, row.size.unwrap_or(0));
                 (diff_id, row.blobs.first().cloned().unwrap_or(blob))
             }
             (Wanted::DiffId, None) => self.compute_diff_id(row)?,

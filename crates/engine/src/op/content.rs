@@ -29,6 +29,7 @@ pub(crate) struct Looks(Mutex<Vec<Arc<Look>>>);
 struct Look {
     tree: LocalTree,
     portion: Portion,
+    checksum: Checksum,
     covered: Covered,
 }
 
@@ -75,14 +76,16 @@ impl Inner {
             return crate::blocking(move || engine.look_once(&key, &tree, &looked)).await?;
         }
         let outcome = crate::blocking(move || engine.look_at(&tree, &looked)).await??;
+        let checksum = Checksum(outcome.checksum.0);
         if let Output::Local(tree) = input {
             looks.keep(Look {
                 tree: tree.clone(),
                 portion: portion.clone(),
+                checksum,
                 covered: outcome.covered,
             });
         }
-        Ok(Checksum(outcome.checksum.0))
+        Ok(checksum)
     }
 
     /// The checksum of files that never change, which is found again if it took work.
@@ -108,7 +111,29 @@ impl Inner {
             };
             records.put(&self.lease, key, record)?;
         }
-        Ok(Checksum(outcome.checksum.0))
+        let checksum = Checksum(outcome.checksum.0);
+        self.keep_listing(&checksum, &outcome.covered)?;
+        Ok(checksum)
+    }
+
+    /// Keeps which files the step reads of directories of the client's.
+    pub(crate) async fn keep_listings(
+        self: &Arc<Self>,
+        step: &Step,
+        inputs: &[Output],
+        looks: &Looks,
+    ) -> Result<(), EngineError> {
+        let looks = looks.of(step, inputs);
+        if looks.is_empty() {
+            return Ok(());
+        }
+        let engine = Arc::clone(self);
+        crate::blocking(move || {
+            looks
+                .iter()
+                .try_for_each(|look| engine.keep_listing(&look.checksum, &look.covered))
+        })
+        .await?
     }
 
     /// Makes sure that what the step has read is what its key was made of.

@@ -10,6 +10,7 @@
 //! the time of change, which a hard link would move.
 
 mod cache;
+mod listing;
 mod record;
 mod walk;
 
@@ -17,16 +18,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rayon::ThreadPool;
-use store::{FileStat, StoreError};
+use store::StoreError;
 
 use crate::Tree;
 use crate::file::FileError;
 use crate::select::{SelectError, Selector};
 
 pub use cache::{StatCache, StoreCache};
+pub use listing::{Change, Listing, What};
 
 use record::Recorder;
-use walk::Walker;
+use walk::{Found, Walker};
 
 /// A checksum of files.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +53,7 @@ pub struct Options<'a> {
 }
 
 /// A checksum and what it covers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Outcome {
     /// The checksum.
     pub checksum: Checksum,
@@ -63,10 +65,10 @@ pub struct Outcome {
     pub hashed: u64,
 }
 
-/// What a checksum covers, by what `stat` says of each file in the order of the walk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a checksum covers.
+#[derive(Debug)]
 pub struct Covered {
-    files: Vec<FileStat>,
+    found: Vec<Found>,
 }
 
 /// Why there is no checksum.
@@ -111,14 +113,18 @@ pub fn checksum(
     Ok(Outcome {
         files: known.len() as u64,
         hashed: known.iter().filter(|known| !**known).count() as u64,
-        covered: Covered {
-            files: walk::stats(&found),
-        },
+        covered: Covered { found },
         checksum: recorder.finish(),
     })
 }
 
 impl Covered {
+    /// The files, to be compared with those of another checksum.
+    #[must_use]
+    pub fn listing(&self) -> Listing {
+        Listing::of(&self.found)
+    }
+
     /// Makes sure that the files are those that the checksum was computed of. To be asked after they
     /// were used: what changes from then on has no influence any more.
     ///
@@ -134,7 +140,8 @@ impl Covered {
             return Ok(());
         }
         let walker = Walker::new(tree, pool);
-        let mut before = self.files.iter();
+        let before = walk::stats(&self.found);
+        let mut before = before.iter();
         for selection in selections {
             let found = walker.find(selection)?;
             walk::each(&found, &mut |path, node| match before.next() {

@@ -133,7 +133,8 @@ pub(super) fn xattrs(hasher: &mut blake3::Hasher, xattrs: &[Xattr]) {
     }
 }
 
-const fn kind(kind: Kind) -> u8 {
+/// The letter of a kind.
+pub(super) const fn kind(kind: Kind) -> u8 {
     match kind {
         Kind::File => b'f',
         Kind::Directory => b'd',

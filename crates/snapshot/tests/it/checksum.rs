@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use snapshot::checksum::{self, Checksum, Options, Selection, StatCache};
+use snapshot::checksum::{self, Checksum, Listing, Options, Selection, StatCache};
 use snapshot::{Marks, Selector, Tree};
 use store::{FileStat, StoreError};
 
@@ -163,6 +163,34 @@ fn privileged_changes_meanwhile() {
     let before = covered();
     std::fs::remove_file(path.join("g")).unwrap();
     assert!(verified(&before).is_err());
+}
+
+#[test]
+fn privileged_what_changed_is_told_by_name() {
+    let listing = |spec: &str| {
+        let dir = scratch();
+        let tree = Tree::directory(&tree(dir.path(), "tree", spec)).unwrap();
+        let outcome = checksum::checksum(&tree, &[selection("/")], &Options::default());
+        outcome.unwrap().covered.listing()
+    };
+    let before =
+        listing("dir d\nfile d/f \"x\"\nfile gone\nsymlink l -> f\nfile m 0644\nfile o\nfile k");
+    let after = listing(
+        "dir d\nfile d/f \"y\"\nfile new\nsymlink l -> g\nfile m 0755\nfile o 0644 1:1\nfifo k",
+    );
+    let told: Vec<String> = after
+        .changes(&before)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        told.join("\n"),
+        "d/f has other content\ngone is gone\nk is a file of another kind\nl has other content\n\
+         m has another mode\nnew is new\no has another owner"
+    );
+    assert_eq!(after.changes(&after), []);
+    assert_eq!(Listing::from_bytes(&after.to_bytes()), Some(after));
+    assert_eq!(Listing::from_bytes(b"no listing"), None);
 }
 
 #[test]

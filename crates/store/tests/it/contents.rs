@@ -269,8 +269,8 @@ fn records_are_found_by_key_and_alias() {
         records.resolve_many(&[definition, other]).unwrap(),
         [Some(content), None]
     );
-    assert_eq!(records.latest(&[9; 32]).unwrap().unwrap().key, content);
-    assert_eq!(records.latest(&other).unwrap(), None);
+    assert_eq!(records.ancestors(&[9; 32], 1).unwrap()[0].key, content);
+    assert_eq!(records.ancestors(&other, 9).unwrap(), []);
 }
 
 #[test]

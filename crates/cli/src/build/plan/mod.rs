@@ -69,6 +69,8 @@ pub struct BuildPlan {
     pub exports: Vec<Export>,
     /// Steps at once.
     pub jobs: Option<usize>,
+    /// Tell why steps run.
+    pub explain: bool,
     /// The time that stands for all later ones.
     pub source_date_epoch: Option<i64>,
     /// How progress is shown.
@@ -152,6 +154,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         tags: targets.tags,
         exports: exports(typed, epoch, environment)?,
         jobs: jobs(typed.jobs.as_deref())?,
+        explain: typed.explain,
         source_date_epoch: epoch,
         progress: progress(typed, environment)?,
         quiet: typed.quiet,
