@@ -1,7 +1,8 @@
 //! What a step makes: a stack of layers, or files that are still where the client has them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dockerfile::ignore::{Patterns, Verdict as Ignored};
 use snapshot::{Filter, Tree, Verdict};
@@ -66,31 +67,61 @@ impl LocalTree {
         if self.is_plain() {
             return Ok(tree);
         }
-        Ok(tree.with_filter(Arc::new(IgnoreFilter(Patterns::new(self.exclude.iter())?))))
+        Ok(tree.with_filter(Arc::new(IgnoreFilter::new(Patterns::new(
+            self.exclude.iter(),
+        )?))))
     }
 }
 
 /// Leaves out what the patterns of an ignore file exclude.
 #[derive(Debug)]
-pub(crate) struct IgnoreFilter(pub(crate) Patterns);
+pub(crate) struct IgnoreFilter {
+    patterns: Patterns,
+    /// What was said of directories, which all that is in them asks for.
+    directories: RwLock<HashMap<PathBuf, Arc<Ignored>>>,
+}
+
+impl IgnoreFilter {
+    pub(crate) fn new(patterns: Patterns) -> Self {
+        Self {
+            patterns,
+            directories: RwLock::default(),
+        }
+    }
+
+    /// What the patterns say of the directory at `path`.
+    fn directory(&self, path: &Path) -> Arc<Ignored> {
+        if path.as_os_str().is_empty() {
+            return Arc::default();
+        }
+        let known = self.directories.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = known.get(path) {
+            return Arc::clone(verdict);
+        }
+        drop(known);
+        let verdict = Arc::new(self.check(path, true));
+        let known = self.directories.write();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        known.insert(path.to_owned(), Arc::clone(&verdict));
+        verdict
+    }
+
+    fn check(&self, path: &Path, is_dir: bool) -> Ignored {
+        let above = self.directory(path.parent().unwrap_or(Path::new("")));
+        self.patterns.check(&path.to_string_lossy(), is_dir, &above)
+    }
+}
 
 impl Filter for IgnoreFilter {
     fn verdict(&self, path: &Path, is_dir: bool) -> Verdict {
-        let mut parent = Ignored::default();
-        let mut prefix = String::new();
-        let components: Vec<_> = path
-            .components()
-            .map(|c| c.as_os_str().to_string_lossy())
-            .collect();
-        for (place, component) in components.iter().enumerate() {
-            if place > 0 {
-                prefix.push('/');
-            }
-            prefix.push_str(component);
-            let is_last = place + 1 == components.len();
-            parent = self.0.check(&prefix, is_dir || !is_last, &parent);
-        }
-        match (parent.excluded, parent.skip || !is_dir) {
+        // As the walk has it, a path is relative and without `.` or doubled slashes.
+        let path: PathBuf = path.components().collect();
+        let said = match path.as_os_str().is_empty() {
+            true => Ignored::default(),
+            false => self.check(&path, is_dir),
+        };
+        match (said.excluded, said.skip || !is_dir) {
             (false, _) => Verdict::Keep,
             (true, true) => Verdict::Drop,
             (true, false) => Verdict::Visit,
