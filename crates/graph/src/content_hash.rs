@@ -5,22 +5,27 @@
 //! variant, so that no two different values feed the same bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use oci::{Digest, Hasher, Platform, Reference};
+use oci::{Digest, Platform, Reference};
 
 /// Enters every digest; a change makes all cache keys new.
 const VERSION: u8 = 1;
 
-/// Feeds values to a digest.
+/// Feeds values to a digest. What is fed is short and comes in many parts, so that it is gathered
+/// and then hashed at once.
 #[derive(Debug)]
-pub struct ContentHasher(Hasher);
+pub struct ContentHasher(Vec<u8>);
+
+/// Room for what most values feed.
+const CAPACITY: usize = 2048;
 
 impl ContentHasher {
     /// A hasher for values of the kind that `domain` names; equal bytes in two domains differ.
     #[must_use]
     pub fn new(domain: &str) -> Self {
-        let mut hasher = Self(Hasher::new());
-        hasher.0.update(&[VERSION]);
+        let mut hasher = Self(Vec::with_capacity(CAPACITY));
+        hasher.0.push(VERSION);
         hasher.bytes(domain.as_bytes());
         hasher
     }
@@ -28,18 +33,18 @@ impl ContentHasher {
     /// Adds bytes, preceded by their number.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
-        self.0.update(bytes);
+        self.0.extend_from_slice(bytes);
     }
 
     /// Adds a number.
     pub fn number(&mut self, number: u64) {
-        self.0.update(&number.to_le_bytes());
+        self.0.extend_from_slice(&number.to_le_bytes());
     }
 
     /// The digest of all that was added.
     #[must_use]
     pub fn finish(self) -> Digest {
-        self.0.finish()
+        Digest::of(&self.0)
     }
 }
 
@@ -139,10 +144,22 @@ impl<T: ContentHash> ContentHash for Option<T> {
     }
 }
 
-impl<T: ContentHash> ContentHash for Vec<T> {
+impl<T: ContentHash> ContentHash for [T] {
     fn feed(&self, hasher: &mut ContentHasher) {
         hasher.number(self.len() as u64);
         self.iter().for_each(|value| value.feed(hasher));
+    }
+}
+
+impl<T: ContentHash> ContentHash for Vec<T> {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        self.as_slice().feed(hasher);
+    }
+}
+
+impl<T: ContentHash + ?Sized> ContentHash for Arc<T> {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        self.as_ref().feed(hasher);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Vertices, the edges between them, and the graph that holds them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use oci::Digest;
@@ -120,18 +121,22 @@ impl Graph {
     pub fn add(&mut self, op: Op, inputs: Vec<Edge>, meta: Meta) -> Result<VertexId, GraphError> {
         self.check(&op, &inputs, &meta)?;
         let digest = self.digest(&op, &inputs);
-        if let Some(&existing) = self.by_digest.get(&digest) {
-            let known = &mut self.vertices[existing.index()].meta;
-            known.ignore_cache |= meta.ignore_cache;
-            for location in meta.locations {
-                if !known.locations.contains(&location) {
-                    known.locations.push(location);
+        let vacant = match self.by_digest.entry(digest) {
+            Entry::Vacant(vacant) => vacant,
+            Entry::Occupied(existing) => {
+                let existing = *existing.get();
+                let known = &mut self.vertices[existing.index()].meta;
+                known.ignore_cache |= meta.ignore_cache;
+                for location in meta.locations {
+                    if !known.locations.contains(&location) {
+                        known.locations.push(location);
+                    }
                 }
+                return Ok(existing);
             }
-            return Ok(existing);
-        }
+        };
         let id = VertexId(u32::try_from(self.vertices.len()).map_err(|_| GraphError::TooLarge)?);
-        self.by_digest.insert(digest, id);
+        vacant.insert(id);
         self.vertices.push(Vertex {
             op,
             inputs,
@@ -194,10 +199,8 @@ impl Graph {
             what,
             index,
         };
-        for index in named_inputs(op) {
-            if index as usize >= inputs.len() {
-                return Err(unknown("input", index));
-            }
+        if let Some(index) = input_missing(op, inputs.len()) {
+            return Err(unknown("input", index));
         }
         match earlier_action_missing(op) {
             Some(index) => Err(unknown("action", index)),
@@ -206,11 +209,8 @@ impl Graph {
     }
 }
 
-fn named_inputs(op: &Op) -> Vec<u32> {
-    let of_input = |input: &FileInput| match input {
-        FileInput::Input(index) => Some(*index),
-        FileInput::Scratch | FileInput::Action(_) => None,
-    };
+fn input_missing(op: &Op, inputs: usize) -> Option<u32> {
+    let is_missing = |index: &u32| *index as usize >= inputs;
     match op {
         Op::Exec(exec) => exec
             .mounts
@@ -219,36 +219,37 @@ fn named_inputs(op: &Op) -> Vec<u32> {
                 MountSource::Bind { input, .. } | MountSource::Cache { input, .. } => input,
                 _ => None,
             })
-            .collect(),
+            .find(is_missing),
         Op::File(file) => file
             .actions
             .iter()
-            .flat_map(|a| a.file_inputs())
-            .filter_map(of_input)
-            .collect(),
-        Op::Source(_) | Op::Merge(_) | Op::Diff(_) => Vec::new(),
+            .flat_map(crate::FileAction::file_inputs)
+            .filter_map(|input| match input {
+                FileInput::Input(index) => Some(*index),
+                FileInput::Scratch | FileInput::Action(_) => None,
+            })
+            .find(is_missing),
+        Op::Source(_) | Op::Merge(_) | Op::Diff(_) => None,
     }
 }
 
 fn earlier_action_missing(op: &Op) -> Option<u32> {
     let Op::File(file) = op else { return None };
     file.actions.iter().enumerate().find_map(|(place, action)| {
-        action
-            .file_inputs()
-            .into_iter()
-            .find_map(|input| match input {
-                FileInput::Action(index) if *index as usize >= place => Some(*index),
-                _ => None,
-            })
+        action.file_inputs().find_map(|input| match input {
+            FileInput::Action(index) if *index as usize >= place => Some(*index),
+            _ => None,
+        })
     })
 }
 
 impl crate::FileAction {
-    fn file_inputs(&self) -> Vec<&FileInput> {
-        match &self.kind {
-            crate::FileActionKind::Copy(copy) => vec![&self.input, &copy.from],
-            _ => vec![&self.input],
-        }
+    fn file_inputs(&self) -> impl Iterator<Item = &FileInput> {
+        let copied = match &self.kind {
+            crate::FileActionKind::Copy(copy) => Some(&copy.from),
+            _ => None,
+        };
+        [&self.input].into_iter().chain(copied)
     }
 }
 

@@ -1,6 +1,8 @@
 //! `RUN --device`: a CDI device by its qualified name, such as `vendor.com/gpu=all`, and whether
 //! the step needs it.
 
+use std::borrow::Cow;
+
 use super::mount::{MountError, fields, parse_bool};
 use crate::suggest;
 
@@ -36,7 +38,9 @@ impl Device {
     /// Reads comma-separated fields; the first that is no option is the name.
     pub(crate) fn parse(text: &str) -> Result<Self, DeviceError> {
         let mut device = Self::default();
-        for field in fields(text).map_err(why_no_fields)? {
+        let fields = fields(text).map(|field| field.map(Cow::into_owned));
+        let fields: Result<Vec<String>, _> = fields.collect();
+        for field in fields.map_err(why_no_fields)? {
             let (key, value) = match field.split_once('=') {
                 Some((key, value)) => (key.to_lowercase(), Some(value)),
                 None => (field.to_lowercase(), None),

@@ -23,6 +23,8 @@ pub(crate) use mount::{MountError, written_from as mount_from};
 pub(crate) use parse::{InstructionError, Parsed, parse};
 pub(crate) use size::show_duration;
 
+use std::borrow::Cow;
+
 use oci::HealthConfig;
 
 use crate::{Heredoc, Span};
@@ -137,6 +139,16 @@ pub enum RunNetwork {
     None,
     /// The host's.
     Host,
+}
+
+impl Command {
+    /// All of it as one text.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        match self.words.as_slice() {
+            [text] => Cow::Borrowed(text),
+            words => Cow::Owned(words.join(" ")),
+        }
+    }
 }
 
 impl InstructionKind {

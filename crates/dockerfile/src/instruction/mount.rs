@@ -2,6 +2,8 @@
 //!
 //! Fields are read in order, so that `type` comes before what depends on it.
 
+use std::borrow::Cow;
+
 use crate::quote::quote;
 use crate::suggest;
 use crate::word::WordError;
@@ -155,7 +157,7 @@ impl MountKind {
     }
 
     fn parse(value: &str) -> Result<Self, MountError> {
-        let lower = value.to_lowercase();
+        let lower = lower_case(value);
         let known = Self::ALL.into_iter().find(|kind| kind.name() == lower);
         known.ok_or_else(|| MountError::Kind {
             value: value.to_owned(),
@@ -172,7 +174,7 @@ impl std::fmt::Display for MountKind {
 
 impl Sharing {
     fn parse(value: &str) -> Result<Self, MountError> {
-        Ok(match value.to_lowercase().as_str() {
+        Ok(match lower_case(value).as_ref() {
             "shared" => Self::Shared,
             "private" => Self::Private,
             "locked" => Self::Locked,
@@ -188,12 +190,15 @@ impl Sharing {
 
 /// The value of `from` as it was written; empty when there is none.
 pub(crate) fn written_from(text: &str) -> Result<String, MountError> {
-    let fields = fields(text)?;
-    let from = fields.iter().rev().find_map(|field| {
-        let (key, value) = field.split_once('=')?;
-        key.eq_ignore_ascii_case("from").then_some(value)
-    });
-    Ok(from.unwrap_or_default().to_owned())
+    let mut from = String::new();
+    for field in fields(text) {
+        if let Some((key, value)) = field?.split_once('=')
+            && key.eq_ignore_ascii_case("from")
+        {
+            value.clone_into(&mut from);
+        }
+    }
+    Ok(from)
 }
 
 impl Mount {
@@ -201,21 +206,22 @@ impl Mount {
     pub(crate) fn parse(
         text: &str,
         from: &str,
-        expand: &mut dyn FnMut(&str) -> Result<String, WordError>,
+        expand: &mut dyn for<'w> FnMut(&'w str) -> Result<Cow<'w, str>, WordError>,
     ) -> Result<Self, MountError> {
         let mut mount = Self {
             from: from.to_owned(),
             ..Self::default()
         };
         let mut read_only = None;
-        for field in fields(text)? {
+        for field in fields(text) {
+            let field = field?;
             let (key, value) = match field.split_once('=') {
                 // Which stage or image it is was found out before.
                 Some((key, _)) if key.eq_ignore_ascii_case("from") => continue,
-                Some((key, value)) => (key.to_lowercase(), Some(expand(value)?)),
-                None => (field.to_lowercase(), None),
+                Some((key, value)) => (lower_case(key), Some(expand(value)?)),
+                None => (lower_case(&field), None),
             };
-            match (key.as_str(), value) {
+            match (key.as_ref(), value) {
                 ("readonly" | "ro", None) => read_only = Some(true),
                 ("readwrite" | "rw", None) => read_only = Some(false),
                 ("readonly" | "ro", Some(value)) => read_only = Some(parse_bool(&key, &value)?),
@@ -224,8 +230,8 @@ impl Mount {
                     mount.check_kind(&key, &[MountKind::Secret, MountKind::Ssh])?;
                     mount.required = value.map_or(Ok(true), |value| parse_bool(&key, &value))?;
                 }
-                (_, None) => return Err(MountError::NotPair(field)),
-                (key, Some(value)) => mount.set(key, value, &field)?,
+                (_, None) => return Err(MountError::NotPair(field.into_owned())),
+                (key, Some(value)) => mount.set(key, &value, &field)?,
             }
         }
         let writable = matches!(mount.kind, MountKind::Cache | MountKind::Tmpfs);
@@ -234,22 +240,22 @@ impl Mount {
         Ok(mount)
     }
 
-    fn set(&mut self, key: &str, value: String, field: &str) -> Result<(), MountError> {
+    fn set(&mut self, key: &str, value: &str, field: &str) -> Result<(), MountError> {
         match key {
-            "type" => self.kind = MountKind::parse(&value)?,
-            "source" | "src" => self.source = value,
-            "target" | "dst" | "destination" => self.target = value,
+            "type" => self.kind = MountKind::parse(value)?,
+            "source" | "src" => value.clone_into(&mut self.source),
+            "target" | "dst" | "destination" => value.clone_into(&mut self.target),
             "size" => {
                 self.check_kind(key, &[MountKind::Tmpfs])?;
-                let size = parse_bytes(&value).ok_or_else(|| bad_value(key, &value))?;
+                let size = parse_bytes(value).ok_or_else(|| bad_value(key, value))?;
                 self.size = u64::try_from(size).ok().filter(|size| *size > 0);
             }
-            "id" => self.id = value,
-            "sharing" => self.sharing = Some(Sharing::parse(&value)?),
-            "mode" => self.mode = Some(parse_number("mode", &value, 8)?),
-            "uid" => self.uid = Some(parse_number("uid", &value, 10)?),
-            "gid" => self.gid = Some(parse_number("gid", &value, 10)?),
-            "env" => self.env = Some(value),
+            "id" => value.clone_into(&mut self.id),
+            "sharing" => self.sharing = Some(Sharing::parse(value)?),
+            "mode" => self.mode = Some(parse_number("mode", value, 8)?),
+            "uid" => self.uid = Some(parse_number("uid", value, 10)?),
+            "gid" => self.gid = Some(parse_number("gid", value, 10)?),
+            "env" => self.env = Some(value.to_owned()),
             _ => {
                 return Err(MountError::UnknownKey {
                     key: key.to_owned(),
@@ -304,35 +310,48 @@ impl Mount {
 }
 
 /// The fields of one CSV line.
-pub(super) fn fields(text: &str) -> Result<Vec<String>, MountError> {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    if text.is_empty() {
-        return Err(MountError::Empty);
+pub(super) fn fields(text: &str) -> Fields<'_> {
+    Fields {
+        text: text.strip_suffix('\n').unwrap_or(text),
+        at: Some(0),
     }
-    let mut fields = Vec::new();
-    let mut at = 0;
-    loop {
-        let rest = &text[at..];
-        let Some(quoted) = rest.strip_prefix('"') else {
-            let end = rest.find(',').unwrap_or(rest.len());
-            if let Some(quote) = rest[..end].find('"') {
-                return Err(MountError::BareQuote(at + quote + 1));
-            }
-            fields.push(rest[..end].to_owned());
-            at += end + 1;
-            if at > text.len() {
-                return Ok(fields);
-            }
-            continue;
-        };
-        at += 1;
-        let (field, length) = quoted_field(quoted, at)?;
-        fields.push(field);
-        at += length;
-        if at >= text.len() {
-            return Ok(fields);
+}
+
+/// The fields of one CSV line, up to the first that cannot be read.
+pub(super) struct Fields<'a> {
+    text: &'a str,
+    /// Where the next one begins.
+    at: Option<usize>,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Cow<'a, str>, MountError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.at.take()?;
+        Some(self.field(at).map(|(field, end)| {
+            self.at = (end < self.text.len()).then_some(end + 1);
+            field
+        }))
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The field that begins there, and where it ends.
+    fn field(&self, at: usize) -> Result<(Cow<'a, str>, usize), MountError> {
+        if self.text.is_empty() {
+            return Err(MountError::Empty);
         }
-        at += 1;
+        let rest = &self.text[at..];
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (field, length) = quoted_field(quoted, at + 1)?;
+            return Ok((Cow::Owned(field), at + 1 + length));
+        }
+        let field = rest.split(',').next().unwrap_or(rest);
+        match field.find('"') {
+            Some(quote) => Err(MountError::BareQuote(at + quote + 1)),
+            None => Ok((Cow::Borrowed(field), at + field.len())),
+        }
     }
 }
 
@@ -353,6 +372,14 @@ fn quoted_field(text: &str, at: usize) -> Result<(String, usize), MountError> {
             None | Some(',') => return Ok((field, length)),
             Some(_) => return Err(MountError::Quote(at + length)),
         }
+    }
+}
+
+fn lower_case(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
     }
 }
 

@@ -275,7 +275,7 @@ fn parse_run(statement: &Statement) -> Result<InstructionKind> {
     let flags = Flags::parse(&statement.flags, &known)?;
     let mounts: Vec<String> = flags.values("mount").map(str::to_owned).collect();
     for text in &mounts {
-        mount::fields(text)?;
+        mount::fields(text).try_for_each(|field| field.map(|_| ()))?;
     }
     Ok(InstructionKind::Run(Run {
         command: command(statement),

@@ -1,5 +1,7 @@
 //! Instructions that change only the config, and `WORKDIR`.
 
+use std::borrow::Cow;
+
 use graph::{FileAction, FileActionKind, FileInput, FileOp, Location, Meta, Mkdir, Op};
 use oci::{Empty, HealthConfig};
 
@@ -19,6 +21,9 @@ use crate::word::Variables as _;
 /// Variables that say what to scan; no step sees them.
 const NOT_FOR_STEPS: &[&str] = &["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
 
+/// A name and its value, with variables expanded.
+type Pair<'w> = (Cow<'w, str>, Cow<'w, str>);
+
 impl Dispatcher<'_> {
     pub(super) fn env(
         &mut self,
@@ -29,7 +34,7 @@ impl Dispatcher<'_> {
         let mut history = "ENV".to_owned();
         for (key, value) in self.pairs(stage, at, pairs)? {
             self.check_secret(at, "ENV", &key);
-            history.push_str(&format!(" {key}={value}"));
+            history.extend([" ", &key, "=", &value]);
             stage.scope.env.set(&key, &value);
             stage.scope.image.env.replace(&key, &value);
         }
@@ -45,20 +50,21 @@ impl Dispatcher<'_> {
     ) -> Result<(), LowerError> {
         let mut history = "LABEL".to_owned();
         for (key, value) in self.pairs(stage, at, pairs)? {
-            history.push_str(&format!(" {key}={value}"));
-            stage.scope.image.config.config.labels.insert(key, value);
+            history.extend([" ", &key, "=", &value]);
+            let labels = &mut stage.scope.image.config.config.labels;
+            labels.insert(key.into_owned(), value.into_owned());
         }
         stage.scope.image.add_history(history, HistoryLayer::Empty);
         Ok(())
     }
 
     /// All pairs see the values from before the instruction.
-    fn pairs(
+    fn pairs<'w>(
         &mut self,
         stage: &Stage<'_>,
         at: Current<'_>,
-        pairs: &[KeyValue],
-    ) -> Result<Vec<(String, String)>, LowerError> {
+        pairs: &'w [KeyValue],
+    ) -> Result<Vec<Pair<'w>>, LowerError> {
         let mut expanded = Vec::with_capacity(pairs.len());
         for pair in pairs {
             if pair.old_form {
@@ -87,12 +93,12 @@ impl Dispatcher<'_> {
                 given.is_none() && value.is_none() && lowering.globals.env.get(key).is_some();
             let value = match (given, value) {
                 (Some(given), _) => Some(given.to_owned()),
-                (None, Some(default)) => Some(self.expand(stage, at, default)?),
+                (None, Some(default)) => Some(self.expand(stage, at, default)?.into_owned()),
                 (None, None) => lowering.globals.env.get(key).map(str::to_owned),
             };
-            history.push_str(&format!(" {key}"));
+            history.extend([" ", key]);
             if let Some(value) = &value {
-                history.push_str(&format!("={value}"));
+                history.extend(["=", value]);
                 if !NOT_FOR_STEPS.contains(&key.as_str()) {
                     stage.scope.env.set(key, value);
                 }
@@ -167,10 +173,10 @@ impl Dispatcher<'_> {
         let shell = &stage.scope.config().config.shell;
         if shell.as_ref().is_none_or(Vec::is_empty) {
             let instruction = at.step.instruction.written.clone();
-            let list = as_list(&command.words.join(" "));
+            let list = as_list(&command.text());
             self.report_at(at, &Finding::JsonArgsRecommended { instruction, list });
         }
-        with_shell(shell.as_deref(), &command.words.join(" "))
+        with_shell(shell.as_deref(), command.text().into_owned())
     }
 
     pub(super) fn healthcheck(
@@ -209,11 +215,11 @@ impl Dispatcher<'_> {
     ) -> Result<(), LowerError> {
         let signal = self.expand(stage, at, signal)?;
         if !is_signal(&signal) {
-            return Err(LowerError::Signal(signal));
+            return Err(LowerError::Signal(signal.into_owned()));
         }
         let image = &mut stage.scope.image;
         image.add_history(format!("STOPSIGNAL {signal}"), HistoryLayer::Empty);
-        image.config.config.stop_signal = signal;
+        image.config.config.stop_signal = signal.into_owned();
         Ok(())
     }
 
@@ -226,7 +232,7 @@ impl Dispatcher<'_> {
         let user = self.expand(stage, at, user)?;
         let image = &mut stage.scope.image;
         image.add_history(format!("USER {user}"), HistoryLayer::Empty);
-        image.config.config.user = user;
+        image.config.config.user = user.into_owned();
         Ok(())
     }
 
@@ -242,7 +248,7 @@ impl Dispatcher<'_> {
             if path.is_empty() {
                 return Err(LowerError::EmptyVolume);
             }
-            volumes.push(path);
+            volumes.push(path.into_owned());
         }
         let image = &mut stage.scope.image;
         image.add_history(
@@ -291,13 +297,13 @@ impl Dispatcher<'_> {
     ) -> Result<(), LowerError> {
         let written = self.expand(stage, at, written)?;
         if !stage.scope.workdir_set && !written.starts_with('/') {
-            let path = written.clone();
+            let path = written.clone().into_owned();
             self.report_at(at, &Finding::WorkdirRelativePath { path });
         }
         stage.scope.workdir_set = true;
         // An absolute path stays as it was written, even with a slash at its end.
         let directory = if written.starts_with('/') {
-            written
+            written.into_owned()
         } else {
             path::absolute(stage.scope.directory(), &written)
         };
@@ -318,9 +324,9 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         path: String,
     ) -> Result<HistoryLayer, LowerError> {
-        let text = self.shown(stage, at, self.lex)?;
+        let name = self.step_name(stage, at, "")?;
+        stage.names.pass();
         let scope = &mut stage.scope;
-        let name = stage.names.next(&text, &scope.platform, &scope.env);
         let user = scope.image.config.config.user.as_str();
         let action = FileAction {
             input: scope
@@ -375,11 +381,9 @@ fn as_list(text: &str) -> Option<String> {
 }
 
 /// A text as arguments of the stage's shell.
-pub(super) fn with_shell(shell: Option<&[String]>, text: &str) -> Vec<String> {
-    let mut args = match shell {
-        Some(shell) if !shell.is_empty() => shell.to_vec(),
-        _ => vec!["/bin/sh".to_owned(), "-c".to_owned()],
-    };
-    args.push(text.to_owned());
-    args
+pub(super) fn with_shell(shell: Option<&[String]>, text: String) -> Vec<String> {
+    match shell {
+        Some(shell) if !shell.is_empty() => shell.iter().cloned().chain([text]).collect(),
+        _ => vec!["/bin/sh".to_owned(), "-c".to_owned(), text],
+    }
 }

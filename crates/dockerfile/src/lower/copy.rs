@@ -2,6 +2,8 @@
 //!
 //! Variables are expanded here; [`Transfers`] makes actions of what is found.
 
+use std::borrow::Cow;
+
 use graph::{
     Edge, FileAction, FileActionKind, FileInput, FileOp, Location, MergeOp, Meta, Mkfile, Op,
 };
@@ -71,17 +73,15 @@ impl Dispatcher<'_> {
         let written = self.expand(stage, at, &transfer.destination)?;
         let destination = Destination::new(stage.scope.directory(), written);
         let mode = parse_mode(&chmod)?;
-        let text = self.shown(stage, at, self.lex)?;
-        let scope = &stage.scope;
-        let name = stage.names.current(&text, &scope.platform, &scope.env);
+        let name = self.step_name(stage, at, "")?;
         // A mode may be for what is already there, through links of the image.
         let link = transfer.link && chmod.is_empty();
-        let base = scope.edge.filter(|_| !link);
+        let base = stage.scope.edge.filter(|_| !link);
         Ok(Transfers {
             transfer,
             link,
             add,
-            checksum: String::new(),
+            checksum: Cow::Borrowed(""),
             parents: false,
             from: None,
             from_context: true,
@@ -115,7 +115,8 @@ impl Dispatcher<'_> {
         }
         for heredoc in &transfers.transfer.heredocs {
             self.transfer_heredoc(stage, at, &mut transfers, heredoc)?;
-            transfers.told.push(format!("<<{}", heredoc.name));
+            let told = Cow::Owned(format!("<<{}", heredoc.name));
+            transfers.told.push(told);
         }
         let history = transfers.history();
         let layer = self.add_transfer(stage, at, transfers)?;
@@ -139,7 +140,7 @@ impl Dispatcher<'_> {
             let file_name = url::file_name(source);
             let op = graph::SourceOp::Http(graph::HttpSource {
                 url: source.to_owned(),
-                checksum: match transfers.checksum.as_str() {
+                checksum: match transfers.checksum.as_ref() {
                     "" => None,
                     checksum => Some(checksum.parse()?),
                 },
@@ -174,7 +175,7 @@ impl Dispatcher<'_> {
                 plain_quotes: true,
                 ..Lex::new('\\')
             };
-            content = self.expand_with(lex, stage, at, &content)?;
+            content = self.expand_with(lex, stage, at, &content)?.into_owned();
         }
         let path = path::absolute("/", &heredoc.name);
         let edge = self.inline_file(path.clone(), content, 0o644)?;
@@ -213,10 +214,10 @@ impl Dispatcher<'_> {
         &mut self,
         stage: &mut Stage<'_>,
         at: Current<'_>,
-        transfers: Transfers<'_>,
+        mut transfers: Transfers<'_>,
     ) -> Result<HistoryLayer, LowerError> {
         let link = transfers.link;
-        let name = transfers.name.clone();
+        let name = std::mem::take(&mut transfers.name);
         let meta = |name: String| Meta {
             name,
             ignore_cache: stage.ignore_cache,
@@ -225,10 +226,7 @@ impl Dispatcher<'_> {
         let (op, inputs) = transfers.into_op();
         let mut edge: Edge = self.sources.graph.add(op, inputs, meta(name))?.into();
         if let Some(base) = stage.scope.edge.filter(|_| link) {
-            let text = self.shown(stage, at, self.lex)?;
-            let scope = &stage.scope;
-            let text = format!("LINK {text}");
-            let name = stage.names.current(&text, &scope.platform, &scope.env);
+            let name = self.step_name(stage, at, "LINK ")?;
             let inputs = vec![base, edge];
             edge = self
                 .sources

@@ -3,6 +3,7 @@
 //! A stage that fails ends with its first error; stages that do not need it are still looked at,
 //! so that all errors are found at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::budget::Budget;
@@ -220,40 +221,45 @@ impl Dispatcher<'_> {
     }
 
     /// A word with its variables expanded.
-    pub(super) fn expand(
+    pub(super) fn expand<'w>(
         &mut self,
         stage: &Stage<'_>,
         at: Current<'_>,
-        word: &str,
-    ) -> Result<String, LowerError> {
+        word: &'w str,
+    ) -> Result<Cow<'w, str>, LowerError> {
         self.expand_with(self.lex, stage, at, word)
     }
 
     /// The same for a word that is read in another way.
-    pub(super) fn expand_with(
+    pub(super) fn expand_with<'w>(
         &mut self,
         lex: Lex,
         stage: &Stage<'_>,
         at: Current<'_>,
-        word: &str,
-    ) -> Result<String, LowerError> {
+        word: &'w str,
+    ) -> Result<Cow<'w, str>, LowerError> {
         let expanded = lex.expand(word, &stage.scope.env)?;
         self.budget.spend(expanded.text.len())?;
         self.check_undefined(stage, at, &expanded);
         Ok(expanded.text)
     }
 
-    /// The instruction as people are shown it.
-    pub(super) fn shown(
+    /// The instruction as people are shown it, with its number and after `prefix`; it stays the
+    /// next one.
+    pub(super) fn step_name(
         &mut self,
         stage: &Stage<'_>,
         at: Current<'_>,
-        lex: Lex,
+        prefix: &str,
     ) -> Result<String, LowerError> {
         let text = at.step.told_text();
-        let text = shown(lex, &text, &stage.scope.env);
+        let mut text = shown(self.lex, &text, &stage.scope.env);
         self.budget.spend(text.len())?;
-        Ok(text)
+        if !prefix.is_empty() {
+            text = Cow::Owned([prefix, &text].concat());
+        }
+        let scope = &stage.scope;
+        Ok(stage.names.current(&text, &scope.platform, &scope.env))
     }
 
     pub(super) fn report(&mut self, comments: &[String], span: Span, finding: &Finding) {
@@ -266,7 +272,7 @@ impl Dispatcher<'_> {
         self.report(&at.step.instruction.comments, at.span, finding);
     }
 
-    fn check_undefined(&mut self, stage: &Stage<'_>, at: Current<'_>, word: &Expanded) {
+    fn check_undefined(&mut self, stage: &Stage<'_>, at: Current<'_>, word: &Expanded<'_>) {
         for name in &word.unmatched {
             if stage.scope.args.iter().any(|arg| arg.key == *name) {
                 continue;
@@ -277,7 +283,7 @@ impl Dispatcher<'_> {
             }
             let nearest = suggest::nearest(name, stage.scope.env.keys());
             let finding = Finding::UndefinedVar {
-                name: name.clone(),
+                name: (*name).to_owned(),
                 nearest: nearest.map(str::to_owned),
                 declared,
             };

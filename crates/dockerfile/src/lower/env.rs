@@ -1,6 +1,7 @@
 //! Environments: names and values, in the order in which they were last set.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use crate::word::Variables;
 
@@ -11,6 +12,8 @@ pub(super) struct Env {
     list: Vec<Option<Entry>>,
     places: BTreeMap<Box<str>, usize>,
     bytes: usize,
+    /// All of it, once a process was given it, until something is set.
+    shared: OnceLock<Arc<[String]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +37,7 @@ impl Env {
 
     /// Sets a value and moves it to the end.
     pub(super) fn set(&mut self, key: &str, value: &str) {
+        self.shared.take();
         let entry = Entry::new(key, value);
         self.bytes += entry.text.len() + 1;
         let place = self.list.len();
@@ -50,6 +54,7 @@ impl Env {
 
     /// Sets a value where it is.
     pub(super) fn replace(&mut self, key: &str, value: &str) {
+        self.shared.take();
         let place = self.places.get(key);
         let place = place.and_then(|place| self.list.get_mut(*place));
         match place {
@@ -71,10 +76,9 @@ impl Env {
     }
 
     /// `KEY=value` texts.
-    pub(super) fn to_list(&self) -> Vec<String> {
-        let mut list = Vec::with_capacity(self.places.len() + 1);
-        list.extend(self.list.iter().flatten().map(|entry| entry.text.clone()));
-        list
+    pub(super) fn to_list(&self) -> Arc<[String]> {
+        let list = || self.list.iter().flatten().map(|entry| entry.text.clone());
+        self.shared.get_or_init(|| list().collect()).clone()
     }
 
     /// How much a process is given.

@@ -4,6 +4,8 @@
 //! the Dockerfile itself says counts: `ARG` and `ENV` above the instruction and of the stages
 //! that its stage starts from, then the variables that `FROM` lines see.
 
+use std::borrow::Cow;
+
 use super::env::Env;
 use super::error::LowerError;
 use super::globals::Globals;
@@ -87,8 +89,8 @@ impl<'a> KnownVariables<'a> {
                         let default = arg.value.as_ref()?;
                         Some(self.lex.expand(default, &env).ok()?.text)
                     };
-                    let given = self.options.build_arg(&arg.key).map(str::to_owned);
-                    let global = || self.globals.env.get(&arg.key).map(str::to_owned);
+                    let given = self.options.build_arg(&arg.key).map(Cow::Borrowed);
+                    let global = || self.globals.env.get(&arg.key).map(Cow::Borrowed);
                     if let Some(value) = given.or_else(default).or_else(global) {
                         env.set(&arg.key, &value);
                     }
@@ -110,7 +112,7 @@ impl<'a> KnownVariables<'a> {
         if name.text.is_empty() {
             return Err(LowerError::BlankFrom(written.to_owned()));
         }
-        Ok(name.text)
+        Ok(name.text.into_owned())
     }
 }
 

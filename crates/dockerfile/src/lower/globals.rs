@@ -1,6 +1,7 @@
 //! Variables that `FROM` lines see: the platforms, the target, and `ARG` before the first `FROM`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::env::Env;
 use super::error::LowerError;
@@ -21,7 +22,7 @@ pub(super) struct Globals {
     /// Names that an `ARG` declares, with a value or without.
     pub(super) declared: BTreeSet<String>,
     /// Names that an `ARG` or `ENV` of a stage sets, with its first line.
-    in_stages: BTreeMap<String, u32>,
+    in_stages: HashMap<String, u32>,
     /// Names of stages.
     stages: BTreeSet<String>,
 }
@@ -31,40 +32,17 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 impl Globals {
     /// With the values given to the build.
     pub(super) fn new(parsed: &Parsed, options: &Options) -> Result<Self, Vec<Diagnostic>> {
-        let mut globals = Self {
-            env: predefined(parsed, options),
-            declared: BTreeSet::new(),
+        let (env, declared) = values(parsed, options)?;
+        Ok(Self {
+            env,
+            declared,
             in_stages: in_stages(parsed),
             stages: parsed
                 .stages
                 .iter()
                 .filter_map(|stage| stage.name.clone())
                 .collect(),
-        };
-        let lex = Lex::new(parsed.directives.escape);
-        let mut errors = Vec::new();
-        for meta in &parsed.meta_args {
-            for arg in &meta.args {
-                globals.declared.insert(arg.key.clone());
-                let value = match (options.build_arg(&arg.key), &arg.value) {
-                    (Some(given), _) => Some(Ok(given.to_owned())),
-                    (None, Some(default)) => {
-                        Some(lex.expand(default, &globals.env).map(|word| word.text))
-                    }
-                    (None, None) => None,
-                };
-                match value {
-                    Some(Ok(value)) => globals.env.set(&arg.key, &value),
-                    Some(Err(error)) => errors.push(Diagnostic::error([meta.span], &error)),
-                    None => {}
-                }
-            }
-        }
-        if errors.is_empty() {
-            Ok(globals)
-        } else {
-            Err(errors)
-        }
+        })
     }
 
     /// The time that stands for every time that the build makes.
@@ -117,14 +95,14 @@ impl Globals {
             context.is_some()
         };
         if name == "scratch"
-            || self.stages.contains(&name)
+            || self.stages.contains(&*name)
             || name.parse::<oci::Reference>().is_err()
             || is_replaced(&name)
             || stage.name.as_deref().is_some_and(is_replaced)
         {
             return FinalName::Other;
         }
-        FinalName::Image(name)
+        FinalName::Image(name.into_owned())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -141,12 +119,12 @@ pub(super) fn check_defaults(parsed: &Parsed, options: &Options, found: &mut Vec
         build_args: BTreeMap::new(),
         ..options.clone()
     };
-    let Ok(globals) = Globals::new(parsed, &defaults) else {
+    let Ok((env, _)) = values(parsed, &defaults) else {
         return;
     };
     let lex = Lex::new(parsed.directives.escape);
     for stage in &parsed.stages {
-        let Ok(base) = lex.expand(&stage.base, &globals.env) else {
+        let Ok(base) = lex.expand(&stage.base, &env) else {
             return;
         };
         if base.text.parse::<oci::Reference>().is_err() {
@@ -158,12 +136,41 @@ pub(super) fn check_defaults(parsed: &Parsed, options: &Options, found: &mut Vec
     }
 }
 
-fn in_stages(parsed: &Parsed) -> BTreeMap<String, u32> {
-    let mut lines = BTreeMap::new();
+/// The values that `FROM` lines see, and the names that `ARG`s before them declare.
+fn values(parsed: &Parsed, options: &Options) -> Result<(Env, BTreeSet<String>), Vec<Diagnostic>> {
+    let mut env = predefined(parsed, options);
+    let mut declared = BTreeSet::new();
+    let lex = Lex::new(parsed.directives.escape);
+    let mut errors = Vec::new();
+    for meta in &parsed.meta_args {
+        for arg in &meta.args {
+            declared.insert(arg.key.clone());
+            let value = match (options.build_arg(&arg.key), &arg.value) {
+                (Some(given), _) => Some(Ok(Cow::Borrowed(given))),
+                (None, Some(default)) => Some(lex.expand(default, &env).map(|word| word.text)),
+                (None, None) => None,
+            };
+            match value {
+                Some(Ok(value)) => env.set(&arg.key, &value),
+                Some(Err(error)) => errors.push(Diagnostic::error([meta.span], &error)),
+                None => {}
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok((env, declared))
+    } else {
+        Err(errors)
+    }
+}
+
+fn in_stages(parsed: &Parsed) -> HashMap<String, u32> {
+    let mut lines = HashMap::new();
     for instruction in parsed.stages.iter().flat_map(|stage| &stage.instructions) {
-        let mut add = |key: &str| {
-            let line = instruction.span.first_line;
-            lines.entry(key.to_owned()).or_insert(line);
+        let mut add = |key: &String| {
+            if !lines.contains_key(key) {
+                lines.insert(key.clone(), instruction.span.first_line);
+            }
         };
         match &instruction.kind {
             InstructionKind::Arg(args) => args.iter().for_each(|arg| add(&arg.key)),

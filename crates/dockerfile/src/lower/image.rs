@@ -143,11 +143,14 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// An image config that grows by instructions.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
-    /// All but the environment, which is beside it.
+    /// All but the environment and what was done to it, which are beside it.
     pub(super) config: ImageConfig,
     /// The environment.
     pub(super) env: Env,
-    pub(super) history_layers: Vec<HistoryLayer>,
+    /// By entry of the history that it came with.
+    history_layers: Vec<HistoryLayer>,
+    /// What was done to it, as its history will tell it.
+    history: Vec<(String, HistoryLayer)>,
 }
 
 impl Image {
@@ -168,6 +171,7 @@ impl Image {
             config,
             env: Env::default(),
             history_layers: Vec::new(),
+            history: Vec::new(),
         }
     }
 
@@ -184,6 +188,7 @@ impl Image {
             config,
             env,
             history_layers,
+            history: Vec::new(),
         }
     }
 
@@ -197,19 +202,29 @@ impl Image {
 
     /// Adds an entry to the history.
     pub(super) fn add_history(&mut self, created_by: String, layer: HistoryLayer) {
-        self.config.history.push(History {
-            created_by,
-            comment: COMMENT.to_owned(),
-            empty_layer: layer == HistoryLayer::Empty,
-            ..History::default()
-        });
-        self.history_layers.push(layer);
+        self.history.push((created_by, layer));
+    }
+
+    /// About how much memory a copy of the history takes.
+    pub(super) fn history_bytes(&self) -> usize {
+        let came = self.config.history.iter().map(|entry| &entry.created_by);
+        let done = self.history.iter().map(|(created_by, _)| created_by);
+        came.chain(done).map(|text| text.len() + 100).sum()
     }
 
     /// The whole config.
     pub(super) fn into_config(self) -> (ImageConfig, Vec<HistoryLayer>) {
-        let mut config = self.config;
-        config.config.env = self.env.to_list();
-        (config, self.history_layers)
+        let (mut config, mut history_layers) = (self.config, self.history_layers);
+        for (created_by, layer) in self.history {
+            config.history.push(History {
+                created_by,
+                comment: COMMENT.to_owned(),
+                empty_layer: layer == HistoryLayer::Empty,
+                ..History::default()
+            });
+            history_layers.push(layer);
+        }
+        config.config.env = self.env.to_list().to_vec();
+        (config, history_layers)
     }
 }

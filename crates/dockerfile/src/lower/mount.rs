@@ -1,5 +1,7 @@
 //! `RUN --mount`: what each mount shows, and where.
 
+use std::borrow::Cow;
+
 use graph::{CacheSharing, Edge, FileOwner, Mount, MountSource, SecretTarget};
 
 use super::dispatch::{Current, Dispatcher, Stage};
@@ -9,7 +11,6 @@ use super::run::WrittenMounts;
 use super::transfer::index;
 use crate::instruction::{self, MountKind, Run, Sharing};
 use crate::path;
-use crate::word::WordError;
 
 impl Dispatcher<'_> {
     pub(super) fn mounts(
@@ -56,17 +57,15 @@ impl Dispatcher<'_> {
         from: &str,
     ) -> Result<instruction::Mount, LowerError> {
         let mut failed = None;
-        let mut expand = |word: &str| -> Result<String, WordError> {
-            match self.expand(stage, at, word) {
+        let mount =
+            instruction::Mount::parse(text, from, &mut |word| match self.expand(stage, at, word) {
                 Ok(word) => Ok(word),
                 Err(LowerError::Word(error)) => Err(error),
                 Err(error) => {
                     failed = Some(error);
-                    Ok(String::new())
+                    Ok(Cow::Borrowed(""))
                 }
-            }
-        };
-        let mount = instruction::Mount::parse(text, from, &mut expand);
+            });
         match failed {
             Some(error) => Err(error),
             None => Ok(mount?),

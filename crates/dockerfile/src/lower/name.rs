@@ -1,5 +1,6 @@
 //! Names of steps as BuildKit shows them: `[build 2/4] RUN make`.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use oci::Platform;
@@ -48,19 +49,21 @@ impl StepNames {
         if self.total == 0 {
             return text.to_owned();
         }
-        let mut prefix = String::new();
+        let mut name = String::with_capacity(self.stage.len() + text.len() + 32);
+        name.push('[');
         if self.multi_platform {
-            prefix = format!("{platform}{} ", built_for(platform, env));
+            let _never_fails = write!(name, "{platform}{} ", built_for(platform, env));
         }
         if !self.stage.is_empty() {
-            prefix.push_str(&self.stage);
-            prefix.push(' ');
+            name.push_str(&self.stage);
+            name.push(' ');
         }
         let width = self.total.ilog10() as usize + 1;
-        let trigger = if self.triggered { "ONBUILD " } else { "" };
         let (next, total) = (self.next, self.total);
-        let mut name = String::with_capacity(prefix.len() + text.len() + 32);
-        let _never_fails = write!(name, "[{prefix}{next:width$}/{total}] {trigger}");
+        let _never_fails = write!(name, "{next:width$}/{total}] ");
+        if self.triggered {
+            name.push_str("ONBUILD ");
+        }
         name.push_str(text);
         name
     }
@@ -68,13 +71,17 @@ impl StepNames {
 
 /// The text of an instruction with its keyword in upper case and its variables expanded, or as it
 /// was written when they cannot be.
-pub(super) fn shown(lex: Lex, text: &str, variables: &dyn Variables) -> String {
+pub(super) fn shown<'a>(lex: Lex, text: &'a str, variables: &dyn Variables) -> Cow<'a, str> {
     let text = lex
         .expand(text, variables)
-        .map_or_else(|_| text.to_owned(), |word| word.text);
+        .map_or(Cow::Borrowed(text), |word| word.text);
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
     let (keyword, rest) = text.split_at(end);
-    [keyword.to_uppercase().as_str(), rest].concat()
+    if keyword.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        text
+    } else {
+        Cow::Owned([keyword.to_uppercase().as_str(), rest].concat())
+    }
 }
 
 /// `->arm64` when a stage for one platform builds for another.

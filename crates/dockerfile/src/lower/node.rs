@@ -198,7 +198,7 @@ fn stage_base(
     if name.is_empty() {
         return Err(LowerError::BlankBase(stage.base.clone()));
     }
-    if let Some(stage) = earlier.get(&name) {
+    if let Some(stage) = earlier.get(&*name) {
         return Ok(Base::Stage(*stage));
     }
     if name == "scratch" {
@@ -299,7 +299,7 @@ fn why_no_platform(text: &str, error: &PlatformError) -> String {
 
 fn check_variables(
     stage: &Stage,
-    word: &Expanded,
+    word: &Expanded<'_>,
     inputs: &Inputs<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
@@ -311,7 +311,7 @@ fn check_variables(
     {
         let nearest = suggest::nearest(name, inputs.globals.names());
         let finding = Finding::UndefinedArgInFrom {
-            name: name.clone(),
+            name: (*name).to_owned(),
             nearest: nearest.map(str::to_owned),
             declared: inputs.globals.declared(name),
         };
@@ -321,7 +321,7 @@ fn check_variables(
 
 fn check_platform(
     stage: &Stage,
-    word: &Expanded,
+    word: &Expanded<'_>,
     inputs: &Inputs<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
@@ -330,7 +330,7 @@ fn check_platform(
     let only_target = word.unmatched.is_empty()
         && word.matched.len() == 1
         && word.matched.contains(TARGET)
-        && inputs.globals.env.get(TARGET) == Some(&word.text);
+        && inputs.globals.env.get(TARGET) == Some(word.text.as_ref());
     if only_target {
         let finding = Finding::RedundantTargetPlatform {
             written: stage.platform.clone(),
@@ -343,7 +343,7 @@ fn check_platform(
         };
         let name = stage.name.as_deref().unwrap_or_default();
         if !name.contains(&platform.os) && !name.contains(&platform.architecture) {
-            let platform = word.text.clone();
+            let platform = word.text.clone().into_owned();
             let finding = Finding::FromPlatformFlagConstDisallowed { platform };
             report(diagnostics, &here, stage.span, &finding);
         }

@@ -132,7 +132,7 @@ fn global_args(lowering: &Lowering) -> BTreeMap<String, (OutlineArg, Vec<String>
             let default = arg.value.as_deref().unwrap_or_default();
             let needs = match lex.expand(default, env) {
                 Ok(word) if lowering.options.build_arg(&arg.key).is_none() => {
-                    word.matched.into_iter().collect()
+                    word.matched.into_iter().map(str::to_owned).collect()
                 }
                 _ => Vec::new(),
             };
@@ -156,7 +156,7 @@ fn used_by_from(lowering: &Lowering, reachable: &[bool]) -> BTreeSet<String> {
     for (_, stage) in stages.filter(|(id, _)| is_used(*id)) {
         for word in [&stage.base, &stage.platform] {
             if let Ok(word) = lex.expand(word, &lowering.globals.env) {
-                used.extend(word.matched);
+                used.extend(word.matched.into_iter().map(str::to_owned));
             }
         }
     }

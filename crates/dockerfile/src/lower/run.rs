@@ -1,5 +1,6 @@
 //! `RUN`: one vertex that runs a process on top of the stage's file system.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use graph::{Edge, ExecOp, Location, Meta, Mount, MountSource, NetworkMode, Op, Process};
@@ -60,13 +61,13 @@ impl Dispatcher<'_> {
         }
         let written = self.mounts(stage, at, run, &mut inputs)?;
         self.noted.mounts(&written.mounts, at.span);
-        let process = process(&stage.scope, prepared.args.clone(), &written.mounts);
+        let arguments: usize = prepared.args.iter().map(String::len).sum();
+        let history = history(&stage.scope, &prepared.args);
+        let process = process(&stage.scope, prepared.args, &written.mounts);
         mounts.extend(written.mounts);
         // The root is first, and whatever is within something else comes after it.
         mounts.sort_by(|a, b| a.target.cmp(&b.target));
-        self.budget.spend(
-            stage.scope.env.bytes() + prepared.args.iter().map(String::len).sum::<usize>(),
-        )?;
+        self.budget.spend(stage.scope.env.bytes() + arguments)?;
         let name = self.run_name(stage, at, &prepared.summary, &written.secret_variables)?;
         let op = self.exec(process, mounts, run);
         let meta = Meta {
@@ -75,7 +76,6 @@ impl Dispatcher<'_> {
             locations: vec![Location::from(at.span)],
         };
         let edge = self.sources.graph.add(Op::Exec(op), inputs, meta)?.into();
-        let history = history(&stage.scope, &prepared.args);
         stage.scope.edge = Some(edge);
         stage
             .scope
@@ -113,25 +113,25 @@ impl Dispatcher<'_> {
                 script: None,
             });
         }
-        let text = command.words.join(" ");
+        let text = command.text();
         let shell = stage.scope.config().config.shell.as_deref();
         let Some(first) = run.heredocs.first() else {
             return Ok(Prepared {
-                args: with_shell(shell, &text),
+                args: with_shell(shell, text.into_owned()),
                 summary: String::new(),
                 script: None,
             });
         };
         // A heredoc alone is the script itself; with more around it the shell sorts it out.
         if !matches!(Heredoc::parse(&text), Ok(Some(_))) {
-            let mut whole = text;
+            let mut whole = text.into_owned();
             for heredoc in &run.heredocs {
                 whole.push('\n');
                 whole.push_str(&heredoc.body);
                 whole.push_str(&heredoc.name);
             }
             return Ok(Prepared {
-                args: with_shell(shell, &whole),
+                args: with_shell(shell, whole),
                 summary: String::new(),
                 script: None,
             });
@@ -140,7 +140,7 @@ impl Dispatcher<'_> {
         let content = first.content();
         if !content.starts_with("#!") {
             return Ok(Prepared {
-                args: with_shell(shell, &content),
+                args: with_shell(shell, content),
                 summary,
                 script: None,
             });
@@ -148,7 +148,7 @@ impl Dispatcher<'_> {
         let script = self.inline_file(path::absolute("/", &first.name), content, 0o755)?;
         let program = path::clean(&format!("{PIPES}{}", first.name));
         Ok(Prepared {
-            args: with_shell(shell, &program),
+            args: with_shell(shell, program),
             summary,
             script: Some(script),
         })
@@ -167,7 +167,10 @@ impl Dispatcher<'_> {
             ..self.lex
         };
         let scope = &stage.scope;
-        let text = format!("{}{summary}", at.step.instruction.text);
+        let text = match summary {
+            "" => Cow::Borrowed(at.step.instruction.text.as_str()),
+            summary => Cow::Owned([&at.step.instruction.text, summary].concat()),
+        };
         let text = shown(lex, &text, &Masked(&scope.env, secrets));
         self.budget.spend(text.len())?;
         Ok(stage.names.next(&text, &scope.platform, &scope.env))
@@ -205,7 +208,8 @@ fn process(scope: &Scope, args: Vec<String>, mounts: &[Mount]) -> Process {
         .iter()
         .find(|mount| matches!(mount.source, MountSource::Ssh { .. }));
     if let Some(socket) = socket.filter(|_| scope.env.get(SSH_AUTH_SOCK).is_none()) {
-        env.push(format!("{SSH_AUTH_SOCK}={}", socket.target));
+        let socket = format!("{SSH_AUTH_SOCK}={}", socket.target);
+        env = env.iter().cloned().chain([socket]).collect();
     }
     Process {
         args,

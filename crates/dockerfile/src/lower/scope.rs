@@ -50,9 +50,7 @@ impl Scope {
 
     /// About how much memory a copy takes.
     pub(super) fn bytes(&self) -> usize {
-        let history = self.image.config.history.iter();
-        let history: usize = history.map(|entry| entry.created_by.len() + 100).sum();
-        history + self.env.bytes() + self.image.env.bytes()
+        self.image.history_bytes() + self.env.bytes() + self.image.env.bytes()
     }
 
     /// Puts what the image config says where processes look for it.

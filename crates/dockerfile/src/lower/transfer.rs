@@ -4,6 +4,8 @@
 //! [`Owner`] without user and group, so that files of an archive that `ADD` unpacks can keep
 //! theirs. Files of stages and images keep their owner.
 
+use std::borrow::Cow;
+
 use graph::{
     Chmod, Copy, Edge, FileAction, FileActionKind, FileInput, FileOp, Op, Owner, OwnerName,
 };
@@ -21,7 +23,7 @@ pub(super) struct Transfers<'a> {
     pub(super) link: bool,
     /// What only `ADD` has; none for `COPY`.
     pub(super) add: Option<&'a AddOptions>,
-    pub(super) checksum: String,
+    pub(super) checksum: Cow<'a, str>,
     pub(super) parents: bool,
     /// Where paths are looked for; nothing has no files.
     pub(super) from: Option<Edge>,
@@ -29,9 +31,9 @@ pub(super) struct Transfers<'a> {
     pub(super) from_context: bool,
     /// They are files of the client, whose owners mean nothing here.
     pub(super) from_local: bool,
-    pub(super) destination: Destination,
-    pub(super) chown: String,
-    pub(super) chmod: String,
+    pub(super) destination: Destination<'a>,
+    pub(super) chown: Cow<'a, str>,
+    pub(super) chmod: Cow<'a, str>,
     pub(super) mode: Option<Chmod>,
     /// The name of the step.
     pub(super) name: String,
@@ -40,21 +42,21 @@ pub(super) struct Transfers<'a> {
     pub(super) inputs: Vec<Edge>,
     pub(super) actions: Vec<FileAction>,
     /// Sources as the history tells them.
-    pub(super) told: Vec<String>,
+    pub(super) told: Vec<Cow<'a, str>>,
 }
 
 /// Where files go.
 #[derive(Debug, Clone)]
-pub(super) struct Destination {
+pub(super) struct Destination<'a> {
     /// With variables expanded.
-    written: String,
+    written: Cow<'a, str>,
     /// Absolute; with a slash at its end when it must be a directory.
     path: String,
 }
 
-impl Destination {
-    pub(super) fn new(directory: &str, written: String) -> Self {
-        let must_be_directory = matches!(written.as_str(), "" | "." | "..")
+impl<'a> Destination<'a> {
+    pub(super) fn new(directory: &str, written: Cow<'a, str>) -> Self {
+        let must_be_directory = matches!(written.as_ref(), "" | "." | "..")
             || ["/", "/.", "/.."].iter().any(|end| written.ends_with(end));
         let mut path = path::absolute(directory, &written);
         if must_be_directory && path != "/" {
@@ -66,7 +68,7 @@ impl Destination {
 
 impl Transfers<'_> {
     /// Only one file from elsewhere can have a checksum.
-    pub(super) fn check_checksum(&self, sources: &[String]) -> Result<(), LowerError> {
+    pub(super) fn check_checksum(&self, sources: &[Cow<'_, str>]) -> Result<(), LowerError> {
         if self.checksum.is_empty() {
             return Ok(());
         }
@@ -130,18 +132,21 @@ impl Transfers<'_> {
 
     /// As the history of the image tells it.
     pub(super) fn history(&self) -> String {
-        let mut words = vec![if self.add.is_some() { "ADD" } else { "COPY" }.to_owned()];
+        let keyword = if self.add.is_some() { "ADD" } else { "COPY" };
+        let mut text = keyword.to_owned();
         if self.parents {
-            words.push("--parents".to_owned());
+            text.push_str(" --parents");
         }
-        for (flag, value) in [("chown", &self.chown), ("chmod", &self.chmod)] {
+        for (flag, value) in [(" --chown=", &self.chown), (" --chmod=", &self.chmod)] {
             if !value.is_empty() {
-                words.push(format!("--{flag}={value}"));
+                text.extend([flag, value]);
             }
         }
-        words.extend(self.told.iter().cloned());
-        words.push(self.destination.written.clone());
-        format!("{} # buildkit", words.join(" "))
+        for told in &self.told {
+            text.extend([" ", told]);
+        }
+        text.extend([" ", &self.destination.written, " # buildkit"]);
+        text
     }
 
     /// The op and its inputs.
@@ -281,7 +286,7 @@ mod tests {
             ("/app", "/x/../y/", "/y/"),
             ("/app", "../../..", "/"),
         ] {
-            let destination = Destination::new(directory, written.to_owned());
+            let destination = Destination::new(directory, written.into());
             assert_eq!(destination.path, expected, "{directory} {written}");
         }
     }

@@ -10,25 +10,26 @@
 //! | `${v%p}`, `${v%%p}` | without the shortest or longest end that matches `p` |
 //! | `${v/p/r}`, `${v//p/r}` | with `r` for the first, or every, match of `p` |
 
+use std::borrow::Cow;
+
 use super::pattern::{Length, Pattern};
 use super::{MAX_DEPTH, Reader, WordErrorCause, Words};
 
-impl Reader<'_> {
+impl<'a, 'v> Reader<'a, 'v> {
     /// From a `$` on.
-    pub(super) fn dollar(&mut self) -> Result<String, WordErrorCause> {
-        self.rest.next();
-        if self.rest.peek() != Some(&'{') {
+    pub(super) fn dollar(&mut self) -> Result<Cow<'v, str>, WordErrorCause> {
+        self.next();
+        if !self.next_if_eq('{') {
             let name = self.name();
             if name.is_empty() {
-                return Ok("$".to_owned());
+                return Ok(Cow::Borrowed("$"));
             }
-            return Ok(match self.get(&name) {
-                None if self.lex.keep_unset => format!("${name}"),
-                value => value.unwrap_or_default(),
+            return Ok(match self.get(name) {
+                None if self.lex.keep_unset => Cow::Owned(format!("${name}")),
+                value => Cow::Borrowed(value.unwrap_or_default()),
             });
         }
-        self.rest.next();
-        match self.rest.peek() {
+        match self.peek() {
             None => return Err(WordErrorCause::NoBrace),
             Some('{' | '}' | ':') => return Err(WordErrorCause::BadSubstitution),
             Some(_) => {}
@@ -43,54 +44,54 @@ impl Reader<'_> {
     }
 
     /// From the name in `${name…}` on.
-    fn form(&mut self) -> Result<String, WordErrorCause> {
+    fn form(&mut self) -> Result<Cow<'v, str>, WordErrorCause> {
         let name = self.name();
-        match self.rest.next() {
+        match self.next() {
             None => Err(WordErrorCause::NoBrace),
-            Some('}') => Ok(match self.get(&name) {
-                None if self.lex.keep_unset => format!("${{{name}}}"),
-                value => value.unwrap_or_default(),
+            Some('}') => Ok(match self.get(name) {
+                None if self.lex.keep_unset => Cow::Owned(format!("${{{name}}}")),
+                value => Cow::Borrowed(value.unwrap_or_default()),
             }),
-            Some('/') => self.replace(&name),
+            Some('/') => self.replace(name).map(Cow::Owned),
             Some(':') => {
-                let modifier = self.rest.next().ok_or(WordErrorCause::NoBrace)?;
+                let modifier = self.next().ok_or(WordErrorCause::NoBrace)?;
                 if matches!(modifier, '#' | '%') {
                     return Err(WordErrorCause::Modifier(format!(":{modifier}")));
                 }
-                self.modified(&name, modifier, true)
+                self.modified(name, modifier, true)
             }
-            Some(modifier @ ('+' | '-' | '?' | '#' | '%')) => self.modified(&name, modifier, false),
+            Some(modifier @ ('+' | '-' | '?' | '#' | '%')) => self.modified(name, modifier, false),
             Some(other) => Err(WordErrorCause::Modifier(other.to_string())),
         }
     }
 
     fn modified(
         &mut self,
-        name: &str,
+        name: &'a str,
         modifier: char,
         empty_is_unset: bool,
-    ) -> Result<String, WordErrorCause> {
+    ) -> Result<Cow<'v, str>, WordErrorCause> {
         let raw_escapes = matches!(modifier, '#' | '%');
         let word = self.part('}', raw_escapes, WordErrorCause::NoBrace)?;
         let value = self.get(name);
         if value.is_none() && self.lex.keep_unset {
             let colon = if empty_is_unset { ":" } else { "" };
-            return Ok(format!("${{{name}{colon}{modifier}{word}}}"));
+            return Ok(Cow::Owned(format!("${{{name}{colon}{modifier}{word}}}")));
         }
-        let usable = value
-            .clone()
-            .filter(|value| !empty_is_unset || !value.is_empty());
+        let usable = value.filter(|value| !empty_is_unset || !value.is_empty());
         match modifier {
-            '-' => Ok(usable.unwrap_or(word)),
-            '+' => Ok(usable.map(|_| word).unwrap_or_default()),
-            '?' => usable.ok_or_else(|| required(name, word, value.is_some())),
-            '#' | '%' => trim(&value.unwrap_or_default(), &word, modifier),
+            '-' => Ok(usable.map_or(Cow::Owned(word), Cow::Borrowed)),
+            '+' => Ok(usable.map_or(Cow::Borrowed(""), |_| Cow::Owned(word))),
+            '?' => usable
+                .map(Cow::Borrowed)
+                .ok_or_else(|| required(name, word, value.is_some())),
+            '#' | '%' => trim(value.unwrap_or_default(), &word, modifier).map(Cow::Owned),
             other => Err(WordErrorCause::Modifier(format!(":{other}"))),
         }
     }
 
-    fn replace(&mut self, name: &str) -> Result<String, WordErrorCause> {
-        let all = self.rest.next_if_eq(&'/').is_some();
+    fn replace(&mut self, name: &'a str) -> Result<String, WordErrorCause> {
+        let all = self.next_if_eq('/');
         let pattern = self.part('/', true, WordErrorCause::NoSlash)?;
         let replacement = self.part('}', true, WordErrorCause::NoBrace)?;
         let value = self.get(name);
@@ -99,7 +100,7 @@ impl Reader<'_> {
         }
         let compiled = compile(&pattern)?;
         compiled
-            .replace(&value.unwrap_or_default(), &replacement, all)
+            .replace(value.unwrap_or_default(), &replacement, all)
             .map_err(|error| WordErrorCause::Pattern { pattern, error })
     }
 
@@ -113,45 +114,34 @@ impl Reader<'_> {
         match self.read(Some(stop), raw_escapes, &mut Words::unwanted()) {
             Ok(text) => Ok(text),
             Err(error @ (WordErrorCause::TooLong | WordErrorCause::TooDeep)) => Err(error),
-            Err(_) if self.rest.peek().is_none() => Err(missing),
+            Err(_) if self.rest.is_empty() => Err(missing),
             Err(error) => Err(error),
         }
     }
 
     /// Letters, digits and `_`; or digits only; or one special character.
-    fn name(&mut self) -> String {
-        let mut name = String::new();
-        match self.rest.peek() {
-            Some(first) if is_digit(*first) => {
-                while let Some(digit) = self.rest.next_if(|c| is_digit(*c)) {
-                    name.push(digit);
-                }
-                return name;
-            }
-            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => {
-                name.extend(self.rest.next());
-                return name;
-            }
-            _ => {}
-        }
-        while let Some(part) = self
-            .rest
-            .next_if(|c| c.is_alphabetic() || is_digit(*c) || *c == '_')
-        {
-            name.push(part);
-        }
-        name
+    fn name(&mut self) -> &'a str {
+        let ends = |is_part: fn(char) -> bool| {
+            let end = self.rest.find(|next| !is_part(next));
+            end.unwrap_or(self.rest.len())
+        };
+        let length = match self.peek() {
+            Some(first) if is_digit(first) => ends(is_digit),
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => 1,
+            _ => ends(|c| c.is_alphabetic() || is_digit(c) || c == '_'),
+        };
+        self.take(length)
     }
 
-    fn get(&mut self, name: &str) -> Option<String> {
+    fn get(&mut self, name: &'a str) -> Option<&'v str> {
         let value = self.variables.get(name);
         let seen = if value.is_some() {
             &mut self.matched
         } else {
             &mut self.unmatched
         };
-        seen.insert(name.to_owned());
-        value.map(str::to_owned)
+        seen.insert(name);
+        value
     }
 }
 

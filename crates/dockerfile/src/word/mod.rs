@@ -8,9 +8,8 @@
 mod dollar;
 mod pattern;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::iter::Peekable;
-use std::str::Chars;
 
 use crate::quote::quote;
 
@@ -49,13 +48,13 @@ impl Variables for NoVariables {
 
 /// An expanded word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Expanded {
-    /// The text.
-    pub(crate) text: String,
+pub(crate) struct Expanded<'a> {
+    /// The text; the word itself when there is nothing to expand.
+    pub(crate) text: Cow<'a, str>,
     /// Variables that were named and set.
-    pub(crate) matched: BTreeSet<String>,
+    pub(crate) matched: BTreeSet<&'a str>,
     /// Variables that were named and not set.
-    pub(crate) unmatched: BTreeSet<String>,
+    pub(crate) unmatched: BTreeSet<&'a str>,
 }
 
 /// Why a word cannot be expanded.
@@ -106,21 +105,21 @@ impl Lex {
     }
 
     /// The whole text as one word.
-    pub(crate) fn expand(
+    pub(crate) fn expand<'a>(
         self,
-        word: &str,
+        word: &'a str,
         variables: &dyn Variables,
-    ) -> Result<Expanded, WordError> {
+    ) -> Result<Expanded<'a>, WordError> {
         if self.is_plain(word) {
             return Ok(Expanded {
-                text: word.to_owned(),
+                text: Cow::Borrowed(word),
                 ..Expanded::default()
             });
         }
         let mut reader = Reader::new(self, word, variables);
         match reader.read(None, self.raw_escapes, &mut Words::unwanted()) {
             Ok(text) => Ok(Expanded {
-                text,
+                text: Cow::Owned(text),
                 matched: reader.matched,
                 unmatched: reader.unmatched,
             }),
@@ -155,23 +154,23 @@ impl Lex {
 }
 
 /// A walk over one text.
-struct Reader<'a> {
+struct Reader<'a, 'v> {
     lex: Lex,
-    rest: Peekable<Chars<'a>>,
-    variables: &'a dyn Variables,
-    matched: BTreeSet<String>,
-    unmatched: BTreeSet<String>,
+    rest: &'a str,
+    variables: &'v dyn Variables,
+    matched: BTreeSet<&'a str>,
+    unmatched: BTreeSet<&'a str>,
     raw_escapes: bool,
     depth: u32,
     /// How long the result may well be.
     capacity: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn new(lex: Lex, text: &'a str, variables: &'a dyn Variables) -> Self {
+impl<'a, 'v> Reader<'a, 'v> {
+    fn new(lex: Lex, text: &'a str, variables: &'v dyn Variables) -> Self {
         Self {
             lex,
-            rest: text.chars().peekable(),
+            rest: text,
             variables,
             matched: BTreeSet::new(),
             unmatched: BTreeSet::new(),
@@ -201,28 +200,43 @@ impl<'a> Reader<'a> {
     ) -> Result<String, WordErrorCause> {
         let mut text = String::with_capacity(self.capacity);
         self.capacity = 0;
-        while let Some(&next) = self.rest.peek() {
+        while let Some(next) = self.peek() {
             if stop == Some(next) {
-                self.rest.next();
+                self.next();
                 return Ok(text);
             }
-            let special = match next {
-                '$' => Some(self.dollar()?),
-                '<' => Some(self.less_than()),
-                '\'' if !self.lex.plain_quotes => Some(self.single_quoted()?),
-                '"' if !self.lex.plain_quotes => Some(self.double_quoted()?),
-                _ => None,
-            };
-            match special {
-                Some(part) => {
+            match next {
+                '$' => {
+                    let part = self.dollar()?;
                     text.push_str(&part);
-                    if next == '$' {
-                        part.chars().for_each(|c| words.split_or_push(c));
-                    } else {
-                        words.push_str(&part);
-                    }
+                    words.split(&part);
                 }
-                None => self.plain(&mut text, words),
+                '<' => {
+                    let part = self.less_than();
+                    text.push_str(part);
+                    words.push_str(part);
+                }
+                '\'' if !self.lex.plain_quotes => {
+                    let part = self.single_quoted()?;
+                    text.push_str(part);
+                    words.push_str(part);
+                }
+                '"' if !self.lex.plain_quotes => {
+                    let start = text.len();
+                    self.double_quoted(&mut text)?;
+                    words.push_str(&text[start..]);
+                }
+                _ if next == self.lex.escape => self.escaped(&mut text, words),
+                _ => {
+                    let escape = self.lex.escape;
+                    let part = self.run(|next| {
+                        matches!(next, '$' | '<' | '\'' | '"')
+                            || next == escape
+                            || stop == Some(next)
+                    });
+                    text.push_str(part);
+                    words.split(part);
+                }
             }
             if text.len() > MAX_WORD {
                 return Err(WordErrorCause::TooLong);
@@ -234,99 +248,113 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One character that means itself, or an escaped one.
-    fn plain(&mut self, text: &mut String, words: &mut Words) {
-        let Some(character) = self.rest.next() else {
-            return;
-        };
-        if character != self.lex.escape {
-            text.push(character);
-            words.split_or_push(character);
-            return;
-        }
-        if self.raw_escapes {
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let mut characters = self.rest.chars();
+        let next = characters.next();
+        self.rest = characters.as_str();
+        next
+    }
+
+    fn next_if_eq(&mut self, wanted: char) -> bool {
+        let after = self.rest.strip_prefix(wanted);
+        self.rest = after.unwrap_or(self.rest);
+        after.is_some()
+    }
+
+    /// The next `length` bytes.
+    fn take(&mut self, length: usize) -> &'a str {
+        let (part, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        part
+    }
+
+    /// The next character, and all that follow up to one that is special.
+    fn run(&mut self, is_special: impl Fn(char) -> bool) -> &'a str {
+        let mut rest = self.rest.char_indices().skip(1);
+        let end = rest.find(|(_, next)| is_special(*next));
+        self.take(end.map_or(self.rest.len(), |(at, _)| at))
+    }
+
+    /// An escape character and what it keeps.
+    fn escaped(&mut self, text: &mut String, words: &mut Words) {
+        let escape = self.next().filter(|_| self.raw_escapes);
+        for character in escape.into_iter().chain(self.next()) {
             text.push(character);
             words.push(character);
         }
-        if let Some(escaped) = self.rest.next() {
-            text.push(escaped);
-            words.push(escaped);
-        }
     }
 
-    fn single_quoted(&mut self) -> Result<String, WordErrorCause> {
-        let mut text = String::new();
-        let quote = self.rest.next();
+    fn single_quoted(&mut self) -> Result<&'a str, WordErrorCause> {
+        let after = &self.rest[1..];
+        let length = after.find('\'').ok_or_else(|| {
+            self.rest = "";
+            WordErrorCause::Unclosed("single-quote")
+        })?;
+        let quoted = self.take(length + 2);
+        Ok(match self.lex.raw_quotes {
+            true => quoted,
+            false => &quoted[1..=length],
+        })
+    }
+
+    /// Adds the text to `text`.
+    fn double_quoted(&mut self, text: &mut String) -> Result<(), WordErrorCause> {
+        let start = text.len();
+        let quote = self.next();
         let kept = quote.filter(|_| self.lex.raw_quotes);
         text.extend(kept);
         loop {
-            match self.rest.next() {
-                None => return Err(WordErrorCause::Unclosed("single-quote")),
-                Some('\'') => {
-                    text.extend(kept);
-                    return Ok(text);
-                }
-                Some(character) => text.push(character),
-            }
-        }
-    }
-
-    fn double_quoted(&mut self) -> Result<String, WordErrorCause> {
-        let mut text = String::new();
-        let quote = self.rest.next();
-        let kept = quote.filter(|_| self.lex.raw_quotes);
-        text.extend(kept);
-        loop {
-            match self.rest.peek() {
+            match self.peek() {
                 None => return Err(WordErrorCause::Unclosed("double-quote")),
                 Some('"') => {
-                    self.rest.next();
+                    self.next();
                     text.extend(kept);
-                    return Ok(text);
+                    return Ok(());
                 }
                 Some('$') => text.push_str(&self.dollar()?),
-                Some(_) => self.plain_in_double_quotes(&mut text),
+                Some(next) if next == self.lex.escape => self.escaped_in_double_quotes(text),
+                Some(_) => {
+                    let escape = self.lex.escape;
+                    let part = self.run(|next| matches!(next, '"' | '$') || next == escape);
+                    text.push_str(part);
+                }
             }
-            if text.len() > MAX_WORD {
+            if text.len() - start > MAX_WORD {
                 return Err(WordErrorCause::TooLong);
             }
         }
     }
 
     /// Only `"`, `$` and the escape character itself can be escaped here.
-    fn plain_in_double_quotes(&mut self, text: &mut String) {
-        let Some(character) = self.rest.next() else {
+    fn escaped_in_double_quotes(&mut self, text: &mut String) {
+        let Some(escape) = self.next() else {
             return;
         };
-        if character != self.lex.escape {
-            text.push(character);
-            return;
-        }
         if self.raw_escapes {
-            text.push(character);
+            text.push(escape);
         }
-        match self.rest.peek() {
+        match self.peek() {
             // An escape character at the end means nothing.
             None => {}
-            Some(&next) if next == '"' || next == '$' || next == self.lex.escape => {
-                self.rest.next();
+            Some(next) if next == '"' || next == '$' || next == escape => {
+                self.next();
                 text.push(next);
             }
-            Some(_) => text.push(character),
+            Some(_) => text.push(escape),
         }
     }
 
     /// `<<` keeps the white space after it, so that `<< EOF` is one word.
-    fn less_than(&mut self) -> String {
-        self.rest.next();
-        let mut text = "<".to_owned();
-        if self.rest.next_if_eq(&'<').is_some() {
-            text.push('<');
-            while let Some(space) = self.rest.next_if(|c| matches!(c, '\t' | '\r' | ' ')) {
-                text.push(space);
-            }
-        }
-        text
+    fn less_than(&mut self) -> &'a str {
+        let Some(after) = self.rest.strip_prefix("<<") else {
+            return self.take(1);
+        };
+        let kept = after.trim_start_matches(['\t', '\r', ' ']);
+        self.take(self.rest.len() - kept.len())
     }
 }
 
@@ -344,6 +372,13 @@ impl Words {
         Self {
             unwanted: true,
             ..Self::default()
+        }
+    }
+
+    /// Splits at white space.
+    fn split(&mut self, text: &str) {
+        if !self.unwanted {
+            text.chars().for_each(|c| self.split_or_push(c));
         }
     }
 

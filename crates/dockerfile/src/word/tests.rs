@@ -28,7 +28,7 @@ const VARIABLES: List = List(&[
 
 fn check(lex: Lex, word: &str, expected: &str) {
     let shown = match lex.expand(word, &VARIABLES) {
-        Ok(expanded) => expanded.text,
+        Ok(expanded) => expanded.text.into_owned(),
         Err(error) => format!("error: {error}"),
     };
     assert_eq!(shown, expected, "{word}");

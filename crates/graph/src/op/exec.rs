@@ -5,6 +5,7 @@
 //! here and never held.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::content_hash::{
     ContentHash, ContentHasher, content_hash_plain_enum, content_hash_struct,
@@ -38,8 +39,8 @@ pub struct ExecOp {
 pub struct Process {
     /// Program and arguments.
     pub args: Vec<String>,
-    /// `KEY=value`, in order.
-    pub env: Vec<String>,
+    /// `KEY=value`, in order. Steps of a stage share them while nothing is set between them.
+    pub env: Arc<[String]>,
     /// Where it starts; made when it is missing.
     pub cwd: String,
     /// As in `USER`; root when empty.

@@ -53,7 +53,7 @@ impl Prepared {
             scratch: scratch.path().to_owned(),
             root: None,
             mounts: Vec::new(),
-            env: op.process.env.clone(),
+            env: op.process.env.to_vec(),
             writable: Vec::new(),
             views: Vec::new(),
             caches: Vec::new(),
