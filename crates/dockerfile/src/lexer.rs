@@ -3,6 +3,7 @@
 //! What comes out is one logical line for each instruction. The parser may then take raw lines,
 //! which are the bodies of heredocs.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::Span;
@@ -11,9 +12,9 @@ use crate::limits::MAX_LINE;
 
 /// One instruction's text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct LogicalLine {
+pub(crate) struct LogicalLine<'a> {
     /// Continuations are joined; nothing is trimmed at the end.
-    pub(crate) text: String,
+    pub(crate) text: Cow<'a, str>,
     /// The lines that it comes from.
     pub(crate) span: Span,
     /// Comments above it, without `#`; an empty comment begins them anew.
@@ -56,7 +57,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next instruction.
-    pub(crate) fn next_logical(&mut self) -> Option<LogicalLine> {
+    pub(crate) fn next_logical(&mut self) -> Option<LogicalLine<'a>> {
         let mut comments = Vec::new();
         loop {
             let raw = self.next_raw()?;
@@ -77,7 +78,7 @@ impl<'a> Lexer<'a> {
             }
             self.check_utf8();
             let mut logical = LogicalLine {
-                text: text.to_owned(),
+                text: Cow::Borrowed(text),
                 span: Span::line(self.line),
                 comments,
                 empty_continuation: false,
@@ -127,7 +128,7 @@ impl<'a> Lexer<'a> {
         (self.directives.into_directives(), self.errors)
     }
 
-    fn continue_line(&mut self, logical: &mut LogicalLine) {
+    fn continue_line(&mut self, logical: &mut LogicalLine<'a>) {
         while let Some(raw) = self.next_raw() {
             let line = trim_line_end(raw);
             let start = line.trim_start();
@@ -140,7 +141,7 @@ impl<'a> Lexer<'a> {
             }
             self.check_utf8();
             let (text, continues) = self.cut_continuation(line);
-            logical.text.push_str(text);
+            logical.text += text;
             if !continues {
                 break;
             }

@@ -161,13 +161,13 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn line(&mut self, line: LogicalLine) {
+    fn line(&mut self, line: LogicalLine<'_>) {
         let first = line.span.first_line;
         if line.empty_continuation {
             self.empty_continuations
                 .push(Span::line(line.span.last_line));
         }
-        let result = self.statement(line);
+        let result = self.statement(&line.text, first, line.comments);
         let span = Span::lines(first, self.lexer.line());
         let parsed = result.and_then(|statement| {
             let is_from = statement.keyword == Some(Keyword::From);
@@ -183,11 +183,16 @@ impl Parser<'_> {
         }
     }
 
-    fn statement(&mut self, line: LogicalLine) -> Result<Statement, ParseError> {
-        let mut statement = Statement::parse(&line.text, self.lexer.escape())?;
+    fn statement<'t>(
+        &mut self,
+        text: &'t str,
+        first_line: u32,
+        comments: Vec<String>,
+    ) -> Result<Statement<'t>, ParseError> {
+        let mut statement = Statement::parse(text, self.lexer.escape())?;
         read_heredocs(&mut self.lexer, &mut statement)?;
-        statement.span = Span::lines(line.span.first_line, self.lexer.line());
-        statement.comments = line.comments;
+        statement.span = Span::lines(first_line, self.lexer.line());
+        statement.comments = comments;
         Ok(statement)
     }
 
@@ -221,11 +226,11 @@ impl Parser<'_> {
     }
 }
 
-fn read_heredocs(lexer: &mut Lexer<'_>, statement: &mut Statement) -> Result<(), ParseError> {
+fn read_heredocs(lexer: &mut Lexer<'_>, statement: &mut Statement<'_>) -> Result<(), ParseError> {
     if !statement.takes_heredocs() {
         return Ok(());
     }
-    statement.heredocs = Heredoc::find(&statement.text)?;
+    statement.heredocs = Heredoc::find(statement.text)?;
     if statement.heredocs.len() > MAX_HEREDOCS {
         return Err(ParseError::TooManyHeredocs);
     }

@@ -3,37 +3,10 @@
 /// The shortest path that means the same; `.` when nothing is left.
 pub(crate) fn clean(path: &str) -> String {
     if is_clean(path) {
-        return path.to_owned();
+        path.to_owned()
+    } else {
+        shorten(path)
     }
-    let rooted = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => match parts.last() {
-                Some(&last) if last != ".." => {
-                    parts.pop();
-                }
-                _ if rooted => {}
-                _ => parts.push(".."),
-            },
-            part => parts.push(part),
-        }
-    }
-    match (rooted, parts.is_empty()) {
-        (true, _) => format!("/{}", parts.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => parts.join("/"),
-    }
-}
-
-/// An absolute path that is clean, which most are.
-fn is_clean(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix('/') else {
-        return false;
-    };
-    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
-    rest.is_empty() || rest.split('/').all(is_plain)
 }
 
 /// `path` from `directory`, cleaned; always absolute.
@@ -46,8 +19,45 @@ pub(crate) fn absolute(directory: &str, path: &str) -> String {
     if is_clean(&joined) {
         joined
     } else {
-        clean(&joined)
+        shorten(&joined)
     }
+}
+
+/// An absolute path that is clean, which most are.
+fn is_clean(path: &str) -> bool {
+    let Some(rest) = path.as_bytes().strip_prefix(b"/") else {
+        return false;
+    };
+    let is_plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    rest.is_empty() || rest.split(|byte| *byte == b'/').all(is_plain)
+}
+
+fn shorten(path: &str) -> String {
+    let root = usize::from(path.starts_with('/'));
+    // Who asks for a directory adds a slash.
+    let mut short = String::with_capacity(path.len() + 1);
+    short.push_str(&path[..root]);
+    for part in path.split('/') {
+        let last = short[root..].rsplit('/').next().unwrap_or_default();
+        match part {
+            "" | "." => {}
+            ".." if !matches!(last, "" | "..") => {
+                let end = short.rfind('/').unwrap_or_default();
+                short.truncate(end.max(root));
+            }
+            ".." if root == 1 => {}
+            part => {
+                if short.len() > root {
+                    short.push('/');
+                }
+                short.push_str(part);
+            }
+        }
+    }
+    if short.is_empty() {
+        short.push('.');
+    }
+    short
 }
 
 /// The last part of a path, as Go's `path.Base`.

@@ -2,6 +2,8 @@
 //!
 //! Each instruction has its own way to write arguments: words, JSON, pairs, or all of the rest.
 
+use std::borrow::Cow;
+
 use crate::Span;
 use crate::heredoc::Heredoc;
 use crate::instruction::{KeyValue, Keyword};
@@ -9,19 +11,19 @@ use crate::quote::quote;
 
 /// A logical line taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Statement {
+pub(crate) struct Statement<'a> {
     /// What it is; none when it is not an instruction.
     pub(crate) keyword: Option<Keyword>,
     /// As it was written.
-    pub(crate) written: String,
+    pub(crate) written: &'a str,
     /// `--name=value`, without quotes and escapes.
-    pub(crate) flags: Vec<String>,
+    pub(crate) flags: Vec<Cow<'a, str>>,
     /// What follows.
-    pub(crate) arguments: Arguments,
+    pub(crate) arguments: Arguments<'a>,
     /// What stands between the lines that follow.
     pub(crate) heredocs: Vec<Heredoc>,
     /// The whole line.
-    pub(crate) text: String,
+    pub(crate) text: &'a str,
     /// Its lines, with those of its heredocs.
     pub(crate) span: Span,
     /// Comments above it.
@@ -30,7 +32,7 @@ pub(crate) struct Statement {
 
 /// What follows keyword and flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Arguments {
+pub(crate) enum Arguments<'a> {
     /// Words, or the whole rest as one word.
     Words(Vec<String>),
     /// A JSON list of strings, after these words.
@@ -38,7 +40,7 @@ pub(crate) enum Arguments {
     /// Names and values.
     Pairs(Vec<KeyValue>),
     /// Another instruction (`ONBUILD`).
-    Instruction(Box<Statement>),
+    Instruction(Box<Statement<'a>>),
 }
 
 /// Why a line cannot be taken apart.
@@ -52,9 +54,9 @@ pub(crate) enum StatementError {
     NoEquals(String),
 }
 
-impl Statement {
+impl<'a> Statement<'a> {
     /// Takes a line apart; heredocs are added later.
-    pub(crate) fn parse(text: &str, escape: char) -> Result<Self, StatementError> {
+    pub(crate) fn parse(text: &'a str, escape: char) -> Result<Self, StatementError> {
         Self::parse_nested(text, escape, true)
     }
 
@@ -69,13 +71,10 @@ impl Statement {
         }
     }
 
-    fn parse_nested(text: &str, escape: char, outermost: bool) -> Result<Self, StatementError> {
+    fn parse_nested(text: &'a str, escape: char, outermost: bool) -> Result<Self, StatementError> {
         let line = text.trim();
-        let (written, rest) = match line.split_once(is_blank) {
-            Some((written, rest)) => (written, rest.trim_start_matches(is_blank)),
-            None => (line, ""),
-        };
-        let (flags, rest) = take_flags(rest, escape);
+        let (written, rest) = line.split_at(keyword_of(line).len());
+        let (flags, rest) = take_flags(rest.trim_start_matches(is_blank), escape);
         let keyword = Keyword::parse(written);
         let rest = rest.trim();
         let arguments = match keyword {
@@ -88,18 +87,18 @@ impl Statement {
         };
         Ok(Self {
             keyword,
-            written: written.to_owned(),
+            written,
             flags,
             arguments,
             heredocs: Vec::new(),
-            text: text.to_owned(),
+            text,
             span: Span::default(),
             comments: Vec::new(),
         })
     }
 }
 
-impl Arguments {
+impl Arguments<'_> {
     fn parse(keyword: Keyword, rest: &str, escape: char) -> Result<Self, StatementError> {
         Ok(match keyword {
             Keyword::Add | Keyword::Copy | Keyword::Volume => match json_list(rest)? {
@@ -109,7 +108,10 @@ impl Arguments {
             Keyword::Cmd | Keyword::Entrypoint | Keyword::Run | Keyword::Shell => {
                 Self::json_or_all(rest)?
             }
-            Keyword::Arg => Self::Words(quoted_words(rest, escape)),
+            Keyword::Arg => {
+                let words = quoted_words(rest, escape).into_iter();
+                Self::Words(words.map(str::to_owned).collect())
+            }
             Keyword::Env | Keyword::Label => Self::Pairs(pairs(keyword, rest, escape)?),
             Keyword::Expose | Keyword::From => Self::Words(split_blanks(rest)),
             Keyword::Healthcheck => Self::health(rest)?,
@@ -150,6 +152,11 @@ impl Arguments {
             other => other,
         })
     }
+}
+
+/// What a line begins with, up to the first blank.
+pub(crate) fn keyword_of(line: &str) -> &str {
+    line.split(is_blank).next().unwrap_or(line)
 }
 
 /// What separates keyword and words.
@@ -204,46 +211,42 @@ fn pairs(keyword: Keyword, rest: &str, escape: char) -> Result<Vec<KeyValue>, St
                 value: value.to_owned(),
                 old_form: false,
             }),
-            None => Err(StatementError::NoEquals(word)),
+            None => Err(StatementError::NoEquals(word.to_owned())),
         })
         .collect()
 }
 
 /// Words that may be quoted; quotes and escapes stay, since they matter when the words are
 /// expanded.
-fn quoted_words(rest: &str, escape: char) -> Vec<String> {
+fn quoted_words(rest: &str, escape: char) -> Vec<&str> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut start = None;
+    let mut end = rest.len();
     let mut quote = None;
-    let mut characters = rest.chars();
-    while let Some(character) = characters.next() {
+    let mut characters = rest.char_indices();
+    while let Some((at, character)) = characters.next() {
         if quote.is_none() && character.is_whitespace() {
-            words.extend(word.take());
+            words.extend(start.take().map(|start| &rest[start..at]));
             continue;
         }
-        let current = word.get_or_insert_default();
-        if character == escape && quote != Some('\'') {
-            // An escape character at the end means nothing.
-            if let Some(escaped) = characters.next() {
-                current.extend([character, escaped]);
-            } else if current.is_empty() {
-                word = None;
-            }
-            continue;
-        }
+        start.get_or_insert(at);
         match quote {
+            // An escape character at the end means nothing.
+            _ if character == escape && quote != Some('\'') => {
+                end = characters.next().map_or(at, |_| end);
+            }
             Some(open) if open == character => quote = None,
             None if matches!(character, '\'' | '"') => quote = Some(character),
             _ => {}
         }
-        current.push(character);
     }
-    words.extend(word);
+    let last = start.map(|start| &rest[start..end]);
+    words.extend(last.filter(|word| !word.is_empty()));
     words
 }
 
 /// The `--…` words at the start, without their quotes and escapes, and what follows them.
-fn take_flags(rest: &str, escape: char) -> (Vec<String>, &str) {
+fn take_flags(rest: &str, escape: char) -> (Vec<Cow<'_, str>>, &str) {
     let mut flags = Vec::new();
     let mut rest = rest.trim_start();
     while rest.starts_with("--") {
@@ -257,18 +260,23 @@ fn take_flags(rest: &str, escape: char) -> (Vec<String>, &str) {
     (flags, rest)
 }
 
-fn take_flag(rest: &str, escape: char) -> (String, &str) {
-    let mut flag = String::new();
+fn take_flag(rest: &str, escape: char) -> (Cow<'_, str>, &str) {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '\'' | '"') || c == escape;
+    let (plain, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+    if !after.starts_with(|c: char| !c.is_whitespace()) {
+        return (Cow::Borrowed(plain), after);
+    }
+    let mut flag = plain.to_owned();
     let mut quote = None;
-    let mut characters = rest.char_indices();
+    let mut characters = after.char_indices();
     while let Some((at, character)) = characters.next() {
         match quote {
-            None if character.is_whitespace() => return (flag, &rest[at..]),
+            None if character.is_whitespace() => return (Cow::Owned(flag), &after[at..]),
             None if matches!(character, '\'' | '"') => quote = Some(character),
             Some(open) if open == character => quote = None,
             _ if character == escape => flag.extend(characters.next().map(|(_, c)| c)),
             _ => flag.push(character),
         }
     }
-    (flag, "")
+    (Cow::Owned(flag), "")
 }

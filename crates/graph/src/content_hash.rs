@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 pub struct ContentHasher(Vec<u8>);
 
 /// Room for what most values feed.
-const CAPACITY: usize = 2048;
+const CAPACITY: usize = 1024;
 
 impl ContentHasher {
     /// A hasher for values of the kind that `domain` names; equal bytes in two domains differ.

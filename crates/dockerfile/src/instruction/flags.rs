@@ -1,5 +1,7 @@
 //! `--name=value` before the arguments of an instruction.
 
+use std::borrow::Cow;
+
 use crate::suggest;
 
 /// What a flag takes.
@@ -15,7 +17,7 @@ pub(super) enum FlagKind {
 
 /// The flags that were given.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Flags(Vec<(&'static str, String)>);
+pub(super) struct Flags<'a>(Vec<(&'static str, Cow<'a, str>)>);
 
 /// Why flags cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,10 +32,10 @@ pub(crate) enum FlagError {
     NotBoolean { name: &'static str, value: String },
 }
 
-impl Flags {
+impl<'a> Flags<'a> {
     /// Reads the flags of an instruction that knows `known`.
     pub(super) fn parse(
-        given: &[String],
+        given: &'a [Cow<'_, str>],
         known: &[(&'static str, FlagKind)],
     ) -> Result<Self, FlagError> {
         let mut flags = Self::default();
@@ -68,7 +70,7 @@ impl Flags {
         self.0
             .iter()
             .filter(move |(given, _)| *given == name)
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value.as_ref())
     }
 
     /// Whether a switch is on, if it was given.
@@ -82,21 +84,22 @@ impl Flags {
     }
 }
 
-fn read_value(
+fn read_value<'a>(
     name: &'static str,
     kind: FlagKind,
-    value: Option<&str>,
-) -> Result<String, FlagError> {
+    value: Option<&'a str>,
+) -> Result<Cow<'a, str>, FlagError> {
     match (kind, value) {
-        (FlagKind::Switch, None) => Ok("true".to_owned()),
+        (FlagKind::Switch, None) => Ok(Cow::Borrowed("true")),
         (FlagKind::Switch, Some("")) | (_, None) => Err(FlagError::NoValue(name)),
         (FlagKind::Switch, Some(value)) => match value.to_lowercase().as_str() {
-            on_or_off @ ("true" | "false") => Ok(on_or_off.to_owned()),
+            "true" => Ok(Cow::Borrowed("true")),
+            "false" => Ok(Cow::Borrowed("false")),
             _ => Err(FlagError::NotBoolean {
                 name,
                 value: value.to_owned(),
             }),
         },
-        (_, Some(value)) => Ok(value.to_owned()),
+        (_, Some(value)) => Ok(Cow::Borrowed(value)),
     }
 }

@@ -1,5 +1,7 @@
 //! `HEALTHCHECK`.
 
+use std::borrow::Cow;
+
 use oci::HealthConfig;
 
 use super::flags::{FlagKind, Flags};
@@ -19,7 +21,10 @@ const FLAGS: &[(&str, FlagKind)] = &[
 /// Less than this is taken for a mistake in the unit.
 const SHORTEST: i64 = 1_000_000;
 
-pub(super) fn parse(statement: &Statement) -> Result<HealthConfig, InstructionError> {
+pub(super) fn parse(
+    statement: &Statement<'_>,
+    flags: &[Cow<'_, str>],
+) -> Result<HealthConfig, InstructionError> {
     let (words, json) = match &statement.arguments {
         Arguments::Json(words) => (words.as_slice(), true),
         Arguments::Words(words) => (words.as_slice(), false),
@@ -30,7 +35,7 @@ pub(super) fn parse(statement: &Statement) -> Result<HealthConfig, InstructionEr
     };
     let kind = kind.to_uppercase();
     if kind == "NONE" {
-        Flags::parse(&statement.flags, &[])?;
+        Flags::parse(flags, &[])?;
         return if command.is_empty() {
             Ok(HealthConfig {
                 test: vec![kind],
@@ -40,7 +45,7 @@ pub(super) fn parse(statement: &Statement) -> Result<HealthConfig, InstructionEr
             Err(InstructionError::HealthNoneArguments)
         };
     }
-    let flags = Flags::parse(&statement.flags, FLAGS)?;
+    let flags = Flags::parse(flags, FLAGS)?;
     if kind != "CMD" {
         return Err(InstructionError::HealthKind(kind));
     }
@@ -58,7 +63,7 @@ pub(super) fn parse(statement: &Statement) -> Result<HealthConfig, InstructionEr
     })
 }
 
-fn interval(flags: &Flags, name: &'static str) -> Result<i64, InstructionError> {
+fn interval(flags: &Flags<'_>, name: &'static str) -> Result<i64, InstructionError> {
     let text = flags.value(name).unwrap_or_default();
     if text.is_empty() {
         return Ok(0);

@@ -27,6 +27,7 @@ use std::borrow::Cow;
 
 use oci::HealthConfig;
 
+use crate::statement::keyword_of;
 use crate::{Heredoc, Span};
 
 /// One instruction of a stage.
@@ -34,8 +35,6 @@ use crate::{Heredoc, Span};
 pub struct Instruction {
     /// What it does.
     pub kind: InstructionKind,
-    /// The keyword as it was written.
-    pub written: String,
     /// All of it, on one line, without the bodies of heredocs.
     pub text: String,
     /// Its lines.
@@ -81,6 +80,14 @@ pub enum InstructionKind {
     Volume(Vec<String>),
     /// Changes the working directory.
     Workdir(String),
+}
+
+impl Instruction {
+    /// The keyword as it was written.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        keyword_of(&self.text)
+    }
 }
 
 /// A name and its value.

@@ -347,10 +347,11 @@ impl<'a> Fields<'a> {
             let (field, length) = quoted_field(quoted, at + 1)?;
             return Ok((Cow::Owned(field), at + 1 + length));
         }
-        let field = rest.split(',').next().unwrap_or(rest);
-        match field.find('"') {
-            Some(quote) => Err(MountError::BareQuote(at + quote + 1)),
-            None => Ok((Cow::Borrowed(field), at + field.len())),
+        let (field, after) = rest.split_at(rest.find([',', '"']).unwrap_or(rest.len()));
+        let end = at + field.len();
+        match after.starts_with('"') {
+            true => Err(MountError::BareQuote(end + 1)),
+            false => Ok((Cow::Borrowed(field), end)),
         }
     }
 }

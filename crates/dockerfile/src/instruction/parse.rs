@@ -1,5 +1,7 @@
 //! From statements to instructions.
 
+use std::borrow::Cow;
+
 use super::flags::{FlagKind, Flags};
 use super::size::DurationError;
 use super::{
@@ -82,41 +84,41 @@ pub(crate) enum InstructionError {
 type Result<T> = std::result::Result<T, InstructionError>;
 
 /// What a statement means.
-pub(crate) fn parse(statement: Statement) -> Result<Parsed> {
+pub(crate) fn parse(mut statement: Statement<'_>) -> Result<Parsed> {
     let Some(keyword) = statement.keyword else {
         let names = Keyword::ALL.iter().map(|keyword| keyword.name());
         return Err(InstructionError::Unknown {
-            hint: suggest::hint_any_case(&statement.written, names),
-            name: statement.written,
+            hint: suggest::hint_any_case(statement.written, names),
+            name: statement.written.to_owned(),
         });
     };
     if keyword == Keyword::From {
-        return Ok(Parsed::Stage(parse_from(&statement)?));
+        return Ok(Parsed::Stage(parse_from(statement)?));
     }
-    let kind = parse_kind(keyword, &statement)?;
+    let kind = parse_kind(keyword, &mut statement)?;
     Ok(Parsed::Instruction(Instruction {
         kind,
-        written: statement.written,
         text: statement.text.trim().to_owned(),
         span: statement.span,
         comments: statement.comments,
     }))
 }
 
-fn parse_kind(keyword: Keyword, statement: &Statement) -> Result<InstructionKind> {
+fn parse_kind(keyword: Keyword, statement: &mut Statement<'_>) -> Result<InstructionKind> {
+    let flags = std::mem::take(&mut statement.flags);
     match keyword {
-        Keyword::Add => parse_add(statement),
-        Keyword::Copy => parse_copy(statement),
-        Keyword::Run => parse_run(statement),
-        Keyword::Healthcheck => health::parse(statement).map(InstructionKind::Healthcheck),
+        Keyword::Add => parse_add(statement, &flags),
+        Keyword::Copy => parse_copy(statement, &flags),
+        Keyword::Run => parse_run(statement, &flags),
+        Keyword::Healthcheck => health::parse(statement, &flags).map(InstructionKind::Healthcheck),
         _ => {
-            Flags::parse(&statement.flags, &[])?;
+            Flags::parse(&flags, &[])?;
             parse_flagless(keyword, statement)
         }
     }
 }
 
-fn parse_flagless(keyword: Keyword, statement: &Statement) -> Result<InstructionKind> {
+fn parse_flagless(keyword: Keyword, statement: &mut Statement<'_>) -> Result<InstructionKind> {
     let name = keyword.name();
     Ok(match keyword {
         Keyword::Arg => InstructionKind::Arg(parse_arg(at_least_one(name, statement)?)?),
@@ -124,15 +126,17 @@ fn parse_flagless(keyword: Keyword, statement: &Statement) -> Result<Instruction
         Keyword::Entrypoint => InstructionKind::Entrypoint(command(statement)),
         Keyword::Env => InstructionKind::Env(pairs(name, statement)?),
         Keyword::Expose => {
-            let mut ports = at_least_one(name, statement)?.to_vec();
+            let mut ports = at_least_one(name, statement)?;
             ports.sort();
             InstructionKind::Expose(ports)
         }
         Keyword::Label => InstructionKind::Label(pairs(name, statement)?),
         Keyword::Maintainer => InstructionKind::Maintainer(exactly_one(name, statement)?),
         Keyword::Onbuild => InstructionKind::Onbuild(parse_onbuild(statement)?),
-        Keyword::Shell => match &statement.arguments {
-            Arguments::Json(shell) if !shell.is_empty() => InstructionKind::Shell(shell.clone()),
+        Keyword::Shell => match &mut statement.arguments {
+            Arguments::Json(shell) if !shell.is_empty() => {
+                InstructionKind::Shell(std::mem::take(shell))
+            }
             Arguments::Words(words) if !words.is_empty() => {
                 return Err(InstructionError::ShellNotJson);
             }
@@ -145,8 +149,8 @@ fn parse_flagless(keyword: Keyword, statement: &Statement) -> Result<Instruction
     })
 }
 
-fn parse_from(statement: &Statement) -> Result<Stage> {
-    let words = words(statement);
+fn parse_from(statement: Statement<'_>) -> Result<Stage> {
+    let words = words(&statement);
     let name = match words {
         [_] => None,
         [_, keyword, name] if keyword.eq_ignore_ascii_case("as") => {
@@ -165,10 +169,10 @@ fn parse_from(statement: &Statement) -> Result<Stage> {
         written_as: words.get(1).cloned(),
         base: words[0].clone(),
         platform: flags.text("platform"),
-        written: statement.written.clone(),
+        written: statement.written.to_owned(),
         text: statement.text.trim().to_owned(),
         span: statement.span,
-        comments: statement.comments.clone(),
+        comments: statement.comments,
         instructions: Vec::new(),
     })
 }
@@ -180,20 +184,27 @@ fn is_stage_name(name: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c))
 }
 
-const TRANSFER_FLAGS: [(&str, FlagKind); 4] = [
+const COPY_FLAGS: &[(&str, FlagKind)] = &[
     ("chown", FlagKind::Value),
     ("chmod", FlagKind::Value),
     ("link", FlagKind::Switch),
     ("exclude", FlagKind::Values),
+    ("from", FlagKind::Value),
+    ("parents", FlagKind::Switch),
 ];
 
-fn parse_add(statement: &Statement) -> Result<InstructionKind> {
-    let own = [
-        ("keep-git-dir", FlagKind::Switch),
-        ("checksum", FlagKind::Value),
-        ("unpack", FlagKind::Switch),
-    ];
-    let flags = transfer_flags("ADD", statement, &own)?;
+const ADD_FLAGS: &[(&str, FlagKind)] = &[
+    ("chown", FlagKind::Value),
+    ("chmod", FlagKind::Value),
+    ("link", FlagKind::Switch),
+    ("exclude", FlagKind::Values),
+    ("keep-git-dir", FlagKind::Switch),
+    ("checksum", FlagKind::Value),
+    ("unpack", FlagKind::Switch),
+];
+
+fn parse_add(statement: &mut Statement<'_>, flags: &[Cow<'_, str>]) -> Result<InstructionKind> {
+    let flags = transfer_flags("ADD", statement, flags, ADD_FLAGS)?;
     let options = AddOptions {
         keep_git_directory: flags.switch("keep-git-dir"),
         checksum: flags.text("checksum"),
@@ -205,9 +216,8 @@ fn parse_add(statement: &Statement) -> Result<InstructionKind> {
     ))
 }
 
-fn parse_copy(statement: &Statement) -> Result<InstructionKind> {
-    let own = [("from", FlagKind::Value), ("parents", FlagKind::Switch)];
-    let flags = transfer_flags("COPY", statement, &own)?;
+fn parse_copy(statement: &mut Statement<'_>, flags: &[Cow<'_, str>]) -> Result<InstructionKind> {
+    let flags = transfer_flags("COPY", statement, flags, COPY_FLAGS)?;
     let options = CopyOptions {
         from: flags.text("from"),
         parents: flags.switch("parents") == Some(true),
@@ -218,68 +228,71 @@ fn parse_copy(statement: &Statement) -> Result<InstructionKind> {
     ))
 }
 
-fn transfer_flags(
+fn transfer_flags<'a>(
     name: &'static str,
-    statement: &Statement,
-    own: &[(&'static str, FlagKind)],
-) -> Result<Flags> {
+    statement: &Statement<'_>,
+    given: &'a [Cow<'_, str>],
+    known: &[(&'static str, FlagKind)],
+) -> Result<Flags<'a>> {
     if words(statement).len() < 2 {
         return Err(InstructionError::NoDestination(name));
     }
-    let known = [&TRANSFER_FLAGS, own].concat();
-    Ok(Flags::parse(&statement.flags, &known)?)
+    Ok(Flags::parse(given, known)?)
 }
 
-fn transfer(name: &'static str, statement: &Statement, flags: &Flags) -> Result<Transfer> {
-    let words = words(statement);
-    let (destination, sources) = words
-        .split_last()
-        .ok_or(InstructionError::NoDestination(name))?;
-    if is_heredoc(destination).is_some() {
+fn transfer(
+    name: &'static str,
+    statement: &mut Statement<'_>,
+    flags: &Flags<'_>,
+) -> Result<Transfer> {
+    let mut sources = take_words(statement);
+    let destination = sources.pop().ok_or(InstructionError::NoDestination(name))?;
+    if is_heredoc(&destination).is_some() {
         return Err(InstructionError::HeredocDestination(name));
     }
-    let mut transfer = Transfer {
-        destination: destination.clone(),
+    let mut heredocs = Vec::new();
+    sources.retain(|source| {
+        let Some(mut heredoc) = is_heredoc(source) else {
+            return true;
+        };
+        let named = |known: &&Heredoc| known.name == heredoc.name;
+        if let Some(read) = statement.heredocs.iter().rfind(named) {
+            heredoc.body.clone_from(&read.body);
+        }
+        heredocs.push(heredoc);
+        false
+    });
+    Ok(Transfer {
+        sources,
+        heredocs,
+        destination,
         chown: flags.text("chown"),
         chmod: flags.text("chmod"),
         link: flags.switch("link") == Some(true),
         exclude: flags.values("exclude").map(str::to_owned).collect(),
-        ..Transfer::default()
-    };
-    for source in sources {
-        match is_heredoc(source) {
-            None => transfer.sources.push(source.clone()),
-            Some(mut heredoc) => {
-                let named = |known: &&Heredoc| known.name == heredoc.name;
-                if let Some(read) = statement.heredocs.iter().rfind(named) {
-                    heredoc.body.clone_from(&read.body);
-                }
-                transfer.heredocs.push(heredoc);
-            }
-        }
-    }
-    Ok(transfer)
+    })
 }
 
 fn is_heredoc(word: &str) -> Option<Heredoc> {
     Heredoc::parse(word).ok().flatten()
 }
 
-fn parse_run(statement: &Statement) -> Result<InstructionKind> {
-    let known = [
-        ("mount", FlagKind::Values),
-        ("network", FlagKind::Value),
-        ("security", FlagKind::Value),
-        ("device", FlagKind::Values),
-    ];
-    let flags = Flags::parse(&statement.flags, &known)?;
+const RUN_FLAGS: &[(&str, FlagKind)] = &[
+    ("mount", FlagKind::Values),
+    ("network", FlagKind::Value),
+    ("security", FlagKind::Value),
+    ("device", FlagKind::Values),
+];
+
+fn parse_run(statement: &mut Statement<'_>, flags: &[Cow<'_, str>]) -> Result<InstructionKind> {
+    let flags = Flags::parse(flags, RUN_FLAGS)?;
     let mounts: Vec<String> = flags.values("mount").map(str::to_owned).collect();
     for text in &mounts {
         mount::fields(text).try_for_each(|field| field.map(|_| ()))?;
     }
     Ok(InstructionKind::Run(Run {
         command: command(statement),
-        heredocs: statement.heredocs.clone(),
+        heredocs: std::mem::take(&mut statement.heredocs),
         mounts,
         network: match flags.value("network") {
             None | Some("default") => RunNetwork::Default,
@@ -299,14 +312,14 @@ fn parse_run(statement: &Statement) -> Result<InstructionKind> {
     }))
 }
 
-fn command(statement: &Statement) -> Command {
+fn command(statement: &mut Statement<'_>) -> Command {
     Command {
-        words: words(statement).to_vec(),
+        words: take_words(statement),
         shell: !matches!(statement.arguments, Arguments::Json(_)),
     }
 }
 
-fn parse_onbuild(statement: &Statement) -> Result<String> {
+fn parse_onbuild(statement: &Statement<'_>) -> Result<String> {
     let Arguments::Instruction(trigger) = &statement.arguments else {
         return Err(InstructionError::AtLeastOne("ONBUILD"));
     };
@@ -330,9 +343,9 @@ fn parse_onbuild(statement: &Statement) -> Result<String> {
     Ok(expression)
 }
 
-fn parse_arg(words: &[String]) -> Result<Vec<Arg>> {
+fn parse_arg(words: Vec<String>) -> Result<Vec<Arg>> {
     words
-        .iter()
+        .into_iter()
         .map(|word| match word.split_once('=') {
             Some(("", _)) => Err(InstructionError::BlankName("ARG")),
             Some((key, value)) => Ok(Arg {
@@ -340,14 +353,14 @@ fn parse_arg(words: &[String]) -> Result<Vec<Arg>> {
                 value: Some(value.to_owned()),
             }),
             None => Ok(Arg {
-                key: word.clone(),
+                key: word,
                 value: None,
             }),
         })
         .collect()
 }
 
-fn parse_volume(words: &[String]) -> Result<Vec<String>> {
+fn parse_volume(words: Vec<String>) -> Result<Vec<String>> {
     words
         .iter()
         .map(|word| match word.trim() {
@@ -357,34 +370,42 @@ fn parse_volume(words: &[String]) -> Result<Vec<String>> {
         .collect()
 }
 
-fn pairs(name: &'static str, statement: &Statement) -> Result<Vec<KeyValue>> {
-    match &statement.arguments {
+fn pairs(name: &'static str, statement: &mut Statement<'_>) -> Result<Vec<KeyValue>> {
+    match &mut statement.arguments {
         Arguments::Pairs(pairs) if pairs.is_empty() => Err(InstructionError::AtLeastOne(name)),
         Arguments::Pairs(pairs) if pairs.iter().any(|pair| pair.key.is_empty()) => {
             Err(InstructionError::BlankName(name))
         }
-        Arguments::Pairs(pairs) => Ok(pairs.clone()),
+        Arguments::Pairs(pairs) => Ok(std::mem::take(pairs)),
         _ => Err(InstructionError::AtLeastOne(name)),
     }
 }
 
-fn words(statement: &Statement) -> &[String] {
+fn words<'s>(statement: &'s Statement<'_>) -> &'s [String] {
     match &statement.arguments {
         Arguments::Words(words) | Arguments::Json(words) => words,
         Arguments::Pairs(_) | Arguments::Instruction(_) => &[],
     }
 }
 
-fn at_least_one<'a>(name: &'static str, statement: &'a Statement) -> Result<&'a [String]> {
-    match words(statement) {
-        [] => Err(InstructionError::AtLeastOne(name)),
-        words => Ok(words),
+fn take_words(statement: &mut Statement<'_>) -> Vec<String> {
+    match &mut statement.arguments {
+        Arguments::Words(words) | Arguments::Json(words) => std::mem::take(words),
+        Arguments::Pairs(_) | Arguments::Instruction(_) => Vec::new(),
     }
 }
 
-fn exactly_one(name: &'static str, statement: &Statement) -> Result<String> {
-    match words(statement) {
-        [word] => Ok(word.clone()),
-        _ => Err(InstructionError::ExactlyOne(name)),
+fn at_least_one(name: &'static str, statement: &mut Statement<'_>) -> Result<Vec<String>> {
+    let words = take_words(statement);
+    if words.is_empty() {
+        return Err(InstructionError::AtLeastOne(name));
+    }
+    Ok(words)
+}
+
+fn exactly_one(name: &'static str, statement: &mut Statement<'_>) -> Result<String> {
+    match <[String; 1]>::try_from(take_words(statement)) {
+        Ok([word]) => Ok(word),
+        Err(_) => Err(InstructionError::ExactlyOne(name)),
     }
 }

@@ -115,7 +115,7 @@ fn check_casing(found: &mut Vec<Diagnostic>, options: &CheckOptions, stages: &[S
         stages.iter().flat_map(|stage| {
             let instructions = stage.instructions.iter();
             let own = std::iter::once((stage.written.as_str(), stage.span));
-            own.chain(instructions.map(|i| (i.written.as_str(), i.span)))
+            own.chain(instructions.map(|i| (i.written(), i.span)))
         })
     };
     let count = |wanted| {

@@ -68,7 +68,7 @@ impl Dispatcher<'_> {
         let mut expanded = Vec::with_capacity(pairs.len());
         for pair in pairs {
             if pair.old_form {
-                let instruction = at.step.instruction.written.clone();
+                let instruction = at.step.instruction.written().to_owned();
                 self.report_at(at, &Finding::LegacyKeyValueFormat { instruction });
             }
             let key = self.expand(stage, at, &pair.key)?;
@@ -172,7 +172,7 @@ impl Dispatcher<'_> {
         }
         let shell = &stage.scope.config().config.shell;
         if shell.as_ref().is_none_or(Vec::is_empty) {
-            let instruction = at.step.instruction.written.clone();
+            let instruction = at.step.instruction.written().to_owned();
             let list = as_list(&command.text());
             self.report_at(at, &Finding::JsonArgsRecommended { instruction, list });
         }
@@ -364,7 +364,7 @@ impl Dispatcher<'_> {
     /// Only the last of several counts; the finding is about the one before.
     fn check_once(&mut self, before: Option<crate::Span>, at: Current<'_>) {
         if let Some(before) = before {
-            let instruction = at.step.instruction.written.clone();
+            let instruction = at.step.instruction.written().to_owned();
             let finding = Finding::MultipleInstructionsDisallowed { instruction };
             self.report(&at.step.instruction.comments, before, &finding);
         }

@@ -77,6 +77,9 @@ impl Dispatcher<'_> {
         // A mode may be for what is already there, through links of the image.
         let link = transfer.link && chmod.is_empty();
         let base = stage.scope.edge.filter(|_| !link);
+        let mut inputs = Vec::with_capacity(2);
+        inputs.extend(base);
+        let sources = transfer.sources.len() + transfer.heredocs.len();
         Ok(Transfers {
             transfer,
             link,
@@ -92,9 +95,9 @@ impl Dispatcher<'_> {
             mode,
             name,
             has_base: base.is_some(),
-            inputs: base.into_iter().collect(),
-            actions: Vec::new(),
-            told: Vec::new(),
+            inputs,
+            actions: Vec::with_capacity(sources),
+            told: Vec::with_capacity(sources),
         })
     }
 

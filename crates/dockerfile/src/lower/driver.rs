@@ -32,8 +32,8 @@ pub struct Lowering {
     pub(super) epoch: Option<i64>,
     pub(super) warnings: Vec<Diagnostic>,
     questions: Vec<Question>,
-    /// Questions by what they are about.
-    asked: BTreeMap<(Reference, Platform), usize>,
+    /// Questions by the image that they are about.
+    asked: BTreeMap<Reference, Vec<QuestionId>>,
 }
 
 /// What comes next.
@@ -218,21 +218,17 @@ impl Lowering {
 
     /// A node starts from an image that was left open.
     pub(super) fn is_open(&self, id: NodeId) -> bool {
-        let question = self.wanted_image(id);
-        let question = question.and_then(|wanted| self.asked.get(&wanted));
-        question
-            .and_then(|question| self.questions.get(*question))
-            .is_some_and(|question| question.is_unknown)
+        let question = self.question(id);
+        question.is_some_and(|question| question.is_unknown)
     }
 
     /// What is known of the image that a node starts from.
     pub(super) fn image(&self, id: NodeId) -> Option<&ImageAnswer> {
-        let question = self.asked.get(&self.wanted_image(id)?)?;
-        self.questions.get(*question)?.answer.as_ref()
+        self.question(id)?.answer.as_ref()
     }
 
     /// The image that a node starts from.
-    pub(super) fn wanted_image(&self, id: NodeId) -> Option<(Reference, Platform)> {
+    pub(super) fn wanted_image(&self, id: NodeId) -> Option<(&Reference, &Platform)> {
         let node = &self.table.nodes[id];
         let platform = node
             .platform
@@ -243,9 +239,18 @@ impl Lowering {
             | Base::Context {
                 context: NamedContext::Image(reference),
                 ..
-            } => Some((reference.clone(), platform.clone())),
+            } => Some((reference, platform)),
             _ => None,
         }
+    }
+
+    /// What was asked about the image that a node starts from.
+    fn question(&self, id: NodeId) -> Option<&Question> {
+        let (reference, platform) = self.wanted_image(id)?;
+        let asked = self.asked.get(reference)?.iter();
+        asked
+            .filter_map(|question| self.questions.get(question.0))
+            .find(|question| question.asked.platform == *platform)
     }
 
     fn reachable(&self) -> Vec<bool> {
@@ -258,21 +263,20 @@ impl Lowering {
 
     fn ask(&mut self, reachable: &[bool]) {
         for id in (0..reachable.len()).filter(|id| reachable[*id]) {
-            let Some(wanted) = self.wanted_image(id) else {
+            let Some((reference, platform)) = self.wanted_image(id) else {
                 continue;
             };
-            if self.asked.contains_key(&wanted) {
+            if self.question(id).is_some() {
                 continue;
             }
-            let number = self.questions.len();
-            let (reference, platform) = wanted.clone();
             let asked = ImageQuestion {
-                id: QuestionId(number),
-                name: self.question_name(id, &reference, &platform),
-                reference,
-                platform,
+                id: QuestionId(self.questions.len()),
+                name: self.question_name(id, reference, platform),
+                reference: reference.clone(),
+                platform: platform.clone(),
             };
-            self.asked.insert(wanted, number);
+            let about = self.asked.entry(asked.reference.clone()).or_default();
+            about.push(asked.id);
             self.questions.push(Question {
                 asked,
                 node: id,

@@ -122,6 +122,7 @@ fn names_variable(kind: &InstructionKind) -> bool {
         InstructionKind::Run(run) => run
             .mounts
             .iter()
+            .filter(|mount| mount.contains('$'))
             .any(|mount| mount_from(mount).is_ok_and(|from| from.contains('$'))),
         _ => false,
     }

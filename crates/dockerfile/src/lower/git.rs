@@ -88,7 +88,7 @@ pub fn git_context(
 
 /// Reads a source; none when it is no repository.
 pub(super) fn parse(source: &str) -> Result<Option<Repository>, GitError> {
-    if source.starts_with("./") || source.starts_with("../") {
+    if source.starts_with("./") || source.starts_with("../") || !source.contains(':') {
         return Ok(None);
     }
     let parts = Parts::split(source);

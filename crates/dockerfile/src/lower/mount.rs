@@ -7,28 +7,31 @@ use graph::{CacheSharing, Edge, FileOwner, Mount, MountSource, SecretTarget};
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
 use super::node::From;
-use super::run::WrittenMounts;
 use super::transfer::index;
 use crate::instruction::{self, MountKind, Run, Sharing};
 use crate::path;
 
 impl Dispatcher<'_> {
+    /// Adds what an instruction mounts; names of variables that hold secrets.
     pub(super) fn mounts(
         &mut self,
         stage: &Stage<'_>,
         at: Current<'_>,
         run: &Run,
         inputs: &mut Vec<Edge>,
-    ) -> Result<WrittenMounts, LowerError> {
-        let mut written = WrittenMounts::default();
+        mounts: &mut Vec<Mount>,
+    ) -> Result<Vec<String>, LowerError> {
+        let mut secret_variables = Vec::new();
         let mut agents = 0;
         for (text, from) in run.mounts.iter().zip(&at.step.from) {
             let mount = self.parse_mount(stage, at, text, &from.name)?;
-            written.note_secret(&mount);
             match mount.kind {
-                MountKind::Secret => written.mounts.extend(secret(stage, &mount)),
+                MountKind::Secret => {
+                    mounts.extend(secret(stage, &mount));
+                    secret_variables.extend(mount.env);
+                }
                 MountKind::Ssh => {
-                    written.mounts.push(agent(stage, &mount, agents)?);
+                    mounts.push(agent(stage, &mount, agents)?);
                     agents += 1;
                 }
                 _ => {
@@ -38,7 +41,7 @@ impl Dispatcher<'_> {
                     }
                     let edge = self.mounted(&mount, from)?;
                     let input = edge.map(|edge| add_input(inputs, edge));
-                    written.mounts.push(Mount {
+                    mounts.push(Mount {
                         source: self.source(&mount, input),
                         target,
                         read_only: mount.read_only,
@@ -46,7 +49,7 @@ impl Dispatcher<'_> {
                 }
             }
         }
-        Ok(written)
+        Ok(secret_variables)
     }
 
     fn parse_mount(
@@ -95,10 +98,13 @@ impl Dispatcher<'_> {
     }
 
     fn source(&self, mount: &instruction::Mount, input: Option<u32>) -> MountSource {
-        let selector = match path::absolute("/", &mount.source).as_str() {
-            "/" => String::new(),
-            path => path.to_owned(),
-        };
+        let mut selector = String::new();
+        if !mount.source.is_empty() {
+            selector = path::absolute("/", &mount.source);
+        }
+        if selector == "/" {
+            selector.clear();
+        }
         match mount.kind {
             MountKind::Cache => MountSource::Cache {
                 id: self.cache_id(mount),

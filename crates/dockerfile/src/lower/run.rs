@@ -12,7 +12,7 @@ use super::image::HistoryLayer;
 use super::name::shown;
 use super::scope::Scope;
 use crate::heredoc::Heredoc;
-use crate::instruction::{self, MountKind, Run, RunNetwork};
+use crate::instruction::{Run, RunNetwork};
 use crate::path;
 use crate::word::{Lex, Variables};
 
@@ -43,7 +43,8 @@ impl Dispatcher<'_> {
         }
         let prepared = self.prepare(stage, run)?;
         let mut inputs: Vec<Edge> = stage.scope.edge.into_iter().collect();
-        let mut mounts = vec![root(stage.scope.edge)];
+        let mut mounts = Vec::with_capacity(run.mounts.len() + 2);
+        mounts.push(root(stage.scope.edge));
         if let Some(script) = prepared.script {
             mounts.push(Mount {
                 target: PIPES.trim_end_matches('/').to_owned(),
@@ -59,16 +60,15 @@ impl Dispatcher<'_> {
         if prepared.args.is_empty() {
             return Err(LowerError::NoArguments);
         }
-        let written = self.mounts(stage, at, run, &mut inputs)?;
-        self.noted.mounts(&written.mounts, at.span);
+        let secrets = self.mounts(stage, at, run, &mut inputs, &mut mounts)?;
+        self.noted.mounts(&mounts, at.span);
         let arguments: usize = prepared.args.iter().map(String::len).sum();
         let history = history(&stage.scope, &prepared.args);
-        let process = process(&stage.scope, prepared.args, &written.mounts);
-        mounts.extend(written.mounts);
+        let process = process(&stage.scope, prepared.args, &mounts);
         // The root is first, and whatever is within something else comes after it.
         mounts.sort_by(|a, b| a.target.cmp(&b.target));
         self.budget.spend(stage.scope.env.bytes() + arguments)?;
-        let name = self.run_name(stage, at, &prepared.summary, &written.secret_variables)?;
+        let name = self.run_name(stage, at, &prepared.summary, &secrets)?;
         let op = self.exec(process, mounts, run);
         let meta = Meta {
             name,
@@ -270,20 +270,4 @@ pub(super) fn proxies(build_args: &BTreeMap<String, Option<String>>) -> BTreeMap
         }
     }
     proxies
-}
-
-/// Mounts that an instruction writes.
-#[derive(Default)]
-pub(super) struct WrittenMounts {
-    pub(super) mounts: Vec<Mount>,
-    /// Names of variables that hold secrets.
-    pub(super) secret_variables: Vec<String>,
-}
-
-impl WrittenMounts {
-    pub(super) fn note_secret(&mut self, mount: &instruction::Mount) {
-        if mount.kind == MountKind::Secret {
-            self.secret_variables.extend(mount.env.clone());
-        }
-    }
 }

@@ -73,7 +73,9 @@ impl Table {
             if table.nodes[index].replaced {
                 continue;
             }
-            for instruction in std::mem::take(&mut stage.instructions) {
+            let instructions = std::mem::take(&mut stage.instructions);
+            table.nodes[index].steps.reserve_exact(instructions.len());
+            for instruction in instructions {
                 let span = instruction.span;
                 known.pass(&instruction.kind);
                 let step = table.step(instruction, false, &|written| known.expand(written));

@@ -133,7 +133,10 @@ impl Transfers<'_> {
     /// As the history of the image tells it.
     pub(super) fn history(&self) -> String {
         let keyword = if self.add.is_some() { "ADD" } else { "COPY" };
-        let mut text = keyword.to_owned();
+        let words = self.told.iter().map(|told| told.len() + 1).sum::<usize>();
+        let flags = self.chown.len() + self.chmod.len();
+        let mut text = String::with_capacity(words + flags + self.destination.written.len() + 64);
+        text.push_str(keyword);
         if self.parents {
             text.push_str(" --parents");
         }
