@@ -141,6 +141,14 @@ fn decode(mut value: &[u8]) -> Option<Vec<Output>> {
     Some(outputs)
 }
 
+/// The topmost layer of a record's first output.
+pub(crate) fn top_layer(value: &[u8]) -> Option<LayerId> {
+    match decode(value)?.first()? {
+        Output::Stack(stack) => stack.layers().last().copied(),
+        Output::Local(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

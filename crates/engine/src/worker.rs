@@ -83,7 +83,7 @@ impl BuildWorker {
         Ok(match &step.vertex().op {
             Op::Source(source) => vec![self.source(step, source).await?],
             Op::Exec(op) => self.engine.exec(step, op, inputs, &self.session).await?,
-            Op::File(op) => self.engine.file(step, op, inputs).await?,
+            Op::File(op) => self.engine.file(step, op, inputs, &self.looks).await?,
             Op::Merge(_) => vec![self.engine.merge(inputs).await?],
             Op::Diff(_) => vec![diff(inputs)?],
         })

@@ -1,7 +1,8 @@
 //! What is not run again, and what is.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::time::{Duration, Instant};
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::kiln::{Kiln, Project};
 use crate::standin;
@@ -72,6 +73,54 @@ fn only_what_depends_on_a_change_is_run_again() {
     project.write("b", "B");
     let told = kiln.build(&project, &[]);
     assert_eq!(steps(&told).0, Vec::<&str>::new(), "{told}");
+}
+
+#[test]
+fn a_copy_shares_what_did_not_change_with_the_one_before() {
+    let kiln = Kiln::new();
+    let project = Project::of("FROM scratch\nCOPY . /all/\n");
+    for number in 0..200 {
+        project.write(
+            &format!("files/{}/{number}", number % 7),
+            &"x".repeat(number),
+        );
+    }
+    kiln.build(&project, &[]);
+    project.write("files/1/1", "y");
+    project.write("files/2/new", "new");
+    std::fs::remove_file(project.join("files/3/3")).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(project.join("files/4/4"), mode).unwrap();
+    let touched = std::fs::File::options()
+        .write(true)
+        .open(project.join("files/5/5"));
+    touched
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let tar = |kiln: &Kiln, name: &str| {
+        let output = kiln.root().with_file_name(name);
+        kiln.build(
+            &project,
+            &["-o", &format!("type=tar,dest={}", output.display())],
+        );
+        std::fs::read(output).unwrap()
+    };
+    let again = tar(&kiln, "again.tar");
+    assert!(
+        again == tar(&Kiln::new(), "fresh.tar"),
+        "another layer than without the first build"
+    );
+    // Of the 201 files, the Dockerfile included, all but four are in both layers.
+    let find = [
+        kiln.root().join("snapshots").display().to_string(),
+        "-type".into(),
+        "f".into(),
+        "-links".into(),
+        "2".into(),
+    ];
+    let found = crate::kiln::tool("find", &find.each_ref().map(String::as_str));
+    assert_eq!(found.lines().count(), 2 * (201 - 4));
 }
 
 #[test]

@@ -108,6 +108,24 @@ impl Facts {
             .collect()
     }
 
+    /// Whether both do the same, with whatever they read.
+    pub(crate) fn does_what(&self, other: &Self) -> bool {
+        let action = Subject::Setting(ACTION.to_owned());
+        self.0.get(&action) == other.0.get(&action)
+    }
+
+    /// The checksum of the files that were read, if they are of one input.
+    pub(crate) fn files(&self) -> Option<Checksum> {
+        let mut files = self.0.iter().filter_map(|(subject, value)| match subject {
+            Subject::Files(_) => checksum(value),
+            _ => None,
+        });
+        match (files.next(), files.next()) {
+            (only, None) => only,
+            _ => None,
+        }
+    }
+
     fn add(&mut self, subject: Subject, value: String) {
         self.0.insert(subject, value);
     }
@@ -117,7 +135,7 @@ impl Facts {
     }
 
     fn exec(&mut self, exec: &ExecOp) {
-        for entry in &exec.process.env {
+        for entry in exec.process.env.iter() {
             let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
             self.add(Subject::Variable(name.to_owned()), short_digest(value));
         }

@@ -41,7 +41,7 @@ impl Inner {
     }
 
     /// What a checksum covered, if it was kept.
-    pub(super) fn listing(&self, checksum: &Checksum) -> Result<Option<Listing>, EngineError> {
+    pub(crate) fn listing(&self, checksum: &Checksum) -> Result<Option<Listing>, EngineError> {
         let record = self.store.records().get(&listing_key(checksum))?;
         let unpack = |packed: Vec<u8>| zstd::bulk::decompress(&packed, LIMIT).ok();
         let bytes = record.and_then(|record| unpack(record.value));

@@ -63,6 +63,7 @@ impl Inner {
         let options = snapshot::copy::Options {
             share: false,
             pool: Some(self.pool()?),
+            earlier: None,
         };
         snapshot::copy::copy(tree, &upper, &all, &options)?;
         Ok(())

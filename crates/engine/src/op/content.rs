@@ -18,19 +18,20 @@ use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{LocalTree, Output, Stack};
 
-/// Files whose checksum is worth a record of its own.
-const MANY: u64 = 128;
+/// Files that are worth some thought.
+pub(crate) const MANY: u64 = 128;
 
 /// What the checksums of one build covered of directories of the client's.
 #[derive(Debug, Default)]
 pub(crate) struct Looks(Mutex<Vec<Arc<Look>>>);
 
+/// One checksum of a directory of the client's.
 #[derive(Debug)]
-struct Look {
+pub(crate) struct Look {
     tree: LocalTree,
     portion: Portion,
     checksum: Checksum,
-    covered: Covered,
+    pub(crate) covered: Covered,
 }
 
 impl Looks {
@@ -40,7 +41,7 @@ impl Looks {
     }
 
     /// Those at what a step reads of its inputs.
-    fn of(&self, step: &Step, inputs: &[Output]) -> Vec<Arc<Look>> {
+    pub(crate) fn of(&self, step: &Step, inputs: &[Output]) -> Vec<Arc<Look>> {
         let keys = step.vertex().op.input_keys(inputs.len());
         let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let read = |look: &&Arc<Look>| {

@@ -2,6 +2,7 @@
 //! straight into a layer above what is there.
 
 mod copy;
+mod earlier;
 
 use std::fs::File;
 use std::path::Path;
@@ -10,11 +11,12 @@ use std::sync::Arc;
 use graph::{
     FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName, Remove,
 };
+use snapshot::copy::Earlier;
 use snapshot::snapshotter::Draft;
 use snapshot::{Attributes, NewDirectory, Upper};
 use solver::Step;
 
-use super::InputTree;
+use super::{InputTree, Looks};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{Output, Stack};
@@ -28,10 +30,19 @@ impl Inner {
         step: &Step,
         op: &FileOp,
         inputs: Vec<Output>,
+        looks: &Looks,
     ) -> Result<Vec<Output>, EngineError> {
+        let looks = looks.of(step, &inputs);
         let inputs = self.trees(step, inputs).await?;
-        let (engine, op) = (Arc::clone(self), op.clone());
-        crate::blocking(move || Actions::new(&engine, inputs).run(&op)).await?
+        let (engine, op, step) = (Arc::clone(self), op.clone(), step.clone());
+        crate::blocking(move || {
+            let mut actions = Actions::new(&engine, inputs);
+            if let [look] = &*looks {
+                actions.earlier = engine.earlier_copy(&step, &op, look)?;
+            }
+            actions.run(&op)
+        })
+        .await?
     }
 
     /// All inputs on top of one another.
@@ -62,6 +73,8 @@ struct Actions<'a> {
     chains: Vec<Chain>,
     /// By action: the chain that it worked on.
     chain_of: Vec<usize>,
+    /// What an earlier copy made, if copying is all that is done.
+    earlier: Option<Earlier>,
 }
 
 struct Chain {
@@ -79,6 +92,7 @@ impl<'a> Actions<'a> {
             inputs,
             chains: Vec::new(),
             chain_of: Vec::new(),
+            earlier: None,
         }
     }
 
@@ -159,7 +173,11 @@ impl<'a> Actions<'a> {
                         own.ok_or_else(missing)?.tree()?
                     }
                 };
-                copy::copy(self.engine, &tree, upper, copy, owner)
+                let made = copy::Made {
+                    owner,
+                    earlier: self.earlier.as_ref(),
+                };
+                copy::copy(self.engine, &tree, upper, copy, &made)
             }
         }
     }

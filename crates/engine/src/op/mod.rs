@@ -1,6 +1,6 @@
 //! Does the ops of a build graph.
 
-mod content;
+pub(crate) mod content;
 pub(crate) mod exec;
 pub(crate) mod file;
 mod trees;

@@ -21,7 +21,7 @@ struct Listed {
     uid: u32,
     gid: u32,
     /// The beginning of the checksum of the rest: content, target, attributes.
-    rest: [u8; 8],
+    rest: [u8; 16],
 }
 
 /// A file that is not as it was.
@@ -169,7 +169,7 @@ impl Listed {
             }
             Detail::Directory(xattrs, _) => record::xattrs(&mut hasher, xattrs),
         }
-        let mut rest = [0; 8];
+        let mut rest = [0; 16];
         hasher.finalize_xof().fill(&mut rest);
         Self {
             path: path.to_owned(),

@@ -119,6 +119,12 @@ pub fn checksum(
 }
 
 impl Covered {
+    /// How many files, directories included.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        walk::stats(&self.found).len() as u64
+    }
+
     /// The files, to be compared with those of another checksum.
     #[must_use]
     pub fn listing(&self) -> Listing {

@@ -10,7 +10,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::place::Place;
-use super::{Copied, Copy, CopyError, CopyOwner, Options};
+use super::{Copied, Copy, CopyError, CopyOwner, Earlier, Options};
 use crate::file::{FileError, failed};
 use crate::select::{Selected, Target};
 use crate::upper::set_times;
@@ -29,6 +29,7 @@ pub(crate) struct Engine<'a> {
     shareable: Vec<bool>,
     /// Whether the file systems have not turned out not to link.
     pub(super) can_link: AtomicBool,
+    earlier: Option<&'a Earlier>,
     /// The owner that files have when nothing is changed.
     pub(super) process: (u32, u32),
     /// Where the first name of a file with several went.
@@ -53,7 +54,10 @@ impl<'a> Engine<'a> {
             to,
             pool: options.pool,
             shareable,
-            can_link: AtomicBool::new(is_shared),
+            can_link: AtomicBool::new(options.share),
+            earlier: options
+                .earlier
+                .filter(|earlier| options.share && !to.stack().iter().any(|p| p == earlier.path())),
             process: (
                 rustix::process::geteuid().as_raw(),
                 rustix::process::getegid().as_raw(),
@@ -185,7 +189,31 @@ impl<'a> Engine<'a> {
         if stat.links > 1 && self.is_further_name(stat, to.join(name)) {
             return Ok(());
         }
+        if self.reuse(from, entry, stat, (to, name))? {
+            self.linked.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
         self.make(from, entry, stat, (to, name))
+    }
+
+    /// Makes the copy another name of what an earlier copy made of the same file.
+    fn reuse(
+        &self,
+        from: &Dir,
+        entry: &Entry,
+        stat: &Stat,
+        (to, name): (&UpperDir, &OsStr),
+    ) -> Result<bool, CopyError> {
+        let Some(earlier) = self.earlier.filter(|_| stat.kind == Kind::File) else {
+            return Ok(false);
+        };
+        let wanted = self.attributes(stat, Vec::new());
+        let source = from.join(&entry.name);
+        let place = (to.path(), name);
+        match earlier.find(&source, place, stat.size, &wanted)? {
+            Some((dir, entry)) => self.link(&dir, &entry, (to, name)),
+            None => Ok(false),
+        }
     }
 
     /// Whether a file was copied under another name already; then this one is made at the end.

@@ -32,6 +32,19 @@ impl Engine<'_> {
         {
             return Ok(false);
         }
+        self.link(from, entry, (to, name))
+    }
+
+    /// Makes `name` another name of `entry`; false if there can be none.
+    pub(super) fn link(
+        &self,
+        from: &Dir,
+        entry: &Entry,
+        (to, name): (&UpperDir, &OsStr),
+    ) -> Result<bool, CopyError> {
+        if !self.can_link.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         match to.create_link(name, from.layer(entry)?, &entry.name) {
             Ok(()) => Ok(true),
             Err(UpperError::File(error)) => match Errno::from_io_error(&error.source) {

@@ -2,10 +2,11 @@
 //! without a mount.
 //!
 //! A file's data is shared where that cannot be noticed: by reflink; by hard link out of a published
-//! layer, when owner, mode and times stay the same, the destination will not be written again
+//! layer or of an earlier copy, when owner, mode and times stay the same, the destination will not be written again
 //! either, and that layer is not in the destination's own stack (where one inode would show under
 //! two paths). What is made does not depend on the order in which threads make it.
 
+mod earlier;
 mod engine;
 mod file;
 mod mode;
@@ -21,6 +22,7 @@ use crate::file::FileError;
 use crate::select::{SelectError, Selector};
 use crate::{NewDirectory, Time, Tree, Upper, UpperError};
 
+pub use earlier::Earlier;
 pub use mode::{ModeChange, ModeError};
 
 pub(crate) use engine::Engine;
@@ -70,6 +72,8 @@ pub struct Options<'a> {
     pub share: bool,
     /// Where directories are copied side by side; on the calling thread if there is none.
     pub pool: Option<&'a ThreadPool>,
+    /// A layer that an earlier copy like this one made; shared with like the source.
+    pub earlier: Option<&'a Earlier>,
 }
 
 /// What was copied.
@@ -77,7 +81,7 @@ pub struct Options<'a> {
 pub struct Copied {
     /// Files of all kinds but directories.
     pub files: u64,
-    /// Those of them that share an inode with the source.
+    /// Those of them that share an inode with the source, or with an earlier copy.
     pub linked: u64,
     /// Bytes that were copied, by reflink or otherwise.
     pub bytes: u64,

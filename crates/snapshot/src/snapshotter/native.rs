@@ -43,6 +43,7 @@ impl NativeSnapshotter<'_> {
         let options = Options {
             share: false,
             pool: self.pool,
+            earlier: None,
         };
         copy::whole(&tree, &Upper::open(&root, &[], self.marks)?, &options)?;
         Ok(root)
@@ -126,6 +127,7 @@ impl Before {
         let options = Options {
             share: true,
             pool: snapshotter.pool,
+            earlier: None,
         };
         changes::write(&lower, &upper, &into, &options, self)?;
         Ok(())

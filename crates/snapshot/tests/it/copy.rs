@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use snapshot::copy::{self, Copied, Copy, CopyOwner, Options};
+use snapshot::checksum::{self, Selection};
+use snapshot::copy::{self, Copied, Copy, CopyOwner, Earlier, Options};
 use snapshot::{Filter, Marks, Selector, Tree, Upper, Verdict};
 
 use crate::fixture::{list, run, scratch, text, tree};
@@ -337,6 +338,7 @@ fn privileged_hard_links_and_parallel_copies() {
     let options = Options {
         share: false,
         pool: Some(&pool),
+        earlier: None,
     };
     let layer = tree(dir.path(), "layer", "");
     let upper = Upper::open(&layer, &[], Marks::Trusted).unwrap();
@@ -362,6 +364,7 @@ fn privileged_shared_inodes() {
         let options = Options {
             share: true,
             pool: None,
+            earlier: None,
         };
         let copied = copy::copy(&from, &upper, copy, &options).unwrap();
         let expected = list(&source)
@@ -392,6 +395,49 @@ fn privileged_shared_inodes() {
     copy::copy(&from, &upper, &dockerfile("a", "/n/a"), &Options::default()).unwrap();
     assert_eq!(std::fs::read(source.join("d/a")).unwrap(), b"a");
     assert_eq!(std::fs::read(shared.join("n/a")).unwrap(), b"other");
+}
+
+#[test]
+fn privileged_inodes_of_an_earlier_copy() {
+    let dir = scratch();
+    let before = "dir d\nfile d/same @5 \"s\"\nfile d/touched @5 \"t\"\nfile d/other @5 \"o\"\n\
+                  file one @5 \"1\"\nhard two = one\nfile mode @5 \"m\"\nfile gone @5";
+    let after = "dir d\nfile d/same @5 \"s\"\nfile d/touched @6 \"t\"\nfile d/other @5 \"p\"\n\
+                 file one @5 \"1\"\nfile two @5 \"1\"\nfile mode 0600 @5 \"m\"\nfile new @5";
+    let source = |name: &str, spec: &str| Tree::directory(&tree(dir.path(), name, spec)).unwrap();
+    let (before, after) = (source("before", before), source("after", after));
+    let listing = |tree: &Tree| {
+        let all = Selection {
+            selector: Selector {
+                path: "/".into(),
+                ..Selector::default()
+            },
+            directory_contents: true,
+        };
+        let outcome = checksum::checksum(tree, &[all], &checksum::Options::default());
+        outcome.unwrap().covered.listing()
+    };
+    let copy = dockerfile(".", "/n");
+    let copied = |from: &Tree, name: &str, earlier: Option<&Earlier>| {
+        let layer = tree(dir.path(), name, "");
+        let upper = Upper::open(&layer, &[], Marks::Trusted).unwrap();
+        let options = Options {
+            share: true,
+            pool: None,
+            earlier,
+        };
+        let copied = copy::copy(from, &upper, &copy, &options).unwrap();
+        (layer, copied.linked)
+    };
+    let (earlier, _) = copied(&before, "earlier", None);
+    let changes = listing(&after).changes(&listing(&before));
+    let earlier = Earlier::new(earlier, changes).unwrap();
+    let (fresh, linked) = copied(&after, "fresh", None);
+    assert_eq!(linked, 0);
+    // `same`, and one of the two that were one file.
+    let (shared, linked) = copied(&after, "shared", Some(&earlier));
+    assert_eq!(linked, 2);
+    assert_eq!(list(&shared), list(&fresh));
 }
 
 #[test]

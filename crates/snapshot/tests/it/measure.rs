@@ -89,7 +89,11 @@ fn privileged_measure_copy() {
         let upper = Upper::open(&layer, &[], Marks::Trusted).unwrap();
         let mut copy = all_to("/app");
         change(&mut copy);
-        let options = copy::Options { share, pool };
+        let options = copy::Options {
+            share,
+            pool,
+            earlier: None,
+        };
         let (time, copied) = timed(|| copy::copy(from, &upper, &copy, &options).unwrap());
         assert_eq!(copied.files, 30_000);
         time

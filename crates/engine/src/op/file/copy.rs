@@ -5,12 +5,21 @@ use std::sync::Arc;
 
 use dockerfile::ignore::Patterns;
 use graph::Chmod;
-use snapshot::copy::{self, CopyOwner, ModeChange};
+use snapshot::copy::{self, CopyOwner, Earlier, ModeChange};
 use snapshot::{Filter, Selector, Tree, Upper};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::IgnoreFilter;
+
+/// What is known of the copies beside what the graph says.
+#[derive(Debug)]
+pub(super) struct Made<'a> {
+    /// The numbers of their owner; none if they keep the source's.
+    pub(super) owner: Option<(u32, u32)>,
+    /// What an earlier copy made.
+    pub(super) earlier: Option<&'a Earlier>,
+}
 
 /// Copies what `copy` says from `tree` into `upper`.
 pub(super) fn copy(
@@ -18,7 +27,7 @@ pub(super) fn copy(
     tree: &Tree,
     upper: &Upper,
     copy: &graph::Copy,
-    owner: Option<(u32, u32)>,
+    made: &Made<'_>,
 ) -> Result<(), EngineError> {
     let mode = match &copy.mode {
         None => None,
@@ -34,7 +43,9 @@ pub(super) fn copy(
             exclude: exclude(&copy.exclude)?,
         },
         destination: copy.destination.clone().into(),
-        owner: owner.map_or(CopyOwner::Source, |(uid, gid)| CopyOwner::Fixed(uid, gid)),
+        owner: made
+            .owner
+            .map_or(CopyOwner::Source, |(uid, gid)| CopyOwner::Fixed(uid, gid)),
         mode,
         directory_contents: copy.directory_contents,
         allow_empty_wildcard: copy.allow_empty_wildcard,
@@ -45,6 +56,7 @@ pub(super) fn copy(
     let options = copy::Options {
         share: true,
         pool: Some(engine.pool()?),
+        earlier: made.earlier,
     };
     copy::copy(tree, upper, &wanted, &options)?;
     Ok(())
@@ -55,6 +67,7 @@ pub(crate) fn copy_all(engine: &Inner, tree: &Tree, upper: &Upper) -> Result<(),
     let options = copy::Options {
         share: true,
         pool: Some(engine.pool()?),
+        earlier: None,
     };
     copy::whole(tree, upper, &options)?;
     Ok(())
@@ -80,6 +93,7 @@ pub(crate) fn copy_contents(
     let options = copy::Options {
         share: false,
         pool: Some(engine.pool()?),
+        earlier: None,
     };
     copy::copy(tree, upper, &wanted, &options)?;
     Ok(())
@@ -107,6 +121,7 @@ pub(crate) fn seed(
     let options = copy::Options {
         share: false,
         pool: Some(engine.pool()?),
+        earlier: None,
     };
     copy::copy(tree, &upper, &wanted, &options)?;
     Ok(())
