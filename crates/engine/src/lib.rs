@@ -54,6 +54,7 @@ pub use request::{
 };
 pub use snapshot::{Kind as FileKind, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};
+pub use ssh::{SshAgent, SshKeyError, SshKeys};
 pub use worker::BuildWorker;
 
 /// What is told about work while it goes on.

@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use graph::{ExtraHost, GitSource, NetworkMode, PullPolicy, SourceOp, Ulimit};
 use oci::{Compression, Platform, Reference};
+use zeroize::Zeroizing;
+
+use crate::ssh::SshAgent;
 
 /// One build.
 #[derive(Debug, Clone)]
@@ -44,8 +47,8 @@ pub struct BuildRequest {
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for with `--mount=type=secret`.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// Sockets of SSH agents that steps may ask for with `--mount=type=ssh`, and git uses.
-    pub ssh: BTreeMap<String, PathBuf>,
+    /// SSH agents that steps may ask for with `--mount=type=ssh`; git uses the one named `default`.
+    pub ssh: BTreeMap<String, SshAgent>,
     /// Names for the result of `target`.
     pub tags: Vec<Reference>,
     /// What becomes of the result.
@@ -190,15 +193,15 @@ pub enum SecretSource {
     Value(Secret),
 }
 
-/// Bytes that are never shown.
+/// Bytes that are never shown, and wiped when nobody needs them any more.
 #[derive(Clone)]
-pub struct Secret(Arc<[u8]>);
+pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
 impl Secret {
     /// Keeps `bytes` from being shown.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+        Self(Arc::new(Zeroizing::new(bytes)))
     }
 
     /// The bytes, for the one place that hands them to a step.

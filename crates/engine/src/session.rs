@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::error::EngineError;
 use crate::request::{BuildRequest, Context, NamedContext, Secret, SecretSource};
+use crate::ssh::SshAgent;
 
 /// What the graph calls the main context.
 pub(crate) const CONTEXT: &str = "context";
@@ -20,8 +21,8 @@ pub(crate) struct Session {
     /// Directories by the name of their context.
     pub(crate) directories: BTreeMap<String, PathBuf>,
     pub(crate) secrets: BTreeMap<String, SecretSource>,
-    /// Sockets of SSH agents by their names.
-    pub(crate) agents: BTreeMap<String, PathBuf>,
+    /// SSH agents by their names.
+    pub(crate) agents: BTreeMap<String, SshAgent>,
 }
 
 impl Session {
@@ -43,10 +44,9 @@ impl Session {
         }
     }
 
-    /// The socket of the agent that git may use.
-    pub(crate) fn git_agent(&self) -> Option<String> {
-        let agent = self.agents.get("default")?;
-        Some(agent.to_string_lossy().into_owned())
+    /// The agent that git may use.
+    pub(crate) fn git_agent(&self) -> Option<&SshAgent> {
+        self.agents.get("default")
     }
 
     /// The secret under `id`; none when the client does not offer it.

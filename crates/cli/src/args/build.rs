@@ -101,7 +101,7 @@ pub struct Build {
     /// Stage that must succeed though the target may not need it
     #[arg(long, value_name = "stringArray")]
     pub require: Vec<String>,
-    /// SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")
+    /// SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")
     #[arg(long, value_name = "stringArray")]
     pub ssh: Vec<String>,
     /// Image identifier (format: "[target=][registry/]repository[:tag]")

@@ -7,7 +7,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use engine::{
-    BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, NamedContext, Remote, archive,
+    BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, NamedContext, Remote, SshAgent,
+    SshKeys, archive,
 };
 
 use super::plan::{BuildPlan, ContextAt, DockerfileAt};
@@ -72,7 +73,7 @@ pub fn load(
         shm_size: plan.shm_size,
         ulimits: plan.ulimits,
         secrets: plan.secrets,
-        ssh: agent_sockets(plan.ssh)?,
+        ssh: agents(plan.ssh)?,
         tags: plan.tags,
         exports: plan.exports,
         jobs: plan.jobs,
@@ -97,22 +98,34 @@ pub fn dockerfile_path(
     }
 }
 
-/// The sockets of agents, which must be there.
-fn agent_sockets(agents: BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, PathBuf>, Error> {
+/// Agents, whose sockets and keys must be there.
+fn agents(plan: BTreeMap<String, Vec<PathBuf>>) -> Result<BTreeMap<String, SshAgent>, Error> {
+    plan.into_iter()
+        .map(|(id, paths)| {
+            let agent =
+                agent(&paths).map_err(|why| Error::new(format!("ssh agent {id}: {why}")))?;
+            Ok((id, agent))
+        })
+        .collect()
+}
+
+fn agent(paths: &[PathBuf]) -> Result<SshAgent, String> {
     use std::os::unix::fs::FileTypeExt as _;
-    for (id, path) in &agents {
-        let refuse = |why: &str| Error::new(format!("ssh agent {id}: {}: {why}", path.display()));
+    for path in paths {
+        let shown = path.display();
         match fs::metadata(path) {
-            Ok(found) if found.file_type().is_socket() => {}
-            Ok(_) => {
-                return Err(refuse(
-                    "no socket: kiln forwards agents, not key files: add the keys to an ssh-agent and name its socket",
-                ));
-            }
-            Err(error) => return Err(refuse(&io_text(&error))),
+            Ok(found) if !found.file_type().is_socket() => {}
+            Ok(_) if paths.len() == 1 => return Ok(SshAgent::Socket(path.clone())),
+            Ok(_) => return Err(format!("{shown}: a socket stands alone, without key files")),
+            Err(error) => return Err(format!("{shown}: {}", io_text(&error))),
         }
     }
-    Ok(agents)
+    SshKeys::read(paths.iter().map(PathBuf::as_path))
+        .map(SshAgent::Keys)
+        .map_err(|error| match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        })
 }
 
 fn of_directory(

@@ -71,11 +71,6 @@ pub enum ValueError {
     /// An agent without a name.
     #[error("invalid ssh agent {0:?}: it has no id")]
     SshId(String),
-    /// Keys instead of an agent.
-    #[error(
-        "ssh agent {0:?}: kiln forwards agents, not key files: add the keys to an ssh-agent and name its socket"
-    )]
-    SshKeys(String),
     /// A field of an output without a value.
     #[error("invalid value {0}")]
     OutputField(String),

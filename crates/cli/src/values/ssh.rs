@@ -1,4 +1,4 @@
-//! `--ssh default|id[=socket]`.
+//! `--ssh default|id[=socket|key[,key…]]`.
 
 use super::ValueError;
 
@@ -7,28 +7,23 @@ use super::ValueError;
 pub struct Ssh {
     /// What steps call it.
     pub id: String,
-    /// Its socket; that of the environment when none.
-    pub path: Option<String>,
+    /// Its socket, or files with keys; the socket of the environment when none.
+    pub paths: Vec<String>,
 }
 
 /// The agent that `text` describes.
 ///
 /// # Errors
-/// It has no name, or stands for several files.
+/// It has no name.
 pub fn parse(text: &str) -> Result<Ssh, ValueError> {
-    let (id, path) = match text.split_once('=') {
-        Some((id, path)) => (id, Some(path)),
-        None => (text, None),
-    };
+    let (id, paths) = text.split_once('=').unwrap_or((text, ""));
     if id.is_empty() {
         return Err(ValueError::SshId(text.to_owned()));
     }
-    if path.is_some_and(|path| path.contains(',')) {
-        return Err(ValueError::SshKeys(text.to_owned()));
-    }
+    let paths = paths.split(',').filter(|path| !path.is_empty());
     Ok(Ssh {
         id: id.to_owned(),
-        path: path.filter(|path| !path.is_empty()).map(str::to_owned),
+        paths: paths.map(str::to_owned).collect(),
     })
 }
 
@@ -39,18 +34,14 @@ mod tests {
     #[test]
     fn texts() {
         for (text, expected) in [
-            ("default", "default None"),
-            ("a=/run/x", "a Some(\"/run/x\")"),
-            ("a=", "a None"),
+            ("default", "default []"),
+            ("a=/run/x", "a [\"/run/x\"]"),
+            ("a=", "a []"),
+            ("a=k1,k2", "a [\"k1\", \"k2\"]"),
             ("=x", "invalid ssh agent \"=x\": it has no id"),
-            (
-                "a=k1,k2",
-                "ssh agent \"a=k1,k2\": kiln forwards agents, not key files: add the keys to an \
-                 ssh-agent and name its socket",
-            ),
         ] {
             let got = match parse(text) {
-                Ok(ssh) => format!("{} {:?}", ssh.id, ssh.path),
+                Ok(ssh) => format!("{} {:?}", ssh.id, ssh.paths),
                 Err(error) => error.to_string(),
             };
             assert_eq!(got, expected);

@@ -259,7 +259,6 @@ fn refusals() {
             "kiln rmi",
             "kiln load x",
             "kiln build --ssh default .",
-            "kiln build --ssh a=k,l .",
             "kiln build --cache-from=type=local,src=x .",
             "kiln build -m 1g .",
             "kiln buildx build --provenance=false .",

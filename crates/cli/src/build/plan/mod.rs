@@ -61,8 +61,8 @@ pub struct BuildPlan {
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// Sockets of agents that steps may use.
-    pub ssh: BTreeMap<String, PathBuf>,
+    /// Agents that steps may use: a socket, or files with keys.
+    pub ssh: BTreeMap<String, Vec<PathBuf>>,
     /// Names for the result.
     pub tags: Vec<Reference>,
     /// What becomes of the result.

@@ -139,19 +139,20 @@ pub(super) fn secrets(
 pub(super) fn agents(
     typed: &Build,
     environment: &Environment,
-) -> Result<BTreeMap<String, PathBuf>, Error> {
+) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
     let mut agents = BTreeMap::new();
     for agent in each(&typed.ssh, "--ssh", ssh::parse)? {
-        let path = match &agent.path {
-            Some(path) => environment.absolute(Path::new(path)),
-            None => environment
-                .os("SSH_AUTH_SOCK")
-                .map(PathBuf::from)
-                .ok_or_else(|| {
-                    Error::new("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
-                })?,
-        };
-        agents.insert(agent.id, path);
+        let typed = agent.paths.iter();
+        let mut paths: Vec<PathBuf> = typed
+            .map(|path| environment.absolute(Path::new(path)))
+            .collect();
+        if paths.is_empty() {
+            let socket = environment.os("SSH_AUTH_SOCK").ok_or_else(|| {
+                Error::new("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
+            })?;
+            paths.push(PathBuf::from(socket));
+        }
+        agents.insert(agent.id, paths);
     }
     Ok(agents)
 }

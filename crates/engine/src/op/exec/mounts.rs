@@ -16,7 +16,7 @@ use crate::error::EngineError;
 use crate::op::trees::InputTree;
 use crate::output::{Output, Stack};
 use crate::session::Session;
-use crate::ssh::Relay;
+use crate::ssh::{Relay, SshAgent};
 
 /// A step that is ready to run. Dropping it leaves nothing behind.
 pub(super) struct Prepared {
@@ -321,7 +321,7 @@ impl Builder<'_> {
     fn agent(
         &mut self,
         mount: &Mount,
-        agent: &Path,
+        agent: &SshAgent,
         mode: u32,
         owner: FileOwner,
     ) -> Result<(), EngineError> {

@@ -15,6 +15,7 @@ use solver::progress::LogStream;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+use super::agent::AgentSocket;
 use super::refs::{Found, find};
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -76,6 +77,7 @@ pub(super) struct Git {
     url: String,
     /// The environment of all its processes.
     environment: Vec<(String, String)>,
+    _agent: Option<AgentSocket>,
 }
 
 /// A bare repository in the store.
@@ -125,9 +127,11 @@ impl Git {
             ),
         ];
         environment.extend(settings.map(|(name, value)| (name.to_owned(), value)));
-        if let Some(socket) = session.git_agent() {
-            environment.push(("SSH_AUTH_SOCK".to_owned(), socket));
-        }
+        let agent = match session.git_agent() {
+            Some(agent) => Some(AgentSocket::new(engine, agent)?),
+            None => None,
+        };
+        environment.extend(agent.iter().map(AgentSocket::variable));
         let mut options = vec![
             ("remote.origin.url".to_owned(), url.to_owned()),
             ("core.hooksPath".to_owned(), "/dev/null".to_owned()),
@@ -149,6 +153,7 @@ impl Git {
             program: program.ok_or(GitError::NotInstalled)?,
             url: url.to_owned(),
             environment,
+            _agent: agent,
         })
     }
 

@@ -5,6 +5,7 @@
 //! a time. Files come out of it as an archive, never by a checkout: no hook, filter or link of the
 //! repository's has a say in where they go.
 
+mod agent;
 mod command;
 mod keep;
 mod refs;

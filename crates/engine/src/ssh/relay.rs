@@ -1,7 +1,6 @@
-//! An SSH agent of the client's, as a step sees it: a socket of its own that passes requests on.
+//! An SSH agent as a step sees it: a socket of its own that passes requests on.
 //!
-//! Only what uses keys is passed on, never what adds, removes or locks them. When the relay is
-//! dropped, the socket and all connections through it are gone.
+//! When the relay is dropped, the socket and all connections through it are gone.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -11,12 +10,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::{LIST, REFUSAL, SIGN, SshAgent};
+
 /// The largest message that agents take.
 const MAX_MESSAGE: usize = 256 << 10;
-/// Requests that are passed on: which keys there are, and a signature (draft-miller-ssh-agent).
-const PASSED: &[u8] = &[11, 13];
-/// The answer to all others: a failure.
-const REFUSAL: &[u8] = &[5];
 
 /// A socket that stands for an agent.
 #[derive(Debug)]
@@ -27,9 +24,9 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Begins to listen at `path` for the agent whose socket is at `agent`.
+    /// Begins to listen at `path` for `agent`.
     pub(crate) fn start(
-        agent: &Path,
+        agent: &SshAgent,
         path: &Path,
         mode: u32,
         (uid, gid): (u32, u32),
@@ -42,7 +39,7 @@ impl Relay {
         };
         std::os::unix::fs::chown(path, Some(uid), Some(gid))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-        let (agent, connections) = (agent.to_owned(), Arc::clone(&relay.connections));
+        let (agent, connections) = (agent.clone(), Arc::clone(&relay.connections));
         std::thread::Builder::new()
             .name("kiln-ssh".to_owned())
             .spawn(move || accept(&listener, &agent, &connections))?;
@@ -75,7 +72,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(Path::new(&short).join(name))
 }
 
-fn accept(listener: &UnixListener, agent: &Path, connections: &Mutex<Vec<UnixStream>>) {
+fn accept(listener: &UnixListener, agent: &SshAgent, connections: &Mutex<Vec<UnixStream>>) {
     while let Ok((client, _)) = listener.accept() {
         let Ok(kept) = client.try_clone() else {
             continue;
@@ -84,10 +81,10 @@ fn accept(listener: &UnixListener, agent: &Path, connections: &Mutex<Vec<UnixStr
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(kept);
-        let agent = agent.to_owned();
+        let agent = agent.clone();
         let pass = move || {
             // A step that is not served sees its connection end, as with an agent that is gone.
-            let _ = pass_on(&client, &agent);
+            let _ = serve(&client, &agent);
             let _ = client.shutdown(Shutdown::Both);
         };
         if std::thread::Builder::new().spawn(pass).is_err() {
@@ -96,12 +93,18 @@ fn accept(listener: &UnixListener, agent: &Path, connections: &Mutex<Vec<UnixStr
     }
 }
 
-fn pass_on(mut client: &UnixStream, agent: &Path) -> io::Result<()> {
-    let mut agent = UnixStream::connect(agent)?;
+fn serve(mut client: &UnixStream, agent: &SshAgent) -> io::Result<()> {
+    let mut agent = match agent {
+        SshAgent::Socket(path) => UnixStream::connect(path)?,
+        SshAgent::Keys(keys) => loop {
+            let request = read(&mut client)?;
+            write(&mut client, &keys.answer(&request))?;
+        },
+    };
     loop {
         let request = read(&mut client)?;
         match request.first() {
-            Some(kind) if PASSED.contains(kind) => {
+            Some(&(LIST | SIGN)) => {
                 write(&mut agent, &request)?;
                 write(&mut client, &read(&mut agent)?)?;
             }
@@ -154,7 +157,7 @@ mod tests {
             use std::os::unix::fs::MetadataExt as _;
             (owner.uid(), owner.gid())
         };
-        let relay = Relay::start(&agent, &socket, 0o640, owner).unwrap();
+        let relay = Relay::start(&SshAgent::Socket(agent), &socket, 0o640, owner).unwrap();
         let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
         let link = scratch.path().join("s");
