@@ -10,6 +10,7 @@
 
 mod builds;
 mod caching;
+mod case;
 mod checks;
 mod containers;
 mod contexts;
@@ -20,7 +21,9 @@ mod explain;
 mod exports;
 mod images;
 mod kiln;
+mod language;
 mod registries;
 mod secrets;
+mod server;
 mod ssh;
 mod standin;

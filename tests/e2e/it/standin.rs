@@ -1,8 +1,8 @@
 //! A registry whose `alpine` is the host's static busybox and a link for each of its applets.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -61,6 +61,7 @@ fn fill(root: &Path) {
     for folder in ["bin", "etc", "root", "tmp", "var"] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
+    fs::set_permissions(root.join("tmp"), Permissions::from_mode(0o1777)).unwrap();
     fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
     for applet in tool(BUSYBOX, &["--list"])
         .lines()
