@@ -41,7 +41,7 @@ pub struct Build {
     /// Write the image ID to a file
     #[arg(long, value_name = "string")]
     pub iidfile: Option<String>,
-    /// Steps that may run at once (default: number of CPUs)
+    /// Steps that may run at once (default: 16 for each CPU)
     #[arg(long, value_name = "int")]
     pub jobs: Option<String>,
     /// Set metadata for an image
