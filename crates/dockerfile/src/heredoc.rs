@@ -64,7 +64,7 @@ impl Heredoc {
 
     /// Every heredoc that a line begins.
     pub(crate) fn find(line: &str) -> Result<Vec<Self>, WordError> {
-        if !line.as_bytes().windows(2).any(|pair| pair == b"<<") {
+        if !line.contains('<') {
             return Ok(Vec::new());
         }
         let lex = Lex {

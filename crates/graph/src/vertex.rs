@@ -114,6 +114,15 @@ pub enum GraphError {
 }
 
 impl Graph {
+    /// An empty one with room for so many vertices.
+    #[must_use]
+    pub fn with_capacity(vertices: usize) -> Self {
+        Self {
+            vertices: Vec::with_capacity(vertices),
+            by_digest: HashMap::with_capacity(vertices),
+        }
+    }
+
     /// Adds a vertex, or finds the equal one that is there.
     ///
     /// # Errors

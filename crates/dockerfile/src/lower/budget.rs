@@ -18,7 +18,10 @@ impl Default for Budget {
 impl Budget {
     /// Uses some, or fails.
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), LowerError> {
-        self.0 = self.0.checked_sub(bytes).ok_or(LowerError::TooLarge)?;
+        match self.0.checked_sub(bytes) {
+            Some(left) => self.0 = left,
+            None => return Err(LowerError::TooLarge),
+        }
         Ok(())
     }
 }

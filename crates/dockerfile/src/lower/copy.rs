@@ -97,7 +97,7 @@ impl Dispatcher<'_> {
             has_base: base.is_some(),
             inputs,
             actions: Vec::with_capacity(sources),
-            told: Vec::with_capacity(sources),
+            told: Vec::new(),
         })
     }
 
@@ -107,15 +107,16 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         mut transfers: Transfers<'_>,
     ) -> Result<(), LowerError> {
-        let mut sources = Vec::with_capacity(transfers.transfer.sources.len());
+        let heredocs = transfers.transfer.heredocs.len();
+        let mut sources = Vec::with_capacity(transfers.transfer.sources.len() + heredocs);
         for source in &transfers.transfer.sources {
             sources.push(self.expand(stage, at, source)?);
         }
         transfers.check_checksum(&sources)?;
-        for source in sources {
-            self.transfer_source(at, &mut transfers, &source)?;
-            transfers.told.push(source);
+        for source in &sources {
+            self.transfer_source(at, &mut transfers, source)?;
         }
+        transfers.told = sources;
         for heredoc in &transfers.transfer.heredocs {
             self.transfer_heredoc(stage, at, &mut transfers, heredoc)?;
             let told = Cow::Owned(format!("<<{}", heredoc.name));

@@ -65,8 +65,10 @@ pub(super) fn dispatch(
     lowering: &mut Lowering,
     reachable: &[bool],
 ) -> Result<Lowered, Vec<Diagnostic>> {
+    let nodes = lowering.table.nodes.iter().zip(reachable);
+    let steps = nodes.filter_map(|(node, reachable)| reachable.then_some(node.total));
     let mut dispatcher = Dispatcher {
-        sources: Sources::default(),
+        sources: Sources::with_capacity(steps.sum()),
         done: Done::new(&lowering.table, reachable, lowering.wanted.targets()),
         lex: Lex::new(lowering.parsed.directives.escape),
         budget: Budget::default(),

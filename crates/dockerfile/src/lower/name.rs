@@ -58,9 +58,9 @@ impl StepNames {
             name.push_str(&self.stage);
             name.push(' ');
         }
-        let width = self.total.ilog10() as usize + 1;
-        let (next, total) = (self.next, self.total);
-        let _never_fails = write!(name, "{next:width$}/{total}] ");
+        let (next, total) = (self.next.to_string(), self.total.to_string());
+        name.extend((next.len()..total.len()).map(|_| ' '));
+        name.extend([&next, "/", &total, "] "]);
         if self.triggered {
             name.push_str("ONBUILD ");
         }

@@ -18,6 +18,14 @@ pub(super) struct Sources {
 }
 
 impl Sources {
+    /// Nothing yet, with room for so many vertices.
+    pub(super) fn with_capacity(vertices: usize) -> Self {
+        Self {
+            graph: Graph::with_capacity(vertices),
+            ..Self::default()
+        }
+    }
+
     /// The build context; none when it is empty.
     pub(super) fn context(&mut self, options: &Options) -> Result<Option<Edge>, LowerError> {
         if self.context.is_some() {

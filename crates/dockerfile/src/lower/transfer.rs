@@ -87,7 +87,8 @@ impl Transfers<'_> {
 
     /// Adds a path or pattern in the context, a stage or an image.
     pub(super) fn push_path(&mut self, written: &str) {
-        let source = match written.split_once("/./").filter(|_| self.parents) {
+        let parts = self.parents.then(|| written.split_once("/./")).flatten();
+        let source = match parts {
             Some((parent, rest)) => {
                 let parent = path::absolute("/", parent);
                 let rest = path::absolute("/", rest);
