@@ -1,10 +1,10 @@
 //! What a step makes: a stack of layers, or files that are still where the client has them.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use dockerfile::ignore::{Patterns, Verdict as Ignored};
+use dockerfile::ignore::{Directory, Patterns};
 use snapshot::{Filter, Tree, Verdict};
 use store::LayerId;
 
@@ -67,64 +67,41 @@ impl LocalTree {
         if self.is_plain() {
             return Ok(tree);
         }
-        Ok(tree.with_filter(Arc::new(IgnoreFilter::new(Patterns::new(
+        Ok(tree.with_filter(Arc::new(IgnoreFilter::new(&Patterns::new(
             self.exclude.iter(),
         )?))))
     }
 }
 
-/// Leaves out what the patterns of an ignore file exclude.
+/// Leaves out of one directory what the patterns of an ignore file exclude.
 #[derive(Debug)]
-pub(crate) struct IgnoreFilter {
-    patterns: Patterns,
-    /// What was said of directories, which all that is in them asks for.
-    directories: RwLock<HashMap<PathBuf, Arc<Ignored>>>,
-}
+pub(crate) struct IgnoreFilter(Directory);
 
 impl IgnoreFilter {
-    pub(crate) fn new(patterns: Patterns) -> Self {
-        Self {
-            patterns,
-            directories: RwLock::default(),
-        }
-    }
-
-    /// What the patterns say of the directory at `path`.
-    fn directory(&self, path: &Path) -> Arc<Ignored> {
-        if path.as_os_str().is_empty() {
-            return Arc::default();
-        }
-        let known = self.directories.read();
-        let known = known.unwrap_or_else(PoisonError::into_inner);
-        if let Some(verdict) = known.get(path) {
-            return Arc::clone(verdict);
-        }
-        drop(known);
-        let verdict = Arc::new(self.check(path, true));
-        let known = self.directories.write();
-        let mut known = known.unwrap_or_else(PoisonError::into_inner);
-        known.insert(path.to_owned(), Arc::clone(&verdict));
-        verdict
-    }
-
-    fn check(&self, path: &Path, is_dir: bool) -> Ignored {
-        let above = self.directory(path.parent().unwrap_or(Path::new("")));
-        self.patterns.check(&path.to_string_lossy(), is_dir, &above)
+    /// In the directory that the patterns are relative to.
+    pub(crate) fn new(patterns: &Patterns) -> Self {
+        Self(patterns.root())
     }
 }
 
 impl Filter for IgnoreFilter {
-    fn verdict(&self, path: &Path, is_dir: bool) -> Verdict {
-        // As the walk has it, a path is relative and without `.` or doubled slashes.
-        let path: PathBuf = path.components().collect();
-        let said = match path.as_os_str().is_empty() {
-            true => Ignored::default(),
-            false => self.check(&path, is_dir),
-        };
+    fn verdict(&self, name: &OsStr, is_dir: bool) -> Verdict {
+        let said = self.0.verdict(&name.to_string_lossy(), is_dir);
         match (said.excluded, said.skip || !is_dir) {
             (false, _) => Verdict::Keep,
             (true, true) => Verdict::Drop,
             (true, false) => Verdict::Visit,
         }
     }
+
+    fn enter(&self, name: &OsStr) -> Option<Arc<dyn Filter>> {
+        let inside = self.0.enter(&name.to_string_lossy());
+        (!inside.is_whole()).then(|| {
+            let filter: Arc<dyn Filter> = Arc::new(Self(inside));
+            filter
+        })
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ pub struct Selector {
     /// `path` is a pattern relative to the root, or to what is before its first `/./`; what it
     /// matches is selected with the directories on the way (`--parents`).
     pub parents: bool,
-    /// What is left out, by paths relative to a selected directory.
+    /// What is left out of a selected directory.
     pub exclude: Option<Arc<dyn Filter>>,
 }
 
@@ -92,7 +92,7 @@ impl Selector {
 
     fn excludes(&self, name: &OsStr) -> bool {
         let exclude = self.exclude.as_ref();
-        exclude.is_some_and(|filter| filter.verdict(Path::new(name), false) == Verdict::Drop)
+        exclude.is_some_and(|filter| filter.verdict(name, false) == Verdict::Drop)
     }
 
     fn filtered(&self, dir: Dir) -> Dir {

@@ -4,17 +4,25 @@
 //! matches a directory matches all beneath it. Patterns are anchored at the root of the context.
 //! Paths are relative, with slashes, without `.` and `..` parts.
 //!
-//! A walker asks with [`Patterns::check`] on the way down and hands each directory's answer to
-//! what is in it; [`Verdict::skip`] says when it need not go down at all.
+//! A walker begins with [`Patterns::root`] and asks the [`Directory`] where it is for each name in
+//! it; [`Verdict::skip`] says when it need not go down at all.
 
+mod directory;
+mod index;
 mod pattern;
+mod places;
+mod steps;
+
+use std::sync::Arc;
 
 use pattern::Pattern;
 
-/// The patterns of an ignore file, in order.
+pub use directory::Directory;
+
+/// The patterns of an ignore file, in order. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Patterns {
-    patterns: Vec<Pattern>,
+    patterns: Arc<[Pattern]>,
 }
 
 /// Why a pattern cannot be used.
@@ -29,14 +37,12 @@ pub enum IgnoreError {
 }
 
 /// What the patterns say of a path.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// It is left out.
     pub excluded: bool,
     /// It is left out, and so is everything that could be beneath it.
     pub skip: bool,
-    /// For what is in it: which patterns match it or a directory above.
-    matched: Vec<bool>,
 }
 
 impl Patterns {
@@ -93,40 +99,12 @@ impl Patterns {
     #[must_use]
     pub fn excludes(&self, path: &str) -> bool {
         let mut excluded = false;
-        for pattern in &self.patterns {
+        for pattern in self.patterns.iter() {
             if pattern.is_exception() == excluded && pattern.matches_path_or_parent(path) {
                 excluded = !pattern.is_exception();
             }
         }
         excluded
-    }
-
-    /// What the patterns say of `path`, when `parent` is what they said of its directory (the
-    /// default at the root of the context).
-    #[must_use]
-    pub fn check(&self, path: &str, is_directory: bool, parent: &Verdict) -> Verdict {
-        let mut excluded = false;
-        let mut matched = vec![false; self.patterns.len()];
-        for (index, pattern) in self.patterns.iter().enumerate() {
-            let by_parent = parent.matched.get(index) == Some(&true);
-            // A pattern that would change nothing is not tried.
-            let tried = pattern.is_exception() == excluded;
-            if by_parent || (tried && pattern.matches(path)) {
-                matched[index] = true;
-                excluded = !pattern.is_exception();
-            }
-        }
-        let skip = excluded
-            && is_directory
-            && !self
-                .patterns
-                .iter()
-                .any(|pattern| pattern.is_exception() && pattern.can_match_beneath(path));
-        Verdict {
-            excluded,
-            skip,
-            matched,
-        }
     }
 }
 
@@ -154,5 +132,7 @@ fn lines(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@
 //! for anything at all. `a**` is any path that begins with `a`.
 
 use super::IgnoreError;
+use super::places::Places;
+use super::steps::{Step, steps};
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -12,12 +14,12 @@ pub(super) struct Pattern {
     text: String,
     exception: bool,
     tokens: Vec<Token>,
-    /// All tokens are characters, and this is their text.
-    literal: Option<String>,
+    /// The same part by part. None when some of it does not keep to the parts of a path.
+    steps: Option<Vec<Step>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(super) enum Token {
     Character(char),
     /// `?`
     NotSlash,
@@ -31,7 +33,7 @@ enum Token {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Set {
+pub(super) struct Set {
     negated: bool,
     ranges: Vec<(char, char)>,
 }
@@ -50,18 +52,12 @@ impl Pattern {
             None => (clean, false),
         };
         let tokens = compile(&text).ok_or_else(|| IgnoreError::Syntax(text.clone()))?;
-        let literal = tokens
-            .iter()
-            .map(|token| match token {
-                Token::Character(character) => Some(*character),
-                _ => None,
-            })
-            .collect();
+        let steps = steps(&tokens);
         Ok(Some(Self {
             text,
             exception,
             tokens,
-            literal,
+            steps,
         }))
     }
 
@@ -84,97 +80,41 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, path: &str) -> bool {
-        match &self.literal {
-            Some(literal) => literal == path,
-            None => {
-                let mut places = Places::new(&self.tokens);
-                path.chars().all(|character| places.step(character)) && places.is_end()
-            }
-        }
-    }
-
-    /// There can be a path beneath `directory` that matches.
-    pub(super) fn can_match_beneath(&self, directory: &str) -> bool {
         let mut places = Places::new(&self.tokens);
-        let prefix = directory.chars().chain(std::iter::once('/'));
-        prefix.into_iter().all(|character| places.step(character)) && places.can_go_on()
+        path.chars()
+            .all(|character| places.step(&self.tokens, character))
+            && places.is_end()
+    }
+
+    pub(super) fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    pub(super) fn steps(&self) -> Option<&[Step]> {
+        self.steps.as_deref()
     }
 }
 
-/// The tokens at which a match may stand.
-struct Places<'a> {
-    tokens: &'a [Token],
-    /// One more than there are tokens: the last is the end.
-    now: Vec<Place>,
-    next: Vec<Place>,
-}
-
-/// Whether a match stands at a token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Place {
-    /// The token has yet to begin, or may go on.
-    here: bool,
-    /// The token is `AnyParts` and has taken something that did not end in a slash.
-    inside: bool,
-}
-
-impl<'a> Places<'a> {
-    fn new(tokens: &'a [Token]) -> Self {
-        let empty = vec![Place::default(); tokens.len() + 1];
-        let mut places = Self {
-            tokens,
-            now: empty.clone(),
-            next: empty,
-        };
-        places.now[0].here = true;
-        places.pass_empty();
-        places
-    }
-
-    /// Takes a character; whether a match is still possible.
-    fn step(&mut self, character: char) -> bool {
-        self.next.fill(Place::default());
-        let not_slash = character != '/';
-        for (index, token) in self.tokens.iter().enumerate() {
-            let Place { here, inside } = self.now[index];
-            if !here && !inside {
-                continue;
-            }
-            match token {
-                Token::Character(wanted) => self.next[index + 1].here |= *wanted == character,
-                Token::NotSlash => self.next[index + 1].here |= not_slash,
-                Token::Set(set) => self.next[index + 1].here |= set.contains(character),
-                Token::AnyInPart => self.next[index].here |= not_slash,
-                Token::Anything => self.next[index].here = true,
-                Token::AnyParts => {
-                    self.next[index].inside = true;
-                    self.next[index + 1].here |= !not_slash;
-                }
-            }
+impl Token {
+    /// It stands for one character, and this can be it.
+    pub(super) fn takes(&self, character: char) -> bool {
+        match self {
+            Self::Character(wanted) => *wanted == character,
+            Self::NotSlash => character != '/',
+            Self::Set(set) => set.contains(character),
+            Self::AnyInPart | Self::AnyParts | Self::Anything => false,
         }
-        std::mem::swap(&mut self.now, &mut self.next);
-        self.pass_empty();
-        self.now.iter().any(|place| place.here || place.inside)
     }
 
-    fn is_end(&self) -> bool {
-        self.now[self.tokens.len()].here
-    }
-
-    /// There are tokens left that can take a character.
-    fn can_go_on(&self) -> bool {
-        let open = &self.now[..self.tokens.len()];
-        open.iter().any(|place| place.here || place.inside)
-    }
-
-    /// Goes past tokens that can stand for nothing.
-    fn pass_empty(&mut self) {
-        for (index, token) in self.tokens.iter().enumerate() {
-            let empty = matches!(token, Token::AnyInPart | Token::Anything | Token::AnyParts);
-            if empty && self.now[index].here {
-                self.now[index + 1].here = true;
-            }
+    pub(super) const fn character(&self) -> Option<char> {
+        match self {
+            Self::Character(character) => Some(*character),
+            _ => None,
         }
+    }
+
+    pub(super) const fn can_be_empty(&self) -> bool {
+        matches!(self, Self::AnyInPart | Self::AnyParts | Self::Anything)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Patterns and paths in, verdicts out.
 
-use super::{Patterns, Verdict};
+use super::{Directory, Patterns, Verdict};
 
 /// `pattern | path | whether it matches`, with patterns separated by commas.
 const TABLE: &str = "
@@ -98,19 +98,30 @@ fn check(list: &str, path: &str, expected: &str) {
         return;
     }
     // A walker that asks on the way down gets the same answer, and never skips too much.
-    let mut verdict = Verdict::default();
-    let ends = path
-        .match_indices('/')
-        .map(|(at, _)| at)
-        .chain([path.len()]);
-    for end in ends {
-        let is_directory = end < path.len();
-        verdict = patterns.check(&path[..end], is_directory, &verdict);
-        if verdict.skip {
-            assert_eq!(expected, "yes", "{list} {path} was skipped");
-        }
+    let (directories, file) = walk(&patterns, path);
+    if directories.iter().any(|verdict| verdict.skip) {
+        assert_eq!(expected, "yes", "{list} {path} was skipped");
     }
-    assert_eq!(verdict.excluded, expected == "yes", "walking {list} {path}");
+    assert_eq!(file.excluded, expected == "yes", "walking {list} {path}");
+}
+
+/// What is said of each directory on the way to `path`, and of the file there.
+fn walk(patterns: &Patterns, path: &str) -> (Vec<Verdict>, Verdict) {
+    let (directory, verdicts, name) = descend(patterns, path);
+    (verdicts, directory.verdict(name, false))
+}
+
+/// The directory that `path` is in, what is said on the way to it, and the name there.
+fn descend<'a>(patterns: &Patterns, path: &'a str) -> (Directory, Vec<Verdict>, &'a str) {
+    let mut directory = patterns.root();
+    let mut verdicts = Vec::new();
+    let mut rest = path;
+    while let Some((name, more)) = rest.split_once('/') {
+        verdicts.push(directory.verdict(name, true));
+        directory = directory.enter(name);
+        rest = more;
+    }
+    (directory, verdicts, rest)
 }
 
 #[test]
@@ -118,8 +129,8 @@ fn an_exception_for_a_directory_counts_only_where_it_changes_something() {
     let patterns = Patterns::new(["docs/README.md", "!docs"]).unwrap();
     assert!(!patterns.excludes("docs/README.md"));
     // On the way down `!docs` takes nothing back, so it is not remembered for what is in it.
-    let docs = patterns.check("docs", true, &Verdict::default());
-    assert!(patterns.check("docs/README.md", false, &docs).excluded);
+    let (_, readme) = walk(&patterns, "docs/README.md");
+    assert!(readme.excluded);
 }
 
 #[test]
@@ -136,11 +147,8 @@ fn directories_are_skipped_when_nothing_beneath_is_wanted() {
         ("src", "lib", false),
     ] {
         let patterns = Patterns::new(list.split(',')).unwrap();
-        let mut verdict = Verdict::default();
-        let ends = directory.match_indices('/').map(|(at, _)| at);
-        for end in ends.chain([directory.len()]) {
-            verdict = patterns.check(&directory[..end], true, &verdict);
-        }
+        let (above, _, name) = descend(&patterns, directory);
+        let verdict = above.verdict(name, true);
         assert_eq!(verdict.skip, skip, "{list} {directory}");
     }
 }

@@ -23,6 +23,10 @@ pub struct Dir {
     depth: usize,
     /// With the number of its layer. Empty only for the root of an empty stack.
     layers: Vec<(usize, Arc<OwnedFd>)>,
+    /// Each says what is left out of it.
+    filters: Vec<Arc<dyn Filter>>,
+    /// What is in it, where it was read already.
+    known: Option<Arc<[Entry]>>,
 }
 
 /// A name in a directory.
@@ -34,6 +38,8 @@ pub struct Entry {
     pub kind: Kind,
     /// Which of the directory's layers has it.
     layer: usize,
+    /// What is in it, if the directory is there only for that.
+    content: Option<Arc<[Entry]>>,
 }
 
 impl Dir {
@@ -46,6 +52,8 @@ impl Dir {
             path: PathBuf::new(),
             depth: 0,
             layers: Vec::new(),
+            filters: Vec::new(),
+            known: None,
         };
         for layer in layers {
             root.layers.push(layer);
@@ -66,11 +74,13 @@ impl Dir {
         }
     }
 
-    /// The same without what `filter` drops, whose paths are relative to this directory.
+    /// The same without what `filter` drops, which is asked for this directory.
     #[must_use]
-    pub(crate) fn with_filter(self, filter: Arc<dyn Filter>) -> Self {
-        let base = self.path.clone();
-        self.reshaped(|shape| shape.filters.push((base, filter)))
+    pub(crate) fn with_filter(mut self, filter: Arc<dyn Filter>) -> Self {
+        self.filters.push(filter);
+        // It was read without the filter.
+        self.known = None;
+        self
     }
 
     /// Its path in the tree, without a leading slash; empty for the root.
@@ -103,6 +113,9 @@ impl Dir {
     /// # Errors
     /// A layer cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, FileError> {
+        if let Some(known) = &self.known {
+            return Ok(known.to_vec());
+        }
         let mut entries = Vec::new();
         for (layer, (_, fd)) in self.layers.iter().enumerate() {
             self.read_layer(layer, fd, &mut entries)?;
@@ -113,8 +126,8 @@ impl Dir {
         }
         let mut kept = Vec::with_capacity(entries.len());
         for entry in entries {
-            if !self.is_whiteout(&entry)? && self.keeps(&entry)? {
-                kept.push(entry);
+            if !self.is_whiteout(&entry)? {
+                kept.extend(self.kept(entry)?);
             }
         }
         Ok(kept)
@@ -125,6 +138,13 @@ impl Dir {
     /// # Errors
     /// A layer cannot be read.
     pub fn find(&self, name: &OsStr) -> Result<Option<(Entry, Stat)>, FileError> {
+        if let Some(known) = &self.known {
+            let Ok(at) = known.binary_search_by(|entry| entry.name.as_os_str().cmp(name)) else {
+                return Ok(None);
+            };
+            let stat = self.stat(&known[at])?;
+            return Ok(Some((known[at].clone(), stat)));
+        }
         for (layer, (_, fd)) in self.layers.iter().enumerate() {
             match Stat::at(fd, name) {
                 Err(Errno::NOENT) => {}
@@ -134,10 +154,13 @@ impl Dir {
                         name: name.to_owned(),
                         kind: stat.kind,
                         layer,
+                        content: None,
                     };
-                    let hidden = self.shape.form != Form::Plain && stat.is_whiteout();
-                    let is_there = !hidden && self.keeps(&entry)?;
-                    return Ok(is_there.then(|| (entry, self.shown_stat(stat))));
+                    if self.shape.form != Form::Plain && stat.is_whiteout() {
+                        return Ok(None);
+                    }
+                    let kept = self.kept(entry)?;
+                    return Ok(kept.map(|entry| (entry, self.shown_stat(stat))));
                 }
             }
         }
@@ -195,6 +218,8 @@ impl Dir {
             path: self.path.join(&entry.name),
             depth: self.depth + 1,
             layers: Vec::new(),
+            filters: self.entered(&entry.name),
+            known: entry.content.clone(),
         };
         if dir.depth > MAX_DEPTH {
             return Err(FileError::new("open", dir.shown(), Errno::NAMETOOLONG));
@@ -306,6 +331,7 @@ impl Dir {
                 name: name.to_owned(),
                 kind,
                 layer,
+                content: None,
             });
         }
         Ok(())
@@ -318,25 +344,38 @@ impl Dir {
         Ok(self.stat(entry)?.is_whiteout())
     }
 
-    fn keeps(&self, entry: &Entry) -> Result<bool, FileError> {
-        if self.shape.filters.is_empty() {
-            return Ok(true);
+    /// The entry, unless it is left out.
+    fn kept(&self, mut entry: Entry) -> Result<Option<Entry>, FileError> {
+        match self.verdict(&entry) {
+            Verdict::Keep => Ok(Some(entry)),
+            Verdict::Visit if entry.kind == Kind::Directory => {
+                // Whoever enters it then need not read all that is beneath again.
+                let content = self.enter(&entry)?.entries()?;
+                let is_there = !content.is_empty();
+                entry.content = Some(content.into());
+                Ok(is_there.then_some(entry))
+            }
+            Verdict::Drop | Verdict::Visit => Ok(None),
         }
+    }
+
+    fn verdict(&self, entry: &Entry) -> Verdict {
         let is_dir = entry.kind == Kind::Directory;
-        let path = self.join(&entry.name);
-        let mut is_visited = false;
-        for (base, filter) in &self.shape.filters {
-            let Ok(path) = path.strip_prefix(base) else {
-                continue;
-            };
-            match filter.verdict(path, is_dir) {
+        let mut verdict = Verdict::Keep;
+        for filter in &self.filters {
+            match filter.verdict(&entry.name, is_dir) {
                 Verdict::Keep => {}
-                Verdict::Drop => return Ok(false),
-                Verdict::Visit => is_visited = true,
+                Verdict::Drop => return Verdict::Drop,
+                Verdict::Visit => verdict = Verdict::Visit,
             }
         }
-        // The first that is kept settles it; each directory below was asked the same way.
-        Ok(!is_visited || is_dir && !self.enter(entry)?.entries()?.is_empty())
+        verdict
+    }
+
+    /// The filters of the directory `name` in this one.
+    fn entered(&self, name: &OsStr) -> Vec<Arc<dyn Filter>> {
+        let filters = self.filters.iter();
+        filters.filter_map(|filter| filter.enter(name)).collect()
     }
 
     /// A file as the tree shows it.

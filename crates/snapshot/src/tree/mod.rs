@@ -12,6 +12,7 @@ mod glob;
 mod lookup;
 mod pattern;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -36,11 +37,14 @@ pub struct Tree {
     root: Dir,
 }
 
-/// Says what is part of a tree.
+/// Says what is part of one directory of a tree.
 pub trait Filter: fmt::Debug + Send + Sync {
-    /// What becomes of `path`, which is relative to the root. Asked for a directory before what is
-    /// in it, and for nothing in a directory that was dropped.
-    fn verdict(&self, path: &Path, is_dir: bool) -> Verdict;
+    /// What becomes of the file `name` in the directory.
+    fn verdict(&self, name: &OsStr, is_dir: bool) -> Verdict;
+
+    /// Says it of the directory `name` in this one, which was not dropped; nothing if all in it is
+    /// kept.
+    fn enter(&self, name: &OsStr) -> Option<Arc<dyn Filter>>;
 }
 
 /// What becomes of one file.
@@ -58,8 +62,6 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 struct Shape {
     form: Form,
-    /// With the directory that their paths are relative to.
-    filters: Vec<(PathBuf, Arc<dyn Filter>)>,
     /// The layer directories, top first.
     paths: Vec<PathBuf>,
     /// Whether no file ever changes.
@@ -157,7 +159,6 @@ impl Tree {
             .collect::<Result<_, FileError>>()?;
         let shape = Shape {
             form,
-            filters: Vec::new(),
             paths,
             immutable: form != Form::Plain,
             owner: None,

@@ -7,15 +7,17 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::sync::Arc;
 
 use super::glob::{character, class};
 use super::{Filter, Verdict};
 
-/// A pattern over paths. What it matches is kept, and directories on the way to it.
+/// A pattern over paths, in one directory. What it matches is kept, and directories on the way to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
-    steps: Vec<Step>,
+    steps: Arc<[Step]>,
+    /// The states after the path of the directory and a slash.
+    states: Vec<bool>,
 }
 
 /// One element; its index is the state before it.
@@ -51,7 +53,11 @@ impl Pattern {
             steps.push(step);
             rest = &rest[length..];
         }
-        Self { steps }
+        let states = start(&steps);
+        Self {
+            steps: steps.into(),
+            states,
+        }
     }
 
     fn step(text: &[u8]) -> (Step, usize) {
@@ -82,20 +88,21 @@ impl Pattern {
         states[self.steps.len()]
     }
 
-    fn start(&self) -> Vec<bool> {
-        let mut states = vec![false; self.steps.len() + 1];
-        states[0] = true;
-        self.skip(&mut states);
+    /// The states after the path of `name` in the directory.
+    fn after(&self, name: &OsStr) -> Vec<bool> {
+        let mut states = self.states.clone();
+        let mut rest = name.as_bytes();
+        while !rest.is_empty() {
+            let length = character(rest);
+            states = self.advance(&states, &rest[..length]);
+            rest = &rest[length..];
+        }
         states
     }
 
-    /// Elements that may match nothing are passed over.
-    fn skip(&self, states: &mut [bool]) {
-        for (at, step) in self.steps.iter().enumerate() {
-            if states[at] && matches!(step, Step::Star | Step::Directories | Step::Rest) {
-                states[at + 1] = true;
-            }
-        }
+    /// All that is in a directory with these states is kept.
+    fn takes_all(&self, states: &[bool]) -> bool {
+        self.accepted(states) || self.steps.is_empty()
     }
 
     fn advance(&self, states: &[bool], read: &[u8]) -> Vec<bool> {
@@ -133,19 +140,9 @@ impl Pattern {
 }
 
 impl Filter for Pattern {
-    fn verdict(&self, path: &Path, is_dir: bool) -> Verdict {
-        let mut states = self.start();
-        let mut rest = path.as_os_str().as_bytes();
-        while !rest.is_empty() {
-            // A directory on the way that matches takes all in it along.
-            if rest[0] == b'/' && self.accepted(&states) {
-                return Verdict::Keep;
-            }
-            let length = character(rest);
-            states = self.advance(&states, &rest[..length]);
-            rest = &rest[length..];
-        }
-        if self.accepted(&states) || self.steps.is_empty() {
+    fn verdict(&self, name: &OsStr, is_dir: bool) -> Verdict {
+        let states = self.after(name);
+        if self.takes_all(&states) {
             return Verdict::Keep;
         }
         let inside = self.advance(&states, b"/");
@@ -155,6 +152,30 @@ impl Filter for Pattern {
             Verdict::Drop
         }
     }
+
+    fn enter(&self, name: &OsStr) -> Option<Arc<dyn Filter>> {
+        let states = self.after(name);
+        // A directory that matches takes all in it along.
+        (!self.takes_all(&states)).then(|| {
+            let inside: Arc<dyn Filter> = Arc::new(Self {
+                steps: Arc::clone(&self.steps),
+                states: self.advance(&states, b"/"),
+            });
+            inside
+        })
+    }
+}
+
+fn start(steps: &[Step]) -> Vec<bool> {
+    let mut states = vec![false; steps.len() + 1];
+    states[0] = true;
+    // Elements that may match nothing are passed over.
+    for (at, step) in steps.iter().enumerate() {
+        if states[at] && matches!(step, Step::Star | Step::Directories | Step::Rest) {
+            states[at + 1] = true;
+        }
+    }
+    states
 }
 
 #[cfg(test)]
@@ -162,7 +183,18 @@ mod tests {
     use super::*;
 
     fn check(pattern: &str, path: &str, expected: Verdict) {
-        let verdict = Pattern::new(OsStr::new(pattern)).verdict(Path::new(path), true);
+        let mut filter: Arc<dyn Filter> = Arc::new(Pattern::new(OsStr::new(pattern)));
+        let mut rest = path;
+        let verdict = loop {
+            let Some((directory, more)) = rest.split_once('/') else {
+                break filter.verdict(OsStr::new(rest), true);
+            };
+            match filter.enter(OsStr::new(directory)) {
+                Some(inside) => filter = inside,
+                None => break Verdict::Keep,
+            }
+            rest = more;
+        };
         assert_eq!(verdict, expected, "{pattern} {path}");
     }
 

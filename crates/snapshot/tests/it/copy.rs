@@ -1,6 +1,7 @@
 //! `COPY` and `ADD`: trees before, the layer after.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use snapshot::checksum::{self, Selection};
@@ -14,13 +15,17 @@ use crate::fixture::{list, run, scratch, text, tree};
 struct Suffixes(&'static [&'static str]);
 
 impl Filter for Suffixes {
-    fn verdict(&self, path: &Path, _: bool) -> Verdict {
-        let path = path.to_str().unwrap();
-        if self.0.iter().any(|suffix| path.ends_with(suffix)) {
+    fn verdict(&self, name: &OsStr, _: bool) -> Verdict {
+        let name = name.to_str().unwrap();
+        if self.0.iter().any(|suffix| name.ends_with(suffix)) {
             Verdict::Drop
         } else {
             Verdict::Keep
         }
+    }
+
+    fn enter(&self, _: &OsStr) -> Option<Arc<dyn Filter>> {
+        Some(Arc::new(Self(self.0)))
     }
 }
 

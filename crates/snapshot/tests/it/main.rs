@@ -13,6 +13,7 @@ mod checksum;
 mod copy;
 mod diff;
 mod edit;
+mod filter;
 mod fixture;
 mod measure;
 mod snapshotter;

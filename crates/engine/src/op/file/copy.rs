@@ -132,5 +132,5 @@ pub(crate) fn exclude(patterns: &[String]) -> Result<Option<Arc<dyn Filter>>, En
     if patterns.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Arc::new(IgnoreFilter::new(Patterns::new(patterns)?))))
+    Ok(Some(Arc::new(IgnoreFilter::new(&Patterns::new(patterns)?))))
 }
