@@ -50,7 +50,7 @@ pub use output::{LocalTree, Output, Stack};
 pub use request::{
     ArchiveExport, ArchiveKind, BuildRequest, ByteStream, Context, Destination, Dockerfile,
     DockerfileIn, Export, FilesExport, ImageExport, LayerFormat, LayoutImage, MoreTarget,
-    NamedContext, NoCache, Remote, Secret, SecretSource,
+    NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
 };
 pub use snapshot::{Kind as FileKind, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};

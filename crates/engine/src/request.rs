@@ -10,6 +10,7 @@ use graph::{ExtraHost, GitSource, NetworkMode, PullPolicy, SourceOp, Ulimit};
 use oci::{Compression, Platform, Reference};
 use zeroize::Zeroizing;
 
+use crate::error::EngineError;
 use crate::ssh::SshAgent;
 
 /// One build.
@@ -46,7 +47,7 @@ pub struct BuildRequest {
     /// Limits of steps.
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for with `--mount=type=secret`.
-    pub secrets: BTreeMap<String, SecretSource>,
+    pub secrets: BTreeMap<String, OfferedSecret>,
     /// SSH agents that steps may ask for with `--mount=type=ssh`; git uses the one named `default`.
     pub ssh: BTreeMap<String, SshAgent>,
     /// Names for the result of `target`.
@@ -184,6 +185,15 @@ pub enum NoCache {
     Stages(Vec<String>),
 }
 
+/// A secret that steps may ask for.
+#[derive(Debug, Clone)]
+pub struct OfferedSecret {
+    /// Its bytes.
+    pub source: SecretSource,
+    /// Whether steps that see it run again when its bytes change.
+    pub keyed: bool,
+}
+
 /// Where a secret comes from.
 #[derive(Debug, Clone)]
 pub enum SecretSource {
@@ -191,6 +201,21 @@ pub enum SecretSource {
     File(PathBuf),
     /// Already at hand.
     Value(Secret),
+}
+
+impl SecretSource {
+    pub(crate) fn read(&self) -> Result<Secret, EngineError> {
+        match self {
+            Self::Value(secret) => Ok(secret.clone()),
+            Self::File(path) => match std::fs::read(path) {
+                Ok(bytes) => Ok(Secret::new(bytes)),
+                Err(source) => Err(EngineError::Read {
+                    path: path.clone(),
+                    source,
+                }),
+            },
+        }
+    }
 }
 
 /// Bytes that are never shown, and wiped when nobody needs them any more.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::EngineError;
-use crate::request::{BuildRequest, Context, NamedContext, Secret, SecretSource};
+use crate::request::{BuildRequest, Context, NamedContext, OfferedSecret, Secret};
 use crate::ssh::SshAgent;
 
 /// What the graph calls the main context.
@@ -20,7 +20,7 @@ pub(crate) fn named(name: &str) -> String {
 pub(crate) struct Session {
     /// Directories by the name of their context.
     pub(crate) directories: BTreeMap<String, PathBuf>,
-    pub(crate) secrets: BTreeMap<String, SecretSource>,
+    pub(crate) secrets: BTreeMap<String, OfferedSecret>,
     /// SSH agents by their names.
     pub(crate) agents: BTreeMap<String, SshAgent>,
 }
@@ -51,15 +51,7 @@ impl Session {
 
     /// The secret under `id`; none when the client does not offer it.
     pub(crate) fn secret(&self, id: &str) -> Result<Option<Secret>, EngineError> {
-        match self.secrets.get(id) {
-            None => Ok(None),
-            Some(SecretSource::Value(secret)) => Ok(Some(secret.clone())),
-            Some(SecretSource::File(path)) => std::fs::read(path)
-                .map(|bytes| Some(Secret::new(bytes)))
-                .map_err(|source| EngineError::Read {
-                    path: path.clone(),
-                    source,
-                }),
-        }
+        let offered = self.secrets.get(id);
+        offered.map(|offered| offered.source.read()).transpose()
     }
 }

@@ -43,6 +43,9 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
+    /// The file of the private key holds something else.
+    #[error("{0:?} is no private key: remove it")]
+    PrivateKey(PathBuf),
     /// The store was made by a newer kiln whose format this one does not know.
     #[error("store {path:?} has format {found}; this kiln knows up to {known}: use a newer kiln")]
     Format {

@@ -16,6 +16,7 @@ use crate::layer::Layers;
 use crate::layout::{self, Layout};
 use crate::lease::Lease;
 use crate::lock::KeyGuard;
+use crate::private_key::PrivateKey;
 use crate::record::Records;
 use crate::snapshot::Snapshots;
 use crate::stat_cache::StatCache;
@@ -132,6 +133,14 @@ impl Store {
     /// The lock file cannot be made.
     pub fn try_lock_key(&self, key: &[u8; 32]) -> Result<Option<KeyGuard>> {
         KeyGuard::attempt(&self.layout().key_lock(key))
+    }
+
+    /// The key that digests of secrets are made with, which no other store has.
+    ///
+    /// # Errors
+    /// It cannot be read or made, or is damaged.
+    pub fn private_key(&self) -> Result<PrivateKey> {
+        PrivateKey::of(self.layout())
     }
 
     /// Brings to disk what was published without waiting for it. Takes as long as the file system

@@ -92,7 +92,8 @@ pub struct Build {
     /// Suppress the build output and print image ID on success
     #[arg(short, long)]
     pub quiet: bool,
-    /// Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")
+    /// Secret to expose to the build (format: "id=mysecret[,src=/local/secret][,cache=digest]"); with
+    /// cache=digest, steps that see it run again when it changes
     #[arg(long, value_name = "stringArray")]
     pub secret: Vec<String>,
     /// Shared memory size for build containers

@@ -57,6 +57,9 @@ pub enum ValueError {
     /// A kind of secret that there is not.
     #[error("unsupported secret type {0:?}")]
     SecretType(String),
+    /// What there is not of a secret for cache keys.
+    #[error("invalid secret cache {0:?}: expected digest")]
+    SecretCache(String),
     /// A field that secrets do not have.
     #[error("unexpected key '{key}' in '{field}'")]
     SecretKey {

@@ -1,4 +1,4 @@
-//! `--secret id=name[,src=path|env=VARIABLE][,type=file|env]`.
+//! `--secret id=name[,src=path|env=VARIABLE][,type=file|env][,cache=digest]`.
 
 use super::{ValueError, csv};
 
@@ -9,6 +9,8 @@ pub struct Secret {
     pub id: String,
     /// Where its value is.
     pub from: SecretFrom,
+    /// Whether steps that see it run again when it changes.
+    pub keyed: bool,
 }
 
 /// Where the value of a secret is.
@@ -28,6 +30,7 @@ pub enum SecretFrom {
 /// A field is malformed or unknown, or there is no `id`.
 pub fn parse(text: &str) -> Result<Secret, ValueError> {
     let (mut id, mut file, mut env, mut of_env) = (String::new(), None, None, false);
+    let mut keyed = false;
     for (key, value) in csv::pairs(text)? {
         let Some(value) = value else {
             return Err(ValueError::SecretField(key));
@@ -35,6 +38,8 @@ pub fn parse(text: &str) -> Result<Secret, ValueError> {
         match key.to_ascii_lowercase().as_str() {
             "type" if value == "file" || value == "env" => of_env = value == "env",
             "type" => return Err(ValueError::SecretType(value)),
+            "cache" if value == "digest" => keyed = true,
+            "cache" => return Err(ValueError::SecretCache(value)),
             "id" => id = value,
             "source" | "src" => file = Some(value),
             "env" => env = Some(value),
@@ -55,7 +60,7 @@ pub fn parse(text: &str) -> Result<Secret, ValueError> {
         (None, Some(path)) => SecretFrom::File(path),
         (None, None) => SecretFrom::Named,
     };
-    Ok(Secret { id, from })
+    Ok(Secret { id, from, keyed })
 }
 
 #[cfg(test)]
@@ -71,6 +76,11 @@ mod tests {
             ("id=a,env=B", r#"a Env("B")"#),
             ("type=env,id=a,src=B", r#"a Env("B")"#),
             ("type=file,id=a,src=B", r#"a File("B")"#),
+            ("id=a,src=b,cache=digest", r#"a File("b") keyed"#),
+            (
+                "id=a,cache=value",
+                "invalid secret cache \"value\": expected digest",
+            ),
             ("id=a", "a Named"),
             ("ID=a", "a Named"),
             ("src=b", "secret \"src=b\" has no id"),
@@ -79,6 +89,7 @@ mod tests {
             ("id=a,mode=1", "unexpected key 'mode' in 'mode=1'"),
         ] {
             let got = match parse(text) {
+                Ok(secret) if secret.keyed => format!("{} {:?} keyed", secret.id, secret.from),
                 Ok(secret) => format!("{} {:?}", secret.id, secret.from),
                 Err(error) => error.to_string(),
             };

@@ -1,6 +1,7 @@
 //! `RUN --mount`: what each mount shows, and where.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use graph::{CacheSharing, Edge, FileOwner, Mount, MountSource, SecretTarget};
 
@@ -27,7 +28,7 @@ impl Dispatcher<'_> {
             let mount = self.parse_mount(stage, at, text, &from.name)?;
             match mount.kind {
                 MountKind::Secret => {
-                    mounts.extend(secret(stage, &mount));
+                    mounts.extend(secret(stage, &mount, &self.lowering.options.secret_digests));
                     secret_variables.extend(mount.env);
                 }
                 MountKind::Ssh => {
@@ -140,7 +141,11 @@ impl Dispatcher<'_> {
 }
 
 /// A file, an environment variable, or both.
-fn secret(stage: &Stage<'_>, mount: &instruction::Mount) -> Vec<Mount> {
+fn secret(
+    stage: &Stage<'_>,
+    mount: &instruction::Mount,
+    digests: &BTreeMap<String, [u8; 32]>,
+) -> Vec<Mount> {
     let id = match (mount.source.as_str(), mount.id.as_str()) {
         ("", "") => path::base(&mount.target),
         ("", id) => id,
@@ -152,6 +157,7 @@ fn secret(stage: &Stage<'_>, mount: &instruction::Mount) -> Vec<Mount> {
             id: id.to_owned(),
             at,
             required: mount.required,
+            digest: digests.get(id).copied(),
         },
         read_only: true,
     };

@@ -49,6 +49,8 @@ pub struct Options {
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// Where `COPY` and `ADD` copy from.
     pub context: BuildContext,
+    /// What stands for the bytes of secrets, for those on which steps are to depend.
+    pub secret_digests: BTreeMap<String, [u8; 32]>,
     /// Seconds since 1970 that stand for every time that the build makes.
     pub source_date_epoch: Option<i64>,
 }
@@ -123,6 +125,7 @@ impl Default for Options {
             cache_mount_namespace: String::new(),
             named_contexts: BTreeMap::new(),
             context: BuildContext::Empty,
+            secret_digests: BTreeMap::new(),
             source_date_epoch: None,
         }
     }

@@ -309,14 +309,22 @@ fn show_mount(source: &MountSource) -> String {
             owner.uid, owner.gid
         ),
         MountSource::Tmpfs { size } => format!("tmpfs {size:?}"),
-        MountSource::Secret { id, at, required } => {
+        MountSource::Secret {
+            id,
+            at,
+            required,
+            digest,
+        } => {
             let at = match at {
                 SecretTarget::File { mode, owner } => {
                     format!("file {mode:o} {}:{}", owner.uid, owner.gid)
                 }
                 SecretTarget::Env(name) => format!("env {name}"),
             };
-            format!("secret {id} {at} required {required}")
+            match digest {
+                None => format!("secret {id} {at} required {required}"),
+                Some(digest) => format!("secret {id} {at} required {required} digest {digest:?}"),
+            }
         }
         MountSource::Ssh {
             id,

@@ -28,11 +28,15 @@ impl Inner {
     pub(super) async fn plan(
         self: &Arc<Self>,
         request: &BuildRequest,
+        secret_digests: BTreeMap<String, [u8; 32]>,
         progress: &ProgressSender,
     ) -> Result<Plan, EngineError> {
         let parsed = dockerfile::parse(request.dockerfile.text.as_bytes());
-        let mut lowering =
-            Lowering::new(parsed, options(request)?).map_err(EngineError::Dockerfile)?;
+        let options = dockerfile::Options {
+            secret_digests,
+            ..options(request)?
+        };
+        let mut lowering = Lowering::new(parsed, options).map_err(EngineError::Dockerfile)?;
         let mut images = HashMap::new();
         loop {
             match lowering.step().map_err(EngineError::Dockerfile)? {
@@ -134,6 +138,7 @@ pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, Eng
         cache_mount_namespace: String::new(),
         named_contexts,
         context,
+        secret_digests: BTreeMap::new(),
         source_date_epoch: request.source_date_epoch,
     })
 }

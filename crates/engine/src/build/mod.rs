@@ -4,6 +4,7 @@
 mod check;
 mod frontend;
 mod missing;
+mod secrets;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -72,7 +73,8 @@ impl Inner {
         request: BuildRequest,
         progress: ProgressSender,
     ) -> Result<BuildOutcome, EngineError> {
-        let plan = self.plan(&request, &progress).await?;
+        let (request, digests) = self.read_keyed_secrets(request).await?;
+        let plan = self.plan(&request, digests, &progress).await?;
         let (stacks, has_run) = self.solve(&request, &plan, &progress).await?;
         let warnings = plan.lowered.warnings.clone();
         let epoch = plan.lowered.source_date_epoch;

@@ -98,6 +98,8 @@ pub enum MountSource {
         at: SecretTarget,
         /// Fail when it is not offered; leave it out otherwise.
         required: bool,
+        /// What stands for its bytes when the result is to depend on them.
+        digest: Option<[u8; 32]>,
     },
     /// A socket of an SSH agent that the client offers.
     Ssh {
@@ -245,11 +247,19 @@ impl ContentHash for MountSource {
                 hasher.number(2);
                 size.feed(hasher);
             }
-            Self::Secret { id, at, required } => {
-                hasher.number(3);
+            Self::Secret {
+                id,
+                at,
+                required,
+                digest,
+            } => {
+                hasher.number(if digest.is_some() { 5 } else { 3 });
                 id.feed(hasher);
                 at.feed(hasher);
                 required.feed(hasher);
+                if let Some(digest) = digest {
+                    hasher.bytes(digest);
+                }
             }
             Self::Ssh {
                 id,

@@ -1,6 +1,7 @@
 //! Where things are in a store:
 //!
 //! ```text
+//! private-key           what digests of secrets are made with; its owner's alone
 //! version               format and feature flags; written last, so it marks a complete store
 //! oci-layout            image-spec, image-layout.md
 //! index.json            the tags, kept in step with the database
@@ -57,6 +58,8 @@ const DIRECTORIES: &[(&str, u32)] = &[
 
 /// Every name that a store has in its root.
 pub(crate) const NAMES: &[&str] = &[
+    "private-key",
+    "private-key.new",
     "version",
     "version.new",
     "oci-layout",
@@ -90,6 +93,10 @@ impl Layout {
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(crate) fn private_key(&self) -> PathBuf {
+        self.root.join("private-key")
     }
 
     pub(crate) fn version(&self) -> PathBuf {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::{
-    Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache, PullPolicy, Remote,
-    SecretSource, Ulimit,
+    Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache, OfferedSecret, PullPolicy,
+    Remote, Ulimit,
 };
 use oci::{Platform, Reference};
 
@@ -60,7 +60,7 @@ pub struct BuildPlan {
     /// Limits of steps.
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for.
-    pub secrets: BTreeMap<String, SecretSource>,
+    pub secrets: BTreeMap<String, OfferedSecret>,
     /// Agents that steps may use: a socket, or files with keys.
     pub ssh: BTreeMap<String, Vec<PathBuf>>,
     /// Names for the result.

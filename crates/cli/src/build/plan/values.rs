@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use engine::{ExtraHost, NetworkMode, NoCache, PullPolicy, Secret, SecretSource};
+use engine::{ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy, Secret, SecretSource};
 use oci::Platform;
 
 use super::{ProgressMode, choice, each};
@@ -111,7 +111,7 @@ pub(super) fn jobs(text: Option<&str>) -> Result<Option<usize>, Error> {
 pub(super) fn secrets(
     typed: &Build,
     environment: &Environment,
-) -> Result<BTreeMap<String, SecretSource>, Error> {
+) -> Result<BTreeMap<String, OfferedSecret>, Error> {
     let mut secrets = BTreeMap::new();
     for secret in each(&typed.secret, "--secret", secret::parse)? {
         let of_variable = |name: &str| {
@@ -131,7 +131,8 @@ pub(super) fn secrets(
             })?,
             SecretFrom::Named => of_variable(&secret.id).unwrap_or_else(|| of_file(&secret.id)),
         };
-        secrets.insert(secret.id, source);
+        let keyed = secret.keyed;
+        secrets.insert(secret.id, OfferedSecret { source, keyed });
     }
     Ok(secrets)
 }

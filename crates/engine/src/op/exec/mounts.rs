@@ -144,7 +144,12 @@ impl Builder<'_> {
                 };
                 self.push(mount, kind, MountFlags::NO_SUID | MountFlags::NO_DEV);
             }
-            MountSource::Secret { id, at, required } => self.secret(mount, id, at, *required)?,
+            MountSource::Secret {
+                id,
+                at,
+                required,
+                digest: _,
+            } => self.secret(mount, id, at, *required)?,
             MountSource::Ssh {
                 id,
                 mode,
