@@ -249,9 +249,6 @@ pub enum EngineError {
     /// A `--chmod` that is none.
     #[error(transparent)]
     Mode(#[from] snapshot::copy::ModeError),
-    /// There is nothing at a path.
-    #[error("{0:?}: not found")]
-    NotFound(String),
     /// A file could not be had from the web.
     #[error("failed to download {url}")]
     Download {

@@ -57,7 +57,6 @@ fn missing_path(error: &EngineError) -> Option<&str> {
         | EngineError::Checksum(ChecksumError::Select(SelectError::NotFound(path))) => {
             path.to_str()
         }
-        EngineError::NotFound(path) => Some(path),
         _ => None,
     }
 }

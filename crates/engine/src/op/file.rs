@@ -11,9 +11,10 @@ use std::sync::Arc;
 use graph::{
     FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName, Remove,
 };
+use snapshot::copy::CopyOwner;
 use snapshot::copy::Earlier;
 use snapshot::snapshotter::Draft;
-use snapshot::{Attributes, NewDirectory, Upper};
+use snapshot::{Attributes, NewDirectory, Tree, Upper};
 use solver::Step;
 
 use super::{InputTree, Looks};
@@ -159,10 +160,10 @@ impl<'a> Actions<'a> {
             FileActionKind::Mkfile(mkfile) => self.mkfile(upper, mkfile),
             FileActionKind::Remove(remove) => remove_files(upper, remove),
             FileActionKind::Copy(copy) => {
-                let owner = self.owner(upper, copy.owner.as_ref())?;
+                let owner = self.copy_owner(upper, copy.owner.as_ref())?;
                 let own;
                 let tree = match copy.from {
-                    FileInput::Scratch => return Err(not_found(&copy.source)),
+                    FileInput::Scratch => Tree::layers(&[], self.engine.marks)?,
                     FileInput::Input(index) => self.engine.tree(self.input(index)?)?,
                     FileInput::Action(action) => {
                         own = self
@@ -208,6 +209,16 @@ impl<'a> Actions<'a> {
             gid,
             modified: None,
         })?)
+    }
+
+    /// Whose files a copy makes. An owner that is given and says nothing stands for a client's.
+    fn copy_owner(&self, upper: &Upper, owner: Option<&Owner>) -> Result<CopyOwner, EngineError> {
+        let is_client = owner.is_some_and(|owner| owner.user.is_none() && owner.group.is_none());
+        if is_client {
+            return Ok(CopyOwner::Client);
+        }
+        let numbers = self.owner(upper, owner)?;
+        Ok(numbers.map_or(CopyOwner::Source, |(uid, gid)| CopyOwner::Fixed(uid, gid)))
     }
 
     /// Numbers of an owner, looked up in the changed file system when it is given by name.
@@ -257,10 +268,6 @@ fn remove_files(upper: &Upper, remove: &Remove) -> Result<(), EngineError> {
         allow_missing: remove.allow_missing,
         wildcard: remove.wildcard,
     })?)
-}
-
-fn not_found(path: &str) -> EngineError {
-    EngineError::NotFound(path.to_owned())
 }
 
 /// Owner, mode and time of a file that was just written.

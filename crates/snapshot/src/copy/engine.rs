@@ -33,13 +33,19 @@ pub(crate) struct Engine<'a> {
     /// The owner that files have when nothing is changed.
     pub(super) process: (u32, u32),
     /// Where the first name of a file with several went.
-    firsts: Mutex<HashMap<(u64, u64), PathBuf>>,
+    firsts: Mutex<HashMap<SourceFile, PathBuf>>,
+    /// Which of the copies into this layer it is.
+    pub(super) number: u64,
     /// Further names, with the first one.
     links: Mutex<Vec<(PathBuf, PathBuf)>>,
     pub(super) files: AtomicU64,
     pub(super) linked: AtomicU64,
     pub(super) bytes: AtomicU64,
 }
+
+/// The layer that a file is in, its device and its inode. Names in two layers are two files, also
+/// when the layers share the inode.
+type SourceFile = (Option<usize>, u64, u64);
 
 impl<'a> Engine<'a> {
     pub(crate) fn new(from: &Tree, to: &'a Upper, copy: &'a Copy, options: &Options<'a>) -> Self {
@@ -63,6 +69,7 @@ impl<'a> Engine<'a> {
                 rustix::process::getegid().as_raw(),
             ),
             firsts: Mutex::default(),
+            number: to.next_copy(),
             links: Mutex::default(),
             files: AtomicU64::new(0),
             linked: AtomicU64::new(0),
@@ -76,6 +83,10 @@ impl<'a> Engine<'a> {
         match (&source.target, &place.name) {
             (Target::Directory(from), None) => {
                 self.contents(from, dir)?;
+                if from.layer_fds().is_empty() {
+                    // The root of an empty stack is no directory that has a time.
+                    return Ok(());
+                }
                 // What was there keeps its metadata, but BuildKit gives it the time of the source.
                 let time = from.own_stat()?.modified;
                 Ok(set_times(dir.fd(), time).map_err(failed("utimes", dir.path()))?)
@@ -130,6 +141,10 @@ impl<'a> Engine<'a> {
             Made::Existed(dir) => (dir, false),
         };
         self.contents(from, &dir)?;
+        if from.layer_fds().is_empty() {
+            let attributes = self.copy.new_directory().into();
+            return Ok(self.give(&dir, &attributes)?);
+        }
         let stat = from.own_stat()?;
         if is_new || overwrite {
             let attributes = self.attributes(&stat, from.own_xattrs()?);
@@ -186,7 +201,8 @@ impl<'a> Engine<'a> {
             self.linked.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        if stat.links > 1 && self.is_further_name(stat, to.join(name)) {
+        let file = (from.layer_number(entry), stat.device, stat.inode);
+        if stat.links > 1 && self.is_further_name(file, to.join(name)) {
             return Ok(());
         }
         if self.reuse(from, entry, stat, (to, name))? {
@@ -217,17 +233,17 @@ impl<'a> Engine<'a> {
     }
 
     /// Whether a file was copied under another name already; then this one is made at the end.
-    fn is_further_name(&self, stat: &Stat, path: PathBuf) -> bool {
+    fn is_further_name(&self, file: SourceFile, path: PathBuf) -> bool {
         let Ok(mut firsts) = self.firsts.lock() else {
             return false;
         };
-        if let Some(first) = firsts.get(&(stat.device, stat.inode)) {
+        if let Some(first) = firsts.get(&file) {
             if let Ok(mut links) = self.links.lock() {
                 links.push((path, first.clone()));
             }
             return true;
         }
-        firsts.insert((stat.device, stat.inode), path);
+        firsts.insert(file, path);
         false
     }
 
@@ -235,6 +251,7 @@ impl<'a> Engine<'a> {
     pub(super) fn attributes(&self, stat: &Stat, xattrs: Vec<Xattr>) -> Attributes {
         let (uid, gid) = match self.copy.owner {
             CopyOwner::Source => (stat.uid, stat.gid),
+            CopyOwner::Client => (0, 0),
             CopyOwner::Fixed(uid, gid) => (uid, gid),
             CopyOwner::Process => self.process,
         };

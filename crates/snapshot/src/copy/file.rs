@@ -29,6 +29,9 @@ impl Engine<'_> {
         if !self.can_link.load(Ordering::Relaxed)
             || !self.is_shareable(from.layer_number(entry))
             || !self.is_unchanged(from, entry, stat)?
+            || !self
+                .to
+                .may_share(stat, (self.number, from.layer_number(entry)))
         {
             return Ok(false);
         }

@@ -58,6 +58,9 @@ pub enum CopyOwner {
     /// Who owns the source. Directories made on the way are root's.
     #[default]
     Source,
+    /// Root, but what is in an archive keeps its owner: files of a client, whose owners mean
+    /// nothing here.
+    Client,
     /// This user and group.
     Fixed(u32, u32),
     /// Whoever copies; nothing is changed.
@@ -164,7 +167,7 @@ impl Copy {
     pub(crate) fn new_directory(&self) -> NewDirectory {
         let (uid, gid) = match self.owner {
             CopyOwner::Fixed(uid, gid) => (uid, gid),
-            CopyOwner::Source | CopyOwner::Process => (0, 0),
+            CopyOwner::Source | CopyOwner::Client | CopyOwner::Process => (0, 0),
         };
         NewDirectory {
             mode: match self.mode {

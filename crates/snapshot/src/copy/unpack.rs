@@ -8,12 +8,12 @@ use std::io::{self, BufReader, Read, Seek};
 
 use super::engine::Engine;
 use super::{CopyError, CopyOwner};
-use crate::Kind;
 use crate::archive::Compression;
 use crate::extract::{ExtractError, Extractor, Limits, Rules, Whiteouts};
 use crate::file::failed;
 use crate::select::{Selected, Target, clean};
 use crate::tar::Reader;
+use crate::{Kind, NewDirectory};
 
 /// Unpacks the source if it is an archive.
 pub(super) fn archive(engine: &Engine<'_>, source: &Selected) -> Result<bool, CopyError> {
@@ -54,11 +54,16 @@ fn unpack(engine: &Engine<'_>, stream: impl Read, source: &Selected) -> Result<(
     let copy = engine.copy;
     let wanted = clean(&copy.destination);
     let path = engine.to.tree()?.lookup(&wanted, true)?.path;
-    let top = engine.to.create_dir_all(&path, &copy.new_directory())?;
+    // The mode is for what is copied.
+    let new = NewDirectory {
+        mode: NewDirectory::default().mode,
+        ..copy.new_directory()
+    };
+    let top = engine.to.create_dir_all(&path, &new)?;
     let rules = Rules {
         whiteouts: Whiteouts::Names,
         owner: match copy.owner {
-            CopyOwner::Source => None,
+            CopyOwner::Source | CopyOwner::Client => None,
             CopyOwner::Fixed(uid, gid) => Some((uid, gid)),
             CopyOwner::Process => Some(engine.process),
         },

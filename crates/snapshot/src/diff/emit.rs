@@ -23,8 +23,9 @@ pub(super) const OPAQUE: &str = ".wh..wh..opq";
 pub(super) struct Emitter<W: Write> {
     writer: Writer<BufWriter<W>>,
     clamp: Option<i64>,
-    /// The first name of each file that has several.
-    names: HashMap<(u64, u64), PathBuf>,
+    /// The first name of each file that has several, by layer, device and inode: two layers may
+    /// have the same inode for two files.
+    names: HashMap<(Option<usize>, u64, u64), PathBuf>,
     buffer: Vec<u8>,
 }
 
@@ -52,6 +53,7 @@ impl<W: Write> Emitter<W> {
     fn one(&mut self, file: Loaded) -> Result<(), DiffError> {
         let Loaded {
             path,
+            layer,
             stat,
             xattrs,
             content,
@@ -60,7 +62,7 @@ impl<W: Write> Emitter<W> {
             return self.mark(&hiding(&path));
         }
         if stat.links > 1 && stat.kind != Kind::Directory {
-            let file = (stat.device, stat.inode);
+            let file = (layer, stat.device, stat.inode);
             if let Some(first) = self.names.get(&file) {
                 let kind = EntryKind::Link(first.clone());
                 let header = self.header(path, kind, &stat, xattrs);

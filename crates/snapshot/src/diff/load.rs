@@ -21,6 +21,8 @@ const SMALL: u64 = 32 * 1024;
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) path: PathBuf,
+    /// The layer that it is in.
+    pub(super) layer: Option<usize>,
     pub(super) stat: Stat,
     pub(super) xattrs: Vec<Xattr>,
     pub(super) content: Content,
@@ -117,6 +119,7 @@ impl<'a> Loader<'a> {
         };
         Ok(Loaded {
             path,
+            layer: dir.layer_number(&entry),
             stat,
             xattrs,
             content,
@@ -138,6 +141,7 @@ impl<'a> Loader<'a> {
         Ok(Loaded {
             content: content(file, &stat, &path)?,
             path,
+            layer: dir.layer_number(entry),
             stat,
             xattrs,
         })

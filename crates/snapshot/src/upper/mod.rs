@@ -11,9 +11,11 @@ mod attributes;
 mod dir;
 mod remove;
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::file::{FileError, failed};
 use crate::tree::open_directory;
@@ -33,7 +35,19 @@ pub struct Upper {
     stack: Vec<PathBuf>,
     marks: Marks,
     root: UpperDir,
+    shared: Arc<Shared>,
 }
+
+/// Inodes of other layers that the directory has.
+#[derive(Debug, Default)]
+struct Shared {
+    copies: AtomicU64,
+    /// By device and inode.
+    brought_by: Mutex<HashMap<(u64, u64), Bringer>>,
+}
+
+/// A copy by its number, and the layer that the copied file is in.
+pub(crate) type Bringer = (u64, Option<usize>);
 
 /// Why a change is impossible.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +129,7 @@ impl Upper {
             stack: stack.to_vec(),
             marks,
             root: UpperDir::root(Arc::new(fd), below, &stat, marks),
+            shared: Arc::default(),
         })
     }
 
@@ -136,6 +151,20 @@ impl Upper {
     /// How it carries overlay's marks.
     pub(crate) const fn marks(&self) -> Marks {
         self.marks
+    }
+
+    /// The number of a copy that begins.
+    pub(crate) fn next_copy(&self) -> u64 {
+        self.shared.copies.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a copy may bring the inode of a file in a layer. One that another copy brought, or
+    /// that is from another layer, would be a hard link between files that have nothing to do with
+    /// each other.
+    pub(crate) fn may_share(&self, file: &Stat, by: Bringer) -> bool {
+        let inode = (file.device, file.inode);
+        let brought_by = self.shared.brought_by.lock();
+        brought_by.is_ok_and(|mut known| *known.entry(inode).or_insert(by) == by)
     }
 
     /// The root directory.

@@ -515,3 +515,32 @@ fn privileged_archives() {
     assert_eq!(owned, expected);
     assert!(unpack("no.gz", CopyOwner::Source, "no").contains("file to/no.gz"));
 }
+
+#[test]
+fn privileged_inodes_do_not_join_files_of_several_copies() {
+    let dir = scratch();
+    let one = tree(dir.path(), "one", "file f \"x\"\nhard g = f");
+    let copied = |name: &str, layers: &[PathBuf], copies: &[(&str, &str)]| {
+        let layer = tree(dir.path(), name, "");
+        let upper = Upper::open(&layer, &[], Marks::Trusted).unwrap();
+        for (source, destination) in copies {
+            let from = Tree::layers(layers, Marks::Trusted).unwrap();
+            let options = Options {
+                share: true,
+                ..Options::default()
+            };
+            copy::copy(&from, &upper, &dockerfile(source, destination), &options).unwrap();
+        }
+        layer
+    };
+    let layers = std::slice::from_ref(&one);
+    // Names of one file in one copy stay that.
+    assert!(list(&copied("together", layers, &[(".", "/")])).contains("hard g = f"));
+    let apart = copied("apart", layers, &[("f", "/a"), ("f", "/b"), ("g", "/c")]);
+    assert!(!list(&apart).contains("hard"), "{}", list(&apart));
+    // Layers that have the inode from elsewhere.
+    let below = copied("below", layers, &[("f", "/a")]);
+    let above = copied("above", layers, &[("f", "/b")]);
+    let merged = copied("merged", &[below, above], &[(".", "/")]);
+    assert!(!list(&merged).contains("hard"), "{}", list(&merged));
+}

@@ -15,8 +15,8 @@ use crate::output::IgnoreFilter;
 /// What is known of the copies beside what the graph says.
 #[derive(Debug)]
 pub(super) struct Made<'a> {
-    /// The numbers of their owner; none if they keep the source's.
-    pub(super) owner: Option<(u32, u32)>,
+    /// Whose they are, by number.
+    pub(super) owner: CopyOwner,
     /// What an earlier copy made.
     pub(super) earlier: Option<&'a Earlier>,
 }
@@ -43,9 +43,7 @@ pub(super) fn copy(
             exclude: exclude(&copy.exclude)?,
         },
         destination: copy.destination.clone().into(),
-        owner: made
-            .owner
-            .map_or(CopyOwner::Source, |(uid, gid)| CopyOwner::Fixed(uid, gid)),
+        owner: made.owner,
         mode,
         directory_contents: copy.directory_contents,
         allow_empty_wildcard: copy.allow_empty_wildcard,
