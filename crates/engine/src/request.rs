@@ -42,6 +42,8 @@ pub struct BuildRequest {
     pub network: NetworkMode,
     /// Further lines of `/etc/hosts` in steps.
     pub extra_hosts: Vec<ExtraHost>,
+    /// Steps may ask for all rights with `RUN --security=insecure`.
+    pub allow_insecure: bool,
     /// Size of `/dev/shm` in steps, in bytes.
     pub shm_size: Option<u64>,
     /// Limits of steps.

@@ -11,11 +11,6 @@ const CONTAINER: &[&str] = &["run", "create"];
 
 /// Flags by the commands that have them in docker.
 const FLAGS: &[(&[&str], &str, &str)] = &[
-    (
-        BUILD,
-        "--allow",
-        "steps with --network=host need no permission in kiln; RUN --security=insecure is not supported",
-    ),
     (BUILD, "--annotation", "use --label"),
     (BUILD, "--attest", "kiln writes no attestations"),
     (BUILD, "--builder", "kiln builds in its own process"),

@@ -70,6 +70,7 @@ pub fn load(
         platform: Some(plan.platform),
         network: plan.network,
         extra_hosts: plan.extra_hosts,
+        allow_insecure: plan.allow_insecure,
         shm_size: plan.shm_size,
         ulimits: plan.ulimits,
         secrets: plan.secrets,

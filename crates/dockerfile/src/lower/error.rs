@@ -119,6 +119,8 @@ pub(crate) enum LowerError {
     SshSource,
     #[error("RUN --device={0} is not supported: steps see no devices of the host")]
     Device(String),
+    #[error("security.insecure is not allowed; --allow security.insecure allows it")]
+    Insecure,
     #[error("invalid signal: {0}")]
     Signal(String),
     #[error("VOLUME specified can not be an empty string")]

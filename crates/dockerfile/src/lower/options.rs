@@ -37,6 +37,8 @@ pub struct Options {
     pub network: NetworkMode,
     /// Further lines of `/etc/hosts` of steps.
     pub extra_hosts: Vec<ExtraHost>,
+    /// Steps may ask for all rights with `RUN --security=insecure`.
+    pub allow_insecure: bool,
     /// Size of `/dev/shm` of steps, in bytes.
     pub shm_size: Option<u64>,
     /// Limits of steps.
@@ -119,6 +121,7 @@ impl Default for Options {
             pull: PullPolicy::Missing,
             network: NetworkMode::Default,
             extra_hosts: Vec::new(),
+            allow_insecure: false,
             shm_size: None,
             ulimits: Vec::new(),
             hostname: None,

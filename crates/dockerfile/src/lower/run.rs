@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use graph::{Edge, ExecOp, Location, Meta, Mount, MountSource, NetworkMode, Op, Process};
+use graph::{
+    Edge, ExecOp, Location, Meta, Mount, MountSource, NetworkMode, Op, Process, SecurityMode,
+};
 
 use super::config::with_shell;
 use super::dispatch::{Current, Dispatcher, Stage};
@@ -40,6 +42,10 @@ impl Dispatcher<'_> {
     ) -> Result<(), LowerError> {
         if let Some(device) = run.devices.first() {
             return Err(LowerError::Device(device.name.clone()));
+        }
+        let is_insecure = run.security == SecurityMode::Insecure;
+        if is_insecure && !self.lowering.options.allow_insecure {
+            return Err(LowerError::Insecure);
         }
         let prepared = self.prepare(stage, run)?;
         let mut inputs: Vec<Edge> = stage.scope.edge.into_iter().collect();

@@ -160,6 +160,7 @@ fn set(options: &mut Options, key: &str, value: &str) {
                 address: address.to_owned(),
             });
         }
+        "--allow-insecure" => options.allow_insecure = true,
         "--shm-size" => options.shm_size = Some(value.parse().unwrap()),
         "--hostname" => options.hostname = Some(value.to_owned()),
         "--cache-namespace" => value.clone_into(&mut options.cache_mount_namespace),

@@ -132,6 +132,7 @@ pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, Eng
         pull: request.pull,
         network: request.network,
         extra_hosts: request.extra_hosts.clone(),
+        allow_insecure: request.allow_insecure,
         shm_size: request.shm_size,
         ulimits: request.ulimits.clone(),
         hostname: None,

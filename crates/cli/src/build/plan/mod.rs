@@ -24,7 +24,9 @@ pub use values::{hosts, network, platform};
 use exports::exports;
 use sources::{named_contexts, sources};
 use targets::targets;
-use values::{agents, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch};
+use values::{
+    agents, allow_insecure, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch,
+};
 
 /// One build, resolved; paths are absolute.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct BuildPlan {
     pub network: NetworkMode,
     /// Further lines of `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
+    /// Steps may ask for all rights.
+    pub allow_insecure: bool,
     /// Size of `/dev/shm`.
     pub shm_size: Option<u64>,
     /// Limits of steps.
@@ -147,6 +151,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         platform: platform(&typed.platform, environment)?,
         network: network("--network", &typed.network)?,
         extra_hosts: hosts(&typed.add_host)?,
+        allow_insecure: allow_insecure(&typed.allow)?,
         shm_size: shm_size(typed.shm_size.as_deref())?,
         ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
         secrets: secrets(typed, environment)?,

@@ -90,6 +90,22 @@ pub(super) fn pull(text: Option<&str>) -> Result<PullPolicy, Error> {
     }
 }
 
+/// Whether steps may ask for all rights. The host's network is open to them without permission.
+pub(super) fn allow_insecure(entitlements: &[String]) -> Result<bool, Error> {
+    let mut is_allowed = false;
+    for entitlement in entitlements.iter().flat_map(|list| list.split(',')) {
+        match entitlement {
+            "network.host" => {}
+            "security.insecure" => is_allowed = true,
+            other => {
+                let known = "kiln knows network.host and security.insecure";
+                return Err(choice("--allow", other, known));
+            }
+        }
+    }
+    Ok(is_allowed)
+}
+
 pub(super) fn shm_size(text: Option<&str>) -> Result<Option<u64>, Error> {
     let Some(text) = text else { return Ok(None) };
     let bytes = size::bytes(text).map_err(|source| CliError::Flag {
