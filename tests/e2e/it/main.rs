@@ -22,6 +22,7 @@ mod exports;
 mod images;
 mod kiln;
 mod language;
+mod reference;
 mod registries;
 mod secrets;
 mod server;
