@@ -26,7 +26,9 @@ fn told(kiln: &Kiln, project: &Project, arguments: &[&str]) -> String {
         };
         match rest.strip_prefix("not cached: ") {
             Some(reason) => told.push_str(&format!("{step}: {reason}\n")),
-            None => step = rest,
+            // Others are of a layer that is fetched, or what the step writes.
+            None if rest.starts_with('[') => step = rest,
+            None => {}
         }
     }
     told

@@ -1,7 +1,7 @@
 //! `--call`, `--check` and what goes with them: a question about the Dockerfile instead of a build.
 
 use crate::args::build::Build;
-use crate::error::{CliError, Error};
+use crate::error::{CliError, Error, choice};
 use crate::values::{csv, go_bool};
 
 /// A question about a Dockerfile.
@@ -109,14 +109,4 @@ fn parse(text: &str) -> Result<Option<Call>, Error> {
         }
     }
     Ok((!builds).then_some(call))
-}
-
-fn choice(flag: &'static str, value: &str, expected: &'static str) -> Error {
-    let value = value.to_owned();
-    CliError::Choice {
-        flag,
-        value,
-        expected,
-    }
-    .into()
 }

@@ -8,7 +8,7 @@ use oci::Reference;
 use super::session::{Session, block_on};
 use crate::args::container::{Create, Settings};
 use crate::build::plan::{hosts, network, platform};
-use crate::error::{CliError, Error, USAGE};
+use crate::error::{CliError, Error, USAGE, choice};
 use crate::values::ValueError;
 use crate::values::environment_file;
 
@@ -96,12 +96,8 @@ fn pull_if_needed(
         None | Some("missing") => false,
         Some("never") => return Ok(()),
         Some(other) => {
-            return Err(CliError::Choice {
-                flag: "--pull",
-                value: other.to_owned(),
-                expected: "expected always, missing or never",
-            }
-            .into());
+            let expected = "expected always, missing or never";
+            return Err(choice("--pull", other, expected));
         }
     };
     match engine.inspect_image(image) {

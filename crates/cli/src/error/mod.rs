@@ -113,6 +113,18 @@ pub enum CliError {
     Output(io::Error),
 }
 
+/// An error of a flag whose value is none of those that there are.
+#[must_use]
+pub fn choice(flag: &'static str, value: &str, expected: &'static str) -> Error {
+    let value = value.to_owned();
+    CliError::Choice {
+        flag,
+        value,
+        expected,
+    }
+    .into()
+}
+
 impl Error {
     /// An error that is nothing but its message.
     #[must_use]

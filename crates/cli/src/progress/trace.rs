@@ -32,6 +32,8 @@ pub struct Step {
     pub started: SystemTime,
     /// How it ended, and when.
     pub ended: Option<(Ending, SystemTime)>,
+    /// Why it runs, if that was told.
+    pub reason: Option<String>,
     /// Its parts.
     pub statuses: Vec<ShownStatus>,
     /// Its last lines.
@@ -109,7 +111,13 @@ impl Trace {
                 .window
                 .write(&String::from_utf8_lossy(bytes)),
             Progress::Status { vertex, at, status } => self.step(*vertex, *at).status(*at, status),
-            Progress::Explained { .. } | Progress::Warning(_) => {}
+            Progress::Explained { vertex, reason } => {
+                // Nothing is told of a step before it has begun.
+                if let Some(place) = self.places.get(vertex) {
+                    self.steps[*place].reason = Some(shown(reason));
+                }
+            }
+            Progress::Warning(_) => {}
         }
     }
 
@@ -135,6 +143,7 @@ impl Trace {
                 name: self.names.get(&vertex).cloned().unwrap_or_default(),
                 started: at,
                 ended: None,
+                reason: None,
                 statuses: Vec::new(),
                 window: Window::default(),
             });

@@ -155,7 +155,7 @@ fn choose(steps: &[Step], room: usize) -> Vec<(&Step, usize)> {
     let mut chosen = vec![false; steps.len()];
     for running in [true, false] {
         for (place, step) in steps.iter().enumerate().rev() {
-            let rows = 1 + step.statuses.len();
+            let rows = 1 + usize::from(step.reason.is_some()) + step.statuses.len();
             if step.ended.is_none() == running && rows <= left {
                 chosen[place] = true;
                 left -= rows;
@@ -195,6 +195,12 @@ fn step_lines(step: &Step, now: SystemTime, width: usize) -> Vec<Line> {
         ),
         look,
     }];
+    if let Some(reason) = &step.reason {
+        lines.push(Line {
+            text: cut(&format!(" => => not cached: {reason}"), width),
+            look: Look::Faint,
+        });
+    }
     for part in &step.statuses {
         lines.push(status_line(part, until, width));
     }

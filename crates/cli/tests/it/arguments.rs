@@ -143,6 +143,8 @@ fn values() {
             "kiln build --progress tty .",
             "kiln build --progress bars .",
             "kiln build -q --progress plain .",
+            "kiln build --explain -q .",
+            "kiln build --explain --progress none .",
         ],
     ));
 }

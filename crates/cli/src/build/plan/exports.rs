@@ -2,10 +2,9 @@
 
 use engine::{Destination, Export, FilesExport, ImageExport, LayerFormat};
 
-use super::choice;
 use crate::args::build::Build;
 use crate::environment::Environment;
-use crate::error::{CliError, Error};
+use crate::error::{CliError, Error, choice};
 use crate::values::output;
 
 /// What becomes of the result: an image in the store when nothing else is said.

@@ -191,13 +191,3 @@ fn each<T>(
     };
     Ok(texts.iter().map(one).collect::<Result<_, _>>()?)
 }
-
-fn choice(flag: &'static str, value: &str, expected: &'static str) -> Error {
-    let value = value.to_owned();
-    CliError::Choice {
-        flag,
-        value,
-        expected,
-    }
-    .into()
-}

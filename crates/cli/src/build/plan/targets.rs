@@ -6,8 +6,7 @@
 use engine::MoreTarget;
 use oci::Reference;
 
-use super::choice;
-use crate::error::Error;
+use crate::error::{Error, choice};
 use crate::values::output;
 
 /// The stages that are wanted, with their names.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use engine::{ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy, Secret, SecretSource};
 use oci::Platform;
 
-use super::{ProgressMode, choice, each};
+use super::{ProgressMode, each};
 use crate::args::build::Build;
 use crate::environment::Environment;
-use crate::error::{CliError, Error};
+use crate::error::{CliError, Error, choice};
 use crate::values::secret::SecretFrom;
 use crate::values::{host, secret, size, ssh};
 
@@ -202,6 +202,15 @@ pub(super) fn progress(typed: &Build, environment: &Environment) -> Result<Progr
         None | Some("" | "auto") => of_environment.unwrap_or("auto"),
         Some(mode) => mode,
     };
+    if typed.explain && (typed.quiet || matches!(mode, "quiet" | "none")) {
+        // Explanations are part of the progress.
+        let quiet = if typed.quiet {
+            "--quiet"
+        } else {
+            "--progress quiet"
+        };
+        return Err(CliError::Conflict("--explain", quiet).into());
+    }
     if typed.quiet {
         return match mode {
             "auto" | "quiet" | "none" => Ok(ProgressMode::Quiet),
