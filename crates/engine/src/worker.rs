@@ -26,7 +26,7 @@ pub struct BuildWorker {
     /// What repositories' references led to in this build.
     pub(crate) commits: Commits,
     /// What explanations need, when they are asked for.
-    pub(crate) explain: Option<Explain>,
+    pub(crate) explain: Option<Arc<Explain>>,
 }
 
 impl Worker for BuildWorker {
@@ -68,7 +68,7 @@ impl Worker for BuildWorker {
         let read = inputs.clone();
         let listed = async {
             self.engine.keep_listings(step, &read, &self.looks).await?;
-            self.explain(step)
+            self.explain(step).await
         };
         let (listed, outputs) = tokio::join!(listed, self.run(step, inputs));
         let outputs = outputs?;

@@ -122,9 +122,11 @@ impl Inner {
             images: plan.images.clone(),
             looks: crate::op::Looks::default(),
             commits: crate::source::Commits::default(),
-            explain: request.explain.then(|| Explain {
-                graph: Arc::clone(&plan.graph),
-                build_args: request.build_args.keys().cloned().collect(),
+            explain: request.explain.then(|| {
+                Arc::new(Explain {
+                    graph: Arc::clone(&plan.graph),
+                    build_args: request.build_args.keys().cloned().collect(),
+                })
             }),
         });
         let options = BuildOptions {

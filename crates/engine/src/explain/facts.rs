@@ -160,15 +160,8 @@ impl Facts {
 
 /// The checksum that a fact about files has as its value.
 pub(super) fn checksum(value: &str) -> Option<Checksum> {
-    let digits = value.as_bytes();
-    let mut bytes = [0; 32];
-    if digits.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(Checksum(bytes))
+    let digest = oci::Digest::from_hex(value).ok()?;
+    Some(Checksum(*digest.as_bytes()))
 }
 
 /// The stage and the instruction in a vertex's name, `[stage 2/5] RUN make`.

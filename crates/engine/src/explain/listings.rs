@@ -2,7 +2,7 @@
 //!
 //! A listing is a record of its own beside those of steps, under the checksum that it explains.
 
-use snapshot::checksum::{Covered, Listing};
+use snapshot::checksum::Listing;
 use solver::Checksum;
 use store::{Key, NewRecord};
 
@@ -19,13 +19,13 @@ impl Inner {
     pub(crate) fn keep_listing(
         &self,
         checksum: &Checksum,
-        covered: &Covered,
+        listing: &Listing,
     ) -> Result<(), EngineError> {
         let (records, key) = (self.store.records(), listing_key(checksum));
         if records.get(&key)?.is_some() {
             return Ok(());
         }
-        let bytes = covered.listing().to_bytes();
+        let bytes = listing.to_bytes();
         if bytes.len() > LIMIT {
             return Ok(());
         }

@@ -37,25 +37,35 @@ pub(crate) struct Explain {
 
 impl BuildWorker {
     /// Tells why the step has to run, if the build is asked to.
-    pub(crate) fn explain(&self, step: &Step) -> Result<(), EngineError> {
-        let (Some(explain), Some(parts)) = (&self.explain, step.parts()) else {
+    pub(crate) async fn explain(&self, step: &Step) -> Result<(), EngineError> {
+        let Some(explain) = &self.explain else {
             return Ok(());
         };
         if matches!(step.vertex().op, Op::Source(_)) {
             return Ok(());
         }
-        let reason = if step.vertex().meta.ignore_cache {
-            "it was asked to run in any case (--no-cache or --no-cache-filter)".to_owned()
-        } else {
-            explain.reason(&self.engine, step, parts)?
-        };
-        step.progress().explain(reason);
-        Ok(())
+        let (engine, explain) = (Arc::clone(&self.engine), Arc::clone(explain));
+        let step = step.clone();
+        crate::blocking(move || {
+            if let Some(reason) = explain.reason(&engine, &step)? {
+                step.progress().explain(reason);
+            }
+            Ok(())
+        })
+        .await?
     }
 }
 
 impl Explain {
-    fn reason(&self, engine: &Inner, step: &Step, parts: &KeyParts) -> Result<String, EngineError> {
+    /// Why; nothing of a step without a key, which always runs.
+    fn reason(&self, engine: &Inner, step: &Step) -> Result<Option<String>, EngineError> {
+        let Some(parts) = step.parts() else {
+            return Ok(None);
+        };
+        if step.vertex().meta.ignore_cache {
+            let asked = "it was asked to run in any case (--no-cache or --no-cache-filter)";
+            return Ok(Some(asked.to_owned()));
+        }
         let own = Facts::of(parts);
         let ancestors = engine
             .store
@@ -66,7 +76,7 @@ impl Explain {
             .filter_map(|ancestor| Facts::read(&ancestor.parts))
             .map(|facts| own.differences(&facts))
             .min_by_key(Vec::len);
-        Ok(match nearest {
+        Ok(Some(match nearest {
             None => "no earlier build of it is known".to_owned(),
             Some(differences) if differences.is_empty() => {
                 let key = step.key().map(|key| key.0).unwrap_or_default();
@@ -87,7 +97,7 @@ impl Explain {
                 }
                 told.join("; ")
             }
-        })
+        }))
     }
 
     fn told(&self, engine: &Inner, step: &Step, fact: &Fact) -> Result<String, EngineError> {

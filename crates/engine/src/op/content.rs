@@ -4,11 +4,11 @@
 //! anybody can write to it. So what a checksum covered is kept, and compared once the step has
 //! read: a result is recorded only if the files were those that its key was made of.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use graph::{ContentHash as _, ContentHasher, InputKey};
 use snapshot::Selector;
-use snapshot::checksum::{self, Covered, Selection, StoreCache};
+use snapshot::checksum::{self, Covered, Listing, Selection, StoreCache};
 use solver::{Checksum, Portion, Step};
 use store::{Key, NewRecord};
 
@@ -32,6 +32,14 @@ pub(crate) struct Look {
     portion: Portion,
     checksum: Checksum,
     pub(crate) covered: Covered,
+    listing: OnceLock<Listing>,
+}
+
+impl Look {
+    /// The files that it covered, put together once.
+    pub(crate) fn listing(&self) -> &Listing {
+        self.listing.get_or_init(|| self.covered.listing())
+    }
 }
 
 impl Looks {
@@ -55,6 +63,20 @@ impl Looks {
             })
         };
         looks.iter().filter(read).map(Arc::clone).collect()
+    }
+
+    /// Does `work` with each of those, where it may block.
+    async fn each(
+        &self,
+        step: &Step,
+        inputs: &[Output],
+        work: impl Fn(&Look) -> Result<(), EngineError> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let looks = self.of(step, inputs);
+        if looks.is_empty() {
+            return Ok(());
+        }
+        crate::blocking(move || looks.iter().try_for_each(|look| work(look))).await?
     }
 }
 
@@ -84,6 +106,7 @@ impl Inner {
                 portion: portion.clone(),
                 checksum,
                 covered: outcome.covered,
+                listing: OnceLock::new(),
             });
         }
         Ok(checksum)
@@ -113,7 +136,7 @@ impl Inner {
             records.put(&self.lease, key, record)?;
         }
         let checksum = Checksum(outcome.checksum.0);
-        self.keep_listing(&checksum, &outcome.covered)?;
+        self.keep_listing(&checksum, &outcome.covered.listing())?;
         Ok(checksum)
     }
 
@@ -124,17 +147,9 @@ impl Inner {
         inputs: &[Output],
         looks: &Looks,
     ) -> Result<(), EngineError> {
-        let looks = looks.of(step, inputs);
-        if looks.is_empty() {
-            return Ok(());
-        }
         let engine = Arc::clone(self);
-        crate::blocking(move || {
-            looks
-                .iter()
-                .try_for_each(|look| engine.keep_listing(&look.checksum, &look.covered))
-        })
-        .await?
+        let keep = move |look: &Look| engine.keep_listing(&look.checksum, look.listing());
+        looks.each(step, inputs, keep).await
     }
 
     /// Makes sure that what the step has read is what its key was made of.
@@ -144,21 +159,13 @@ impl Inner {
         inputs: &[Output],
         looks: &Looks,
     ) -> Result<(), EngineError> {
-        let looks = looks.of(step, inputs);
-        if looks.is_empty() {
-            return Ok(());
-        }
         let engine = Arc::clone(self);
-        crate::blocking(move || {
-            for look in looks {
-                let selections = selections(&look.portion)?;
-                let pool = engine.pool()?;
-                look.covered
-                    .verify(&look.tree.tree()?, &selections, Some(pool))?;
-            }
-            Ok(())
-        })
-        .await?
+        let verify = move |look: &Look| {
+            let (tree, selections) = (look.tree.tree()?, selections(&look.portion)?);
+            let pool = engine.pool()?;
+            Ok(look.covered.verify(&tree, &selections, Some(pool))?)
+        };
+        looks.each(step, inputs, verify).await
     }
 
     fn look_at(

@@ -22,7 +22,7 @@ use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{Output, Stack};
 
-pub(crate) use copy::{copy_all, copy_contents, exclude, seed};
+pub(crate) use copy::{copy_all, copy_contents, exclude};
 
 impl Inner {
     /// Does the actions of `op`; one output for each that they name.

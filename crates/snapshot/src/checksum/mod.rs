@@ -69,6 +69,8 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Covered {
     found: Vec<Found>,
+    /// Regular files among them.
+    files: u64,
 }
 
 /// Why there is no checksum.
@@ -113,16 +115,19 @@ pub fn checksum(
     Ok(Outcome {
         files: known.len() as u64,
         hashed: known.iter().filter(|known| !**known).count() as u64,
-        covered: Covered { found },
+        covered: Covered {
+            found,
+            files: known.len() as u64,
+        },
         checksum: recorder.finish(),
     })
 }
 
 impl Covered {
-    /// How many files, directories included.
+    /// How many regular files.
     #[must_use]
-    pub fn files(&self) -> u64 {
-        walk::stats(&self.found).len() as u64
+    pub const fn files(&self) -> u64 {
+        self.files
     }
 
     /// The files, to be compared with those of another checksum.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use graph::{CacheSharing, ExecOp, FileOwner, Mount, MountSource, SecretTarget};
 use sandbox::{CapabilitySet, Process, Spec, User};
+use snapshot::Upper;
 use snapshot::snapshotter::{Active, View};
 use store::{CacheMount, Sharing, TempSnapshot};
 use sys::mount::{Mount as SystemMount, MountFlags, MountGuard, MountKind};
@@ -259,7 +260,8 @@ impl Builder<'_> {
         let engine = self.engine;
         let seed = |directory: &Path| {
             if let Some(tree) = &source {
-                crate::op::file::seed(engine, tree, selector, directory)?;
+                let upper = Upper::open(directory, &[], engine.marks)?;
+                crate::op::copy_contents(engine, tree, selector, &upper)?;
             }
             set_attributes(directory, *mode, *owner)
         };

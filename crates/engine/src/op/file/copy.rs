@@ -71,7 +71,7 @@ pub(crate) fn copy_all(engine: &Inner, tree: &Tree, upper: &Upper) -> Result<(),
     Ok(())
 }
 
-/// Copies what is in one directory of `tree`.
+/// Copies what is in one directory of `tree`, to be written to later: nothing is shared.
 pub(crate) fn copy_contents(
     engine: &Inner,
     tree: &Tree,
@@ -80,34 +80,7 @@ pub(crate) fn copy_contents(
 ) -> Result<(), EngineError> {
     let wanted = copy::Copy {
         source: Selector {
-            path: directory.into(),
-            ..Selector::default()
-        },
-        destination: "/".into(),
-        directory_contents: true,
-        create_destination: true,
-        ..copy::Copy::default()
-    };
-    let options = copy::Options {
-        share: false,
-        pool: Some(engine.pool()?),
-        earlier: None,
-    };
-    copy::copy(tree, upper, &wanted, &options)?;
-    Ok(())
-}
-
-/// Fills a new cache mount, which is written to later and so shares nothing.
-pub(crate) fn seed(
-    engine: &Inner,
-    tree: &Tree,
-    selector: &str,
-    directory: &Path,
-) -> Result<(), EngineError> {
-    let upper = Upper::open(directory, &[], engine.marks)?;
-    let wanted = copy::Copy {
-        source: Selector {
-            path: Path::new("/").join(selector.trim_start_matches('/')),
+            path: Path::new("/").join(directory.trim_start_matches('/')),
             follow_links: true,
             ..Selector::default()
         },
@@ -121,7 +94,7 @@ pub(crate) fn seed(
         pool: Some(engine.pool()?),
         earlier: None,
     };
-    copy::copy(tree, &upper, &wanted, &options)?;
+    copy::copy(tree, upper, &wanted, &options)?;
     Ok(())
 }
 

@@ -39,7 +39,7 @@ impl Inner {
             let Some(before) = self.listing(&before)? else {
                 continue;
             };
-            let now = look.covered.listing();
+            let now = look.listing();
             let changes = now.changes(&before);
             if changes.len() > now.len() / 2 {
                 continue;

@@ -101,27 +101,22 @@ impl Inner {
         told: &StepProgress,
     ) -> Result<String, EngineError> {
         let checksum = source.checksum.as_deref();
-        let commit = match (source.reference.as_deref(), checksum) {
-            (Some(reference), _) if refs::is_commit(reference) => reference.to_owned(),
-            (None, Some(commit)) if refs::is_commit(commit) => commit.to_owned(),
+        let (commit, is_expected) = match (source.reference.as_deref(), checksum) {
+            (Some(commit), _) | (None, Some(commit)) if refs::is_commit(commit) => {
+                let is_expected = checksum.is_none_or(|checksum| commit.starts_with(checksum));
+                (commit.to_owned(), is_expected)
+            }
             (reference, _) => {
-                let reference = reference.unwrap_or("HEAD");
                 let git = Git::new(self, &source.url, session)?;
-                let found = git.remote_reference(reference, told).await?;
-                if let Some(checksum) = checksum
-                    && !found.matches(checksum)
-                {
-                    return Err(GitError::Checksum {
-                        expected: checksum.to_owned(),
-                        found: found.commit,
-                    }
-                    .into());
-                }
-                return Ok(found.commit);
+                let found = git
+                    .remote_reference(reference.unwrap_or("HEAD"), told)
+                    .await?;
+                let is_expected = checksum.is_none_or(|checksum| found.matches(checksum));
+                (found.commit, is_expected)
             }
         };
         match checksum {
-            Some(expected) if !commit.starts_with(expected) => Err(GitError::Checksum {
+            Some(expected) if !is_expected => Err(GitError::Checksum {
                 expected: expected.to_owned(),
                 found: commit,
             }
