@@ -317,5 +317,44 @@ fn named_contexts() {
         .try_build(&project, &["--build-context", &missing])
         .error();
     assert!(error.contains("has no image \"v2\"; it has "), "{error}");
+    let deep = format!(
+        "base=oci-layout://{}",
+        nested_layout(&scratch, 12).display()
+    );
+    let error = kiln
+        .try_build(&project, &["--build-context", &deep])
+        .error();
+    assert!(
+        error.ends_with("more than 8 indexes within each other"),
+        "{error}"
+    );
     kiln.assert_clean();
+}
+
+/// A layout whose indexes are `depth` within each other.
+fn nested_layout(scratch: &Scratch, depth: usize) -> PathBuf {
+    let layout = scratch.join("nested");
+    let blobs = layout.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let index = |entries: &str| {
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{entries}]}}"#)
+    };
+    let mut text = index("");
+    for _ in 0..depth {
+        let digest = oci::Digest::of(text.as_bytes());
+        std::fs::write(blobs.join(digest.hex()), &text).unwrap();
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        let size = text.len();
+        text = index(&format!(
+            r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#
+        ));
+    }
+    std::fs::write(layout.join("index.json"), text).unwrap();
+    std::fs::write(
+        layout.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .unwrap();
+    layout
 }

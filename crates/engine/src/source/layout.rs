@@ -15,6 +15,9 @@ use crate::request::LayoutImage;
 /// Images of layouts stand under this domain, which can never be one.
 const DOMAIN: &str = "layout.invalid";
 
+/// Indexes within each other; real ones have one or two.
+const MAX_DEPTH: usize = 8;
+
 /// Why a layout is none, or has no such image.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
@@ -77,20 +80,33 @@ impl Inner {
             Some(digest) => digest,
             None => find(layout)?.digest,
         };
-        self.take_document(&layout.path, &digest)?;
+        self.take_document(&layout.path, &digest, MAX_DEPTH)?;
         Ok(digest)
     }
 
-    /// Takes a manifest or index with all that it names and the layout has.
-    fn take_document(&self, layout: &Path, digest: &Digest) -> Result<(), EngineError> {
+    /// Takes a manifest or index with all that it names and the layout has, down to `depth` indexes
+    /// within each other.
+    fn take_document(
+        &self,
+        layout: &Path,
+        digest: &Digest,
+        depth: usize,
+    ) -> Result<(), EngineError> {
         self.take_blob(layout, digest)?;
         let bytes = self.store.blobs().read(digest, oci::MAX_DOCUMENT_SIZE)?;
         match parse(digest, &bytes)? {
+            Document::Index(_) if depth == 0 => {
+                return Err(LayoutError::Invalid {
+                    path: layout.to_owned(),
+                    why: format!("more than {MAX_DEPTH} indexes within each other"),
+                }
+                .into());
+            }
             Document::Index(index) => {
                 // A layout need not have the images of all platforms.
                 for entry in &index.manifests {
                     if blob_path(layout, &entry.digest).exists() {
-                        self.take_document(layout, &entry.digest)?;
+                        self.take_document(layout, &entry.digest, depth - 1)?;
                     }
                 }
             }

@@ -2,6 +2,7 @@
 //!
 //! When the relay is dropped, the socket and all connections through it are gone.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd as _;
@@ -12,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{LIST, REFUSAL, SIGN, SshAgent};
 
+/// Connections at a time; whoever comes then is turned away.
+const MAX_CONNECTIONS: usize = 64;
 /// The largest message that agents take.
 const MAX_MESSAGE: usize = 256 << 10;
 
@@ -19,8 +22,39 @@ const MAX_MESSAGE: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Relay {
     listener: Arc<UnixListener>,
-    connections: Arc<Mutex<Vec<UnixStream>>>,
+    connections: Arc<Connections>,
     path: PathBuf,
+}
+
+/// The connections that are open, by the order in which they came.
+#[derive(Debug, Default)]
+struct Connections(Mutex<BTreeMap<u64, UnixStream>>);
+
+impl Connections {
+    /// Notes one, unless there are too many.
+    fn add(&self, number: u64, client: UnixStream) -> bool {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = open.len() < MAX_CONNECTIONS;
+        if has_room {
+            open.insert(number, client);
+        }
+        has_room
+    }
+
+    fn end(&self, number: u64) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = open.remove(&number) {
+            // The other side may have been first.
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn end_all(&self) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, client) in std::mem::take(&mut *open) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 impl Relay {
@@ -51,13 +85,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         // Whoever waits in the two threads is woken by this; what is gone already is as it should be.
         let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
-        let mut connections = self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for connection in connections.drain(..) {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
+        self.connections.end_all();
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -72,22 +100,25 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(Path::new(&short).join(name))
 }
 
-fn accept(listener: &UnixListener, agent: &SshAgent, connections: &Mutex<Vec<UnixStream>>) {
-    while let Ok((client, _)) = listener.accept() {
-        let Ok(kept) = client.try_clone() else {
-            continue;
+fn accept(listener: &UnixListener, agent: &SshAgent, connections: &Arc<Connections>) {
+    for number in 0.. {
+        let Ok((client, _)) = listener.accept() else {
+            return;
         };
-        connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(kept);
-        let agent = agent.clone();
+        let is_kept = client
+            .try_clone()
+            .is_ok_and(|kept| connections.add(number, kept));
+        if !is_kept {
+            continue;
+        }
+        let (agent, connections) = (agent.clone(), Arc::clone(connections));
         let pass = move || {
             // A step that is not served sees its connection end, as with an agent that is gone.
             let _ = serve(&client, &agent);
-            let _ = client.shutdown(Shutdown::Both);
+            connections.end(number);
         };
-        if std::thread::Builder::new().spawn(pass).is_err() {
+        let thread = std::thread::Builder::new().name(format!("kiln-ssh-{number}"));
+        if thread.spawn(pass).is_err() {
             return;
         }
     }
@@ -174,6 +205,15 @@ mod tests {
             write(&mut step, request).unwrap();
             assert_eq!(read(&mut step).unwrap(), expected, "{request:?}");
         }
+        // As many as there may be with this one; one more is turned away.
+        let mut others: Vec<UnixStream> = (1..MAX_CONNECTIONS)
+            .map(|_| UnixStream::connect(&link).unwrap())
+            .collect();
+        let mut last = others.pop().unwrap();
+        write(&mut last, &[17]).unwrap();
+        assert_eq!(read(&mut last).unwrap(), REFUSAL);
+        let mut refused = UnixStream::connect(&link).unwrap();
+        assert!(read(&mut refused).is_err());
         drop(relay);
         assert!(read(&mut step).is_err());
         assert!(!socket.exists());
