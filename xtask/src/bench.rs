@@ -1,17 +1,20 @@
-//! `cargo xtask bench`: kiln beside the newest Docker engine (BuildKit inside) and buildah.
+//! `cargo xtask bench`: kiln beside the newest Docker engine (BuildKit inside), buildah, and a
+//! BuildKit of its own if one is given.
 //!
 //! Every scenario is run by all builders in turn, round after round, so that a busy machine is
 //! unkind to all of them alike; the table holds medians of whole client processes, and ratios.
-//! Base images play no part: the stages start from scratch with a static busybox, so no registry
-//! and no network is measured. All build with the host's network.
+//! Each builder has a file system of its own, written out before each measurement. The stages start
+//! from scratch with a static busybox, so no network but loopback is measured. All build with the
+//! host's network.
 
 mod builder;
 mod context;
+mod disk;
 mod memory;
 mod report;
+mod round;
 mod scenario;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,9 +24,14 @@ use tempfile::TempDir;
 use crate::peers::{self, Engine, ImageStore, Peers};
 use crate::registry::{Access, Registry};
 use crate::{binary, paths, ui};
-use builder::Builder;
+use builder::{BuildKit, Builder};
+use disk::Disk;
 use report::Outcome;
-use scenario::{SCENARIOS, Scenario};
+use round::Course;
+use scenario::{Measured, SCENARIOS, Scenario};
+
+/// The builders, in the order of the table.
+const NAMES: [&str; 4] = ["kiln", "docker", "buildah", "buildkit"];
 
 /// What a person may ask of the benchmark.
 #[derive(Debug, clap::Args)]
@@ -35,14 +43,20 @@ pub(crate) struct Wishes {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Only these builders
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["kiln", "docker", "buildah"])]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = NAMES)]
     builders: Vec<String>,
+    /// A folder with `buildkitd` and `buildctl`, which are then measured too
+    #[arg(long, value_name = "FOLDER")]
+    buildkit: Option<PathBuf>,
     /// Rounds of each scenario; a builder that takes long gets fewer
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Also write the times, in seconds, to this file
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
+    /// Also write the tables, with the machine and the method, to docs/performance.md
+    #[arg(long)]
+    document: bool,
     /// List the scenarios and their names
     #[arg(long)]
     list: bool,
@@ -50,7 +64,8 @@ pub(crate) struct Wishes {
 
 impl Wishes {
     fn want(&self, builder: &str) -> bool {
-        self.builders.iter().any(|name| name == builder)
+        let given = builder != "buildkit" || self.buildkit.is_some();
+        given && self.builders.iter().any(|name| name == builder)
     }
 }
 
@@ -65,57 +80,43 @@ pub(crate) fn run(wishes: &Wishes) -> Result<()> {
         return Ok(());
     }
     let chosen = chosen(&wishes.only)?;
-    let with_peers = wishes.want("docker") || wishes.want("buildah");
-    if with_peers {
-        peers::isolate()?;
-    }
+    peers::isolate()?;
     let binary = binary::locate(wishes.binary.as_deref())?;
     let scratch = TempDir::with_prefix_in("bench-", paths::target())?;
     let scratch = scratch.path().canonicalize()?;
+    let names: Vec<&str> = NAMES.into_iter().filter(|name| wishes.want(name)).collect();
+    let disks: Vec<Disk> = names
+        .iter()
+        .map(|name| Disk::new(&scratch.join(name)))
+        .collect::<Result<_>>()?;
+    // The peers see what is mounted by now.
+    let with_peers = wishes.want("docker") || wishes.want("buildah");
     let peers = with_peers.then(|| Peers::open(&[&scratch])).transpose()?;
-    let engines = match &peers {
-        Some(peers) if wishes.want("docker") => Some(Engines::start(peers, &scratch)?),
-        _ => None,
+    let setting = Setting {
+        binary: &binary,
+        peers: peers.as_ref(),
+        buildkit: wishes.buildkit.as_deref(),
+        registry: Registry::start(&scratch.join("registry"), Access::ReadWrite)?,
     };
-
-    let mut builders = Vec::new();
-    if wishes.want("kiln") {
-        builders.push(Builder::kiln(&binary, &scratch.join("kiln")));
-    }
-    if let Some(Engines {
-        layers, layouts, ..
-    }) = &engines
-    {
-        builders.push(Builder::docker(layers, layouts));
-    }
-    if let Some(peers) = peers.as_ref().filter(|_| wishes.want("buildah")) {
-        builders.push(Builder::buildah(peers, &scratch.join("buildah")));
-    }
+    let builders: Vec<Builder<'_>> = names
+        .iter()
+        .zip(&disks)
+        .map(|(name, disk)| setting.builder(name, disk.path().to_owned()))
+        .collect::<Result<_>>()?;
     let mut outcomes = Vec::new();
     for scenario in chosen {
         ui::step(format_args!("{}: {}", scenario.name, scenario.what));
-        let folder = scratch.join("contexts").join(scenario.name);
-        outcomes.push(measure(scenario, &builders, &folder, wishes.rounds)?);
-        std::fs::remove_dir_all(&folder)?;
+        outcomes.push(measure(scenario, &builders, &scratch, wishes.rounds)?);
     }
-
-    ui::say("");
-    ui::say(report::table(&outcomes));
-    ui::say(report::memory(&outcomes));
-    if let Some(peers) = &peers {
-        ui::say(report::peers(
-            peers,
-            &binary,
-            engines.as_ref().map(|engines| &engines.layers),
-        )?);
+    report::Report {
+        outcomes: &outcomes,
+        builders: &builders,
+        peers: peers.as_ref(),
+        binary: &binary,
     }
-    if let Some(path) = &wishes.json {
-        report::write_json(path, &outcomes)?;
-    }
-    match outcomes
-        .iter()
-        .find(|outcome| outcome.failed.contains(&"kiln"))
-    {
+    .tell(wishes.json.as_deref(), wishes.document)?;
+    let failed = |outcome: &&Outcome| outcome.failed.contains(&"kiln");
+    match outcomes.iter().find(failed) {
         Some(outcome) => bail!("kiln failed at {}", outcome.scenario.name),
         None => Ok(()),
     }
@@ -131,26 +132,43 @@ fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
     Ok(SCENARIOS.iter().filter(wanted).collect())
 }
 
-/// The Docker engine twice, since only one of its image stores writes archives, and the other is
-/// the faster one. Neither has images to pull, so their registry is empty.
+/// What builders are made of.
 #[derive(Debug)]
-struct Engines<'a> {
-    layers: Engine<'a>,
-    layouts: Engine<'a>,
-    _registry: Registry,
+struct Setting<'a> {
+    binary: &'a Path,
+    peers: Option<&'a Peers>,
+    /// The folder of BuildKit's programs.
+    buildkit: Option<&'a Path>,
+    /// What stands for Docker Hub; no image of it is used.
+    registry: Registry,
 }
 
-impl<'a> Engines<'a> {
-    fn start(peers: &'a Peers, scratch: &Path) -> Result<Self> {
-        let registry = Registry::start(&scratch.join("registry"), Access::ReadOnly)?;
-        let mirror = registry.address();
-        let start = |store, name| Engine::start(peers, store, &scratch.join(name), &mirror);
-        let layers = start(ImageStore::Layers, "docker")?;
-        let layouts = start(ImageStore::Containerd, "containerd")?;
-        Ok(Self {
-            layers,
-            layouts,
-            _registry: registry,
+impl<'a> Setting<'a> {
+    /// The builder of this name, with all its data in `place`.
+    fn builder(&self, name: &str, place: PathBuf) -> Result<Builder<'a>> {
+        Ok(match (name, self.peers, self.buildkit) {
+            ("kiln", ..) => Builder::Kiln {
+                binary: self.binary.to_owned(),
+                place,
+            },
+            ("docker", Some(peers), _) => self.docker(peers, place)?,
+            ("buildah", Some(peers), _) => Builder::Buildah { peers, place },
+            ("buildkit", _, Some(programs)) => {
+                Builder::BuildKit(BuildKit::start(programs, &place)?)
+            }
+            _ => bail!("there is no builder `{name}`"),
+        })
+    }
+
+    /// The Docker engine twice, since only one of its image stores writes archives, and the other
+    /// is the faster one.
+    fn docker(&self, peers: &'a Peers, place: PathBuf) -> Result<Builder<'a>> {
+        let mirror = self.registry.address();
+        let start = |store, name| Engine::start(peers, store, &place.join(name), &mirror);
+        Ok(Builder::Docker {
+            layers: start(ImageStore::Layers, "layers")?,
+            layouts: start(ImageStore::Containerd, "layouts")?,
+            place,
         })
     }
 }
@@ -160,45 +178,89 @@ impl<'a> Engines<'a> {
 fn measure(
     scenario: &'static Scenario,
     builders: &[Builder<'_>],
-    folder: &Path,
+    scratch: &Path,
     rounds: usize,
 ) -> Result<Outcome> {
-    let mut outcome = Outcome::new(scenario);
-    let mut spent: BTreeMap<&str, Duration> = BTreeMap::new();
     let takes_part = |builder: &&Builder<'_>| !scenario.without.contains(&builder.name());
     let builders: Vec<&Builder<'_>> = builders.iter().filter(takes_part).collect();
+    let context = |builder: &Builder<'_>| builder.place().join("context");
     for builder in &builders {
-        let context = folder.join(builder.name());
+        let context = context(builder);
         std::fs::create_dir_all(&context)?;
         (scenario.write)(&context).with_context(|| format!("the context of {}", scenario.name))?;
         builder.reset()?;
     }
-    for round in 0..rounds {
+    let pulled = published(scenario, &builders, scratch)?;
+    let mut outcome = Outcome::new(scenario);
+    for builder in &builders {
+        outcome.spent.insert(builder.name(), Duration::ZERO);
+    }
+    for round in 0..=rounds {
         for builder in &builders {
-            let name = builder.name();
-            let spent = spent.entry(name).or_default();
-            if *spent > ENOUGH || outcome.failed.contains(&name) {
-                continue;
+            let context = context(builder);
+            let course = Course::new(scenario, builder, &context, scratch, pulled.as_ref());
+            if round < rounds {
+                outcome.time_of(builder.name(), || course.round(round));
+            } else {
+                outcome.memory_of(builder.name(), || course.memory());
             }
-            let begun = Instant::now();
-            match scenario.round(builder, &folder.join(name), round) {
-                Ok(time) => {
-                    ui::step(format_args!("  {name}: {}", ui::time(time)));
-                    outcome.times.entry(name).or_default().push(time);
-                }
-                Err(error) => {
-                    ui::failure(&error);
-                    outcome.failed.push(name);
-                }
-            }
-            *spent += begun.elapsed();
         }
     }
     for builder in &builders {
-        if builder.name() == "kiln" && !outcome.failed.contains(&"kiln") {
-            outcome.memory = Some(scenario.memory(builder, &folder.join("kiln"))?);
-        }
         builder.reset()?;
+        std::fs::remove_dir_all(context(builder))?;
     }
     Ok(outcome)
+}
+
+/// The registry from which the scenario pulls, if it does: with what the first builder makes.
+fn published(
+    scenario: &Scenario,
+    builders: &[&Builder<'_>],
+    scratch: &Path,
+) -> Result<Option<Registry>> {
+    let (Measured::Pull, Some(first)) = (scenario.measured, builders.first()) else {
+        return Ok(None);
+    };
+    let registry = Registry::start(&scratch.join("pulled"), Access::ReadWrite)?;
+    round::publish(first, &first.place().join("context"), &registry)?;
+    first.reset()?;
+    Ok(Some(registry))
+}
+
+impl Outcome {
+    fn time_of(&mut self, name: &'static str, round: impl FnOnce() -> Result<Duration>) {
+        if self.failed.contains(&name) || self.spent.get(name).is_some_and(|spent| *spent > ENOUGH)
+        {
+            return;
+        }
+        let begun = Instant::now();
+        match round() {
+            Ok(time) => {
+                ui::step(format_args!("  {name}: {}", ui::time(time)));
+                self.times.entry(name).or_default().push(time);
+            }
+            Err(error) => {
+                ui::failure(&error);
+                self.failed.push(name);
+            }
+        }
+        *self.spent.entry(name).or_default() += begun.elapsed();
+    }
+
+    fn memory_of(&mut self, name: &'static str, round: impl FnOnce() -> Result<u64>) {
+        if self.failed.contains(&name) {
+            return;
+        }
+        match round() {
+            Ok(bytes) => {
+                ui::step(format_args!("  {name}: {} MB", bytes / 1_000_000));
+                self.memory.insert(name, bytes);
+            }
+            Err(error) => {
+                ui::failure(&error);
+                self.failed.push(name);
+            }
+        }
+    }
 }

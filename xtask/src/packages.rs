@@ -31,6 +31,8 @@ pub(crate) const RUNC: Tool = tool("runc", "runc");
 pub(crate) const NPM: Tool = tool("npm", "npm");
 /// Compiles the C in our dependencies for the static binary.
 pub(crate) const MUSL: Tool = tool("musl-gcc", "musl-tools");
+/// Makes file systems for the benchmark.
+pub(crate) const MKFS: Tool = tool("mkfs.ext4", "e2fsprogs");
 /// Compiles the fuzzer.
 pub(crate) const GXX: Tool = tool("g++", "g++");
 /// Compiles the C in our dependencies for the host.

@@ -45,6 +45,27 @@ pub(super) fn chain(folder: &Path) -> Result<()> {
     dockerfile(folder, "Dockerfile", &chain(1 + CHAIN))
 }
 
+pub(super) fn long_chain(folder: &Path) -> Result<()> {
+    base_images::busybox(&folder.join("busybox"))?;
+    let text = format!(
+        "{SCRATCH}FROM bin AS last\nCOPY nonce /nonce\n{}",
+        TRUE.repeat(32)
+    );
+    dockerfile(folder, "Dockerfile", &text)
+}
+
+/// The argument `NUMBER` tells the builds apart.
+pub(super) fn numbered(folder: &Path) -> Result<()> {
+    base_images::busybox(&folder.join("busybox"))?;
+    let mut text = format!("{SCRATCH}FROM bin AS last\nCOPY nonce /nonce\nARG NUMBER\n");
+    for step in 0..3 {
+        text.push_str(&format!(
+            "RUN [\"/bin/busybox\", \"sh\", \"-c\", \"echo $NUMBER > /out{step}\"]\n"
+        ));
+    }
+    dockerfile(folder, "Dockerfile", &text)
+}
+
 pub(super) fn parallel_stages(folder: &Path) -> Result<()> {
     base_images::busybox(&folder.join("busybox"))?;
     let mut text = format!("{SCRATCH}FROM bin AS begin\nCOPY nonce /nonce\n");
@@ -75,32 +96,36 @@ pub(super) fn copy_between_stages(folder: &Path) -> Result<()> {
     dockerfile(folder, "Dockerfile", text)
 }
 
-/// A file that compresses about as well as programs do, to a good third: words of a vocabulary, of
-/// which some are frequent, each followed by a few bytes that are new.
 pub(super) fn large_file(folder: &Path) -> Result<()> {
-    const SIZE: usize = 512 << 20;
-    let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(folder.join("large"))?);
-    let mut random = Random::new(7);
-    let words: Vec<Vec<u8>> = (0..2048)
-        .map(|_| (0..4 + random.below(20)).map(|_| random.byte()).collect())
-        .collect();
-    let mut written = 0;
-    while written < SIZE {
-        // The product of three numbers below the whole prefers the small.
-        let rank = random.below(words.len()) * random.below(words.len()) / words.len();
-        let word = &words[rank * random.below(words.len()) / words.len()];
-        let operands = [random.byte(), 0, random.byte()];
-        let count = random.below(operands.len());
-        file.write_all(word)?;
-        file.write_all(&operands[..count])?;
-        written += word.len() + count;
-    }
-    file.flush()?;
+    prose(&folder.join("large"), 512 << 20, 7)?;
     dockerfile(
         folder,
         "Dockerfile",
         "FROM scratch AS last\nCOPY large /large\n",
     )
+}
+
+/// Twelve layers.
+pub(super) fn large_image(folder: &Path) -> Result<()> {
+    twelve_layers(folder, "Dockerfile")
+}
+
+/// `Dockerfile.image` is what `Dockerfile` stands on, by the name in the argument `IMAGE`.
+pub(super) fn on_large_image(folder: &Path) -> Result<()> {
+    twelve_layers(folder, "Dockerfile.image")?;
+    let text = format!("ARG IMAGE\nFROM $IMAGE AS last\n{TRUE}");
+    dockerfile(folder, "Dockerfile", &text)
+}
+
+/// 500 MB in all, with the programs.
+fn twelve_layers(folder: &Path, name: &str) -> Result<()> {
+    base_images::busybox(&folder.join("busybox"))?;
+    let mut text = "FROM scratch AS last\nCOPY busybox /bin/busybox\n".to_owned();
+    for layer in 1..12 {
+        prose(&folder.join(format!("part{layer}")), 45_000_000, layer)?;
+        text.push_str(&format!("COPY part{layer} /parts/{layer}\n"));
+    }
+    dockerfile(folder, name, &text)
 }
 
 pub(super) fn many_instructions(folder: &Path) -> Result<()> {
@@ -155,6 +180,28 @@ fn files(folder: &Path, count: usize, size: usize) -> Result<()> {
         fs::write(place.join((number % 100).to_string()), &content)?;
     }
     Ok(())
+}
+
+/// A file that compresses about as well as programs do, to a good third: words of a vocabulary, of
+/// which some are frequent, each followed by a few bytes that are new.
+fn prose(path: &Path, size: usize, seed: u64) -> Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(path)?);
+    let mut random = Random::new(seed);
+    let words: Vec<Vec<u8>> = (0..2048)
+        .map(|_| (0..4 + random.below(20)).map(|_| random.byte()).collect())
+        .collect();
+    let mut written = 0;
+    while written < size {
+        // The product of three numbers below the whole prefers the small.
+        let rank = random.below(words.len()) * random.below(words.len()) / words.len();
+        let word = &words[rank * random.below(words.len()) / words.len()];
+        let operands = [random.byte(), 0, random.byte()];
+        let count = random.below(operands.len());
+        file.write_all(word)?;
+        file.write_all(&operands[..count])?;
+        written += word.len() + count;
+    }
+    Ok(file.flush()?)
 }
 
 fn dockerfile(folder: &Path, name: &str, text: &str) -> Result<()> {

@@ -1,15 +1,18 @@
 //! What the benchmark found, for people and for programs.
 
+mod document;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::builder::Builder;
 use super::memory;
 use super::scenario::Scenario;
-use crate::peers::{Engine, Peers};
-use crate::ui;
+use crate::peers::Peers;
+use crate::{paths, ui};
 
 /// What came out of one scenario.
 #[derive(Debug)]
@@ -17,10 +20,28 @@ pub(super) struct Outcome {
     pub(super) scenario: &'static Scenario,
     /// By builder, in the order of the rounds.
     pub(super) times: BTreeMap<&'static str, Vec<Duration>>,
+    /// How long each builder was at it, with what is not measured.
+    pub(super) spent: BTreeMap<&'static str, Duration>,
     /// Builders that could not do it.
     pub(super) failed: Vec<&'static str>,
-    /// The largest resident size of kiln, in bytes.
-    pub(super) memory: Option<u64>,
+    /// The largest resident size by builder, in bytes.
+    pub(super) memory: BTreeMap<&'static str, u64>,
+}
+
+/// All that was found, and by whom.
+#[derive(Debug)]
+pub(super) struct Report<'a> {
+    pub(super) outcomes: &'a [Outcome],
+    pub(super) builders: &'a [Builder<'a>],
+    pub(super) peers: Option<&'a Peers>,
+    pub(super) binary: &'a Path,
+}
+
+/// Rows under a head.
+#[derive(Debug)]
+struct Table {
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 impl Outcome {
@@ -28,8 +49,9 @@ impl Outcome {
         Self {
             scenario,
             times: BTreeMap::new(),
+            spent: BTreeMap::new(),
             failed: Vec::new(),
-            memory: None,
+            memory: BTreeMap::new(),
         }
     }
 
@@ -50,7 +72,7 @@ impl Outcome {
     fn ratio(&self, builder: &str) -> String {
         match (self.median("kiln"), self.median(builder)) {
             (Some(kiln), Some(peer)) => {
-                format!("{:.1}", peer.as_secs_f64() / kiln.as_secs_f64().max(1e-6))
+                format!("{:.1} ×", peer.as_secs_f64() / kiln.as_secs_f64().max(1e-6))
             }
             _ => String::new(),
         }
@@ -61,84 +83,129 @@ impl Outcome {
         let over = self.median("kiln").is_some_and(|time| time > budget);
         format!("{}{}", ui::time(budget), if over { " (over)" } else { "" })
     }
-}
 
-/// One line a scenario.
-pub(super) fn table(outcomes: &[Outcome]) -> String {
-    let head = [
-        "what",
-        "kiln",
-        "budget",
-        "docker",
-        "buildah",
-        "docker / kiln",
-        "buildah / kiln",
-    ];
-    let row = |outcome: &Outcome| {
-        vec![
-            outcome.scenario.what.to_owned(),
-            outcome.time("kiln"),
-            outcome.budget(),
-            outcome.time("docker"),
-            outcome.time("buildah"),
-            outcome.ratio("docker"),
-            outcome.ratio("buildah"),
-        ]
-    };
-    let rows: Vec<Vec<String>> = outcomes.iter().map(row).collect();
-    ui::table(&head, &rows)
-}
-
-/// kiln's memory, where it was highest.
-pub(super) fn memory(outcomes: &[Outcome]) -> String {
-    let most = outcomes
-        .iter()
-        .filter_map(|outcome| Some((outcome.memory?, outcome)))
-        .max_by_key(|(memory, _)| *memory);
-    match most {
-        Some((memory, outcome)) => format!(
-            "kiln's memory at its peak: {} MB, at: {}",
-            memory / 1_000_000,
-            outcome.scenario.what
-        ),
-        None => "kiln's memory was not measured".to_owned(),
+    fn megabytes(&self, builder: &str) -> String {
+        let memory = self.memory.get(builder);
+        memory.map_or(String::new(), |bytes| format!("{} MB", bytes / 1_000_000))
     }
 }
 
-/// Which peers these were, and what they take of the machine.
-pub(super) fn peers(peers: &Peers, binary: &Path, engine: Option<&Engine<'_>>) -> Result<String> {
-    let mut text = format!(
-        "medians of whole client processes; docker {} (BuildKit inside, its daemon warm), \
-         docker-buildx {}, buildah {} with runc\n",
-        peers.version("docker.io")?,
-        peers.version("docker-buildx")?,
-        peers.version("buildah")?,
-    );
-    text.push_str(&memory::installed(binary, peers)?);
-    if let Some(engine) = engine {
-        let peak = memory::peak(engine)?;
-        text.push_str(&format!(
-            "\ndockerd's memory at its peak: {peak} MB; kiln has no daemon"
-        ));
+impl Report<'_> {
+    /// Shows all, and writes it to where it is wanted.
+    pub(super) fn tell(&self, json: Option<&Path>, document: bool) -> Result<()> {
+        let notes = self.notes()?;
+        ui::say("");
+        for table in [self.times(), self.memory()] {
+            ui::say(ui::table(
+                &table.head.iter().map(String::as_str).collect::<Vec<_>>(),
+                &table.rows,
+            ));
+        }
+        ui::say(&notes);
+        if let Some(path) = json {
+            self.write_json(path)?;
+        }
+        if document {
+            let path = paths::workspace().join("docs/performance.md");
+            std::fs::write(&path, document::text(self, &notes)?)
+                .with_context(|| path.display().to_string())?;
+        }
+        Ok(())
     }
-    Ok(text)
-}
 
-/// All times in seconds, by scenario and builder.
-pub(super) fn write_json(path: &Path, outcomes: &[Outcome]) -> Result<()> {
-    let mut document = serde_json::Map::new();
-    for outcome in outcomes {
-        let seconds = |times: &Vec<Duration>| times.iter().map(Duration::as_secs_f64).collect();
-        let times: BTreeMap<&str, Vec<f64>> = outcome
-            .times
-            .iter()
-            .map(|(name, times)| (*name, seconds(times)))
-            .collect();
-        document.insert(
-            outcome.scenario.name.to_owned(),
-            serde_json::to_value(times)?,
+    fn peers(&self) -> impl Iterator<Item = &'static str> {
+        let names = self.builders.iter().map(Builder::name);
+        names.filter(|name| *name != "kiln")
+    }
+
+    /// One line a scenario: medians, and how they compare.
+    fn times(&self) -> Table {
+        let mut head = vec!["time".to_owned(), "kiln".to_owned(), "budget".to_owned()];
+        head.extend(
+            self.peers()
+                .flat_map(|peer| [peer.to_owned(), String::new()]),
         );
+        let row = |outcome: &Outcome| {
+            let mut row = vec![
+                outcome.scenario.what.to_owned(),
+                outcome.time("kiln"),
+                outcome.budget(),
+            ];
+            row.extend(
+                self.peers()
+                    .flat_map(|peer| [outcome.time(peer), outcome.ratio(peer)]),
+            );
+            row
+        };
+        Table {
+            head,
+            rows: self.outcomes.iter().map(row).collect(),
+        }
     }
-    let text = serde_json::to_string_pretty(&document)?;
-    std::fs::write(path, text).with_context(|| path.display().to_string())
+
+    /// One line a scenario: the largest resident sizes.
+    fn memory(&self) -> Table {
+        let mut head = vec!["memory".to_owned()];
+        head.extend(
+            self.builders
+                .iter()
+                .map(|builder| builder.name().to_owned()),
+        );
+        let row = |outcome: &Outcome| {
+            let mut row = vec![outcome.scenario.what.to_owned()];
+            row.extend(
+                self.builders
+                    .iter()
+                    .map(|builder| outcome.megabytes(builder.name())),
+            );
+            row
+        };
+        Table {
+            head,
+            rows: self.outcomes.iter().map(row).collect(),
+        }
+    }
+
+    /// Which builders these were, and what they take of the machine.
+    fn notes(&self) -> Result<String> {
+        let mut notes = Vec::new();
+        if let Some(peers) = self.peers {
+            notes.push(format!(
+                "docker is {} with its own BuildKit and buildx {}, its daemons warm; buildah is {} \
+                 with runc.",
+                peers.version("docker.io")?,
+                peers.version("docker-buildx")?,
+                peers.version("buildah")?,
+            ));
+            notes.push(memory::installed(self.binary, peers)?);
+        }
+        for builder in self.builders {
+            if let Builder::BuildKit(buildkit) = builder {
+                notes.push(format!(
+                    "buildkit is {}, its daemon warm.",
+                    buildkit.version()?
+                ));
+            }
+        }
+        Ok(notes.join("\n"))
+    }
+
+    /// All times in seconds, by scenario and builder.
+    fn write_json(&self, path: &Path) -> Result<()> {
+        let mut all = serde_json::Map::new();
+        for outcome in self.outcomes {
+            let seconds = |times: &Vec<Duration>| times.iter().map(Duration::as_secs_f64).collect();
+            let times: BTreeMap<&str, Vec<f64>> = outcome
+                .times
+                .iter()
+                .map(|(name, times)| (*name, seconds(times)))
+                .collect();
+            all.insert(
+                outcome.scenario.name.to_owned(),
+                serde_json::to_value(times)?,
+            );
+        }
+        let text = serde_json::to_string_pretty(&all)?;
+        std::fs::write(path, text).with_context(|| path.display().to_string())
+    }
 }
