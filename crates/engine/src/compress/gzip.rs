@@ -1,79 +1,64 @@
-//! One gzip member made of deflate streams over a fixed grid of blocks.
+//! gzip members over a fixed grid of blocks, one after the other.
 //!
-//! Every block of [`BLOCK`] bytes is compressed in one call with the last 32 KiB before it as its
-//! dictionary and ends on a byte boundary, so blocks are independent work and the result is one
-//! plain member that every reader understands. (The deflate library's bytes depend on how its
-//! input is cut; the grid takes that out of the caller's hands.)
+//! RFC 1952 makes a file of any number of members, and every reader of layers follows it. Members
+//! are independent work, and a whole block in one call is what the fastest deflate takes. The grid
+//! takes the sizes of writes out of the result.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, mpsc};
 
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use libdeflater::{CompressionLvl, Compressor};
 
-/// Bytes of input for each piece of work; a change changes the digest of every gzip layer.
+/// Bytes of input for each member; a change changes the digest of every gzip layer.
 const BLOCK: usize = 1 << 20;
-const WINDOW: usize = 32 << 10;
-/// Magic, deflate, no flags, no time, no extra flags, unknown system.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// Compresses what is written to it on a pool of threads.
 pub struct GzipWriter<W: Write> {
     output: W,
-    level: u32,
+    level: CompressionLvl,
     pool: Arc<rayon::ThreadPool>,
-    /// Header not yet written.
+    /// No member was begun yet.
     fresh: bool,
     block: Vec<u8>,
-    /// The end of the block before, for the next one's dictionary.
-    window: Arc<[u8]>,
-    under_way: VecDeque<mpsc::Receiver<io::Result<Compressed>>>,
-    crc: Crc,
-}
-
-struct Compressed {
-    bytes: Vec<u8>,
-    crc: Crc,
+    under_way: VecDeque<mpsc::Receiver<io::Result<Vec<u8>>>>,
 }
 
 impl<W: Write> GzipWriter<W> {
-    /// A writer of one member; `level` is 0 to 9.
-    pub fn new(output: W, level: u32, pool: Arc<rayon::ThreadPool>) -> Self {
+    /// A writer of members.
+    pub fn new(output: W, level: CompressionLvl, pool: Arc<rayon::ThreadPool>) -> Self {
         Self {
             output,
             level,
             pool,
             fresh: true,
             block: Vec::with_capacity(BLOCK),
-            window: Arc::default(),
             under_way: VecDeque::new(),
-            crc: Crc::new(),
         }
     }
 
-    /// Compresses what is left, ends the member, and gives back the output.
+    /// Compresses what is left and gives back the output. Nothing at all is one empty member.
     ///
     /// # Errors
     /// The output cannot be written.
     pub fn finish(mut self) -> io::Result<W> {
-        self.submit(FlushCompress::Finish);
+        if self.fresh || !self.block.is_empty() {
+            self.submit();
+        }
         while !self.under_way.is_empty() {
             self.write_oldest()?;
         }
-        self.output.write_all(&self.crc.sum().to_le_bytes())?;
-        self.output.write_all(&self.crc.amount().to_le_bytes())?;
         Ok(self.output)
     }
 
-    fn submit(&mut self, flush: FlushCompress) {
+    fn submit(&mut self) {
+        self.fresh = false;
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-        let tail = block.len().saturating_sub(WINDOW);
-        let window = std::mem::replace(&mut self.window, Arc::from(&block[tail..]));
         let (sender, receiver) = mpsc::sync_channel(1);
         let level = self.level;
         self.pool.spawn(move || {
             // The receiver is gone only when the writer was dropped: nobody wants the block.
-            let _ = sender.send(compress_block(&block, &window, level, flush));
+            let _ = sender.send(member(&block, level));
         });
         self.under_way.push_back(receiver);
     }
@@ -83,12 +68,7 @@ impl<W: Write> GzipWriter<W> {
             return Ok(());
         };
         let lost = |_| io::Error::other("a compression thread ended early");
-        let compressed = receiver.recv().map_err(lost)??;
-        if std::mem::take(&mut self.fresh) {
-            self.output.write_all(&HEADER)?;
-        }
-        self.crc.combine(&compressed.crc);
-        self.output.write_all(&compressed.bytes)
+        self.output.write_all(&receiver.recv().map_err(lost)??)
     }
 }
 
@@ -100,7 +80,7 @@ impl<W: Write> Write for GzipWriter<W> {
             while self.under_way.len() > 2 * self.pool.current_num_threads() {
                 self.write_oldest()?;
             }
-            self.submit(FlushCompress::Sync);
+            self.submit();
         }
         Ok(room)
     }
@@ -110,36 +90,14 @@ impl<W: Write> Write for GzipWriter<W> {
     }
 }
 
-fn compress_block(
-    block: &[u8],
-    window: &[u8],
-    level: u32,
-    flush: FlushCompress,
-) -> io::Result<Compressed> {
-    let mut deflate = Compress::new(Compression::new(level), false);
-    if !window.is_empty() {
-        deflate.set_dictionary(window).map_err(io::Error::other)?;
-    }
-    let mut bytes = Vec::with_capacity(block.len() + block.len() / 1000 + 1024);
-    loop {
-        let seen = usize::try_from(deflate.total_in()).unwrap_or(block.len());
-        let before = bytes.len();
-        let status = deflate
-            .compress_vec(&block[seen..], &mut bytes, flush)
-            .map_err(io::Error::other)?;
-        let all_read = deflate.total_in() == block.len() as u64;
-        let has_room = bytes.len() < bytes.capacity();
-        if status == Status::StreamEnd || (flush == FlushCompress::Sync && all_read && has_room) {
-            break;
-        }
-        if bytes.len() == before && has_room {
-            return Err(io::Error::other("deflate made no progress"));
-        }
-        bytes.reserve(block.len() / 8 + 1024);
-    }
-    let mut crc = Crc::new();
-    crc.update(block);
-    Ok(Compressed { bytes, crc })
+fn member(block: &[u8], level: CompressionLvl) -> io::Result<Vec<u8>> {
+    let mut deflate = Compressor::new(level);
+    let mut bytes = vec![0; deflate.gzip_compress_bound(block.len())];
+    let length = deflate
+        .gzip_compress(block, &mut bytes)
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 impl<W: Write> std::fmt::Debug for GzipWriter<W> {

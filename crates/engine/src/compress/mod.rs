@@ -11,13 +11,14 @@ mod zstandard;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use libdeflater::CompressionLvl;
 use oci::Compression;
 
 pub use gzip::GzipWriter;
 use zstandard::ZstdWriter;
 
-/// The gzip level when none is asked for.
-pub const DEFAULT_GZIP_LEVEL: u32 = 6;
+/// The gzip level when none is asked for: as small as level 6 of zlib, in half the time.
+pub const DEFAULT_GZIP_LEVEL: i32 = 4;
 /// The zstd level when none is asked for.
 pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
 
@@ -45,11 +46,10 @@ impl<W: Write> Compressor<W> {
         Ok(match format {
             Compression::Uncompressed => Self::Uncompressed(output),
             Compression::Gzip => {
-                let level = level.map_or(Ok(DEFAULT_GZIP_LEVEL), u32::try_from);
-                let level = level
-                    .ok()
-                    .filter(|level| *level <= 9)
-                    .ok_or_else(bad_level)?;
+                let level = level.unwrap_or(DEFAULT_GZIP_LEVEL);
+                // The library has three more, which no other builder has.
+                let level = (level <= 9).then(|| CompressionLvl::new(level));
+                let level = level.and_then(Result::ok).ok_or_else(bad_level)?;
                 Self::Gzip(GzipWriter::new(output, level, Arc::clone(pool)))
             }
             Compression::Zstd => {
