@@ -34,9 +34,9 @@ pub use heredoc::Heredoc;
 pub use instruction::{Instruction, InstructionKind, Keyword};
 pub use lint::{CheckOptions, Origin, RULES, Rule, rule};
 pub use lower::{
-    BuildContext, GitError, HistoryLayer, ImageAnswer, ImageQuestion, Lowered, Lowering,
-    NamedContext, NoCache, Options, Outline, OutlineArg, OutlineMount, QuestionId, Step,
-    TargetImage, git_context,
+    AllowedDevices, BuildContext, Devices, GitError, HistoryLayer, ImageAnswer, ImageQuestion,
+    Lowered, Lowering, NamedContext, NoCache, Options, Outline, OutlineArg, OutlineMount,
+    QuestionId, RegisteredDevice, Step, TargetImage, git_context,
 };
 pub use parser::{MetaArg, Parsed, parse};
 pub use span::Span;

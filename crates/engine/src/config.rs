@@ -15,6 +15,8 @@ pub struct Config {
     pub registry: BTreeMap<String, RegistryConfig>,
     /// How builds run.
     pub build: BuildConfig,
+    /// Which devices steps may ask for.
+    pub cdi: CdiConfig,
 }
 
 /// How one registry is reached.
@@ -37,6 +39,15 @@ pub struct RegistryConfig {
 pub struct BuildConfig {
     /// Steps at once; the number of CPUs when none.
     pub jobs: Option<usize>,
+}
+
+/// Which devices steps may ask for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CdiConfig {
+    /// Directories of the files that register devices, later ones first choice; `/etc/cdi`,
+    /// `/var/run/cdi` and `/etc/buildkit/cdi` when none.
+    pub spec_dirs: Option<Vec<PathBuf>>,
 }
 
 /// Why `kiln.toml` is not read.

@@ -63,6 +63,17 @@ pub enum EngineError {
         /// How it ended.
         exit: ProcessExit,
     },
+    /// A device is not as it was when the step's key was made.
+    #[error("device {0} is no longer registered")]
+    LostDevice(String),
+    /// A device node is registered without saying what it is, and is not there to be looked at.
+    #[error("device node {}", path.display())]
+    DeviceNode {
+        /// The node.
+        path: PathBuf,
+        /// Why nothing is known of it.
+        source: std::io::Error,
+    },
     /// The build was cancelled.
     #[error("build cancelled")]
     Cancelled,

@@ -13,6 +13,7 @@ mod clock;
 pub mod compress;
 mod config;
 mod container;
+mod device;
 mod engine;
 mod error;
 mod explain;
@@ -33,13 +34,14 @@ pub(crate) use blocking::blocking;
 pub use build::{BuildOutcome, check, explain_missing, fix, outline, targets};
 pub use cache::StoredRecords;
 pub use clock::{Clock, SystemClock, rfc3339};
-pub use config::{BuildConfig, Config, ConfigError, RegistryConfig};
+pub use config::{BuildConfig, CdiConfig, Config, ConfigError, RegistryConfig};
 pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
 };
+pub use device::UnusableDevice;
 pub use dockerfile::{
-    Change, Diagnostic, GitError, Outline, OutlineArg, OutlineMount, Place, Rule, Severity, Source,
-    Span, Target, git_context, rule,
+    AllowedDevices, Change, Diagnostic, GitError, Outline, OutlineArg, OutlineMount, Place, Rule,
+    Severity, Source, Span, Target, git_context, rule,
 };
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, ProcessExit, StepFailure};

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dockerfile::AllowedDevices;
 use graph::{ExtraHost, GitSource, NetworkMode, PullPolicy, SourceOp, Ulimit};
 use oci::{Compression, Platform, Reference};
 use zeroize::Zeroizing;
@@ -44,6 +45,8 @@ pub struct BuildRequest {
     pub extra_hosts: Vec<ExtraHost>,
     /// Steps may ask for all rights with `RUN --security=insecure`.
     pub allow_insecure: bool,
+    /// Which devices steps may ask for with `RUN --device`.
+    pub allow_devices: AllowedDevices,
     /// Size of `/dev/shm` in steps, in bytes.
     pub shm_size: Option<u64>,
     /// Limits of steps.

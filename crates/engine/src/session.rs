@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::device::Catalogue;
 use crate::error::EngineError;
 use crate::request::{BuildRequest, Context, NamedContext, OfferedSecret, Secret};
 use crate::ssh::SshAgent;
@@ -23,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) secrets: BTreeMap<String, OfferedSecret>,
     /// SSH agents by their names.
     pub(crate) agents: BTreeMap<String, SshAgent>,
+    /// The machine's devices, once they are known.
+    pub(crate) devices: Arc<Catalogue>,
 }
 
 impl Session {
@@ -41,6 +45,7 @@ impl Session {
             directories,
             secrets: request.secrets.clone(),
             agents: request.ssh.clone(),
+            devices: Arc::default(),
         }
     }
 

@@ -11,7 +11,7 @@ mod vertex;
 
 pub use content_hash::{ContentHash, ContentHasher};
 pub use op::exec::{
-    CacheSharing, ExecOp, ExtraHost, FileOwner, Mount, MountSource, NetworkMode, Process,
+    CacheSharing, Device, ExecOp, ExtraHost, FileOwner, Mount, MountSource, NetworkMode, Process,
     SecretTarget, SecurityMode, Ulimit,
 };
 pub use op::file::{

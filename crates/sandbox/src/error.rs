@@ -32,6 +32,9 @@ pub enum SandboxError {
         /// The path.
         path: PathBuf,
     },
+    /// There are device nodes to make, and something else is mounted where they would be.
+    #[error("no device node can be made at {}: /dev is a mount of the step's own", .0.display())]
+    NoDevices(PathBuf),
     /// A mount could not be made.
     #[error("mount {}", target.display())]
     Mount {

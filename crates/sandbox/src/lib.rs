@@ -23,9 +23,10 @@ pub mod user;
 
 pub use error::{LookupError, SandboxError};
 pub use hosts::{ExtraHost, hosts, resolv_conf};
+pub use plan::is_device_path;
 pub use running::Running;
 pub use seccomp::FilterError;
-pub use spec::{Limit, Network, Process, Resource, Security, Spec, Stdio};
+pub use spec::{DeviceKind, DeviceNode, Limit, Network, Process, Resource, Security, Spec, Stdio};
 pub use start::Sandbox;
 pub use sys::capability::CapabilitySet;
 pub use sys::process::Exit;

@@ -1,9 +1,11 @@
 //! What can be asked of a sandbox.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use sys::capability::CapabilitySet;
 use sys::mount::{Mount, MountKind};
+use sys::node::Device;
 
 use crate::terminal::Terminal;
 use crate::user::User;
@@ -17,6 +19,9 @@ pub struct Spec {
     /// One at the same target takes the place of the usual one. Targets that do not exist are made,
     /// and removed afterwards if nothing has been put there.
     pub mounts: Vec<Mount>,
+    /// Device nodes beyond those that every process has; one at the same path takes the place of
+    /// the usual one.
+    pub devices: Vec<DeviceNode>,
     /// The process.
     pub process: Process,
     /// The name of the host that the process sees.
@@ -47,6 +52,32 @@ pub struct Process {
     pub capabilities: CapabilitySet,
     /// Whether executing a file may never give more privileges.
     pub no_new_privileges: bool,
+}
+
+/// A device node, or a pipe, in `/dev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceNode {
+    /// Where it is: a path that [`crate::is_device_path`] takes.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// What a node stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A block device.
+    Block(Device),
+    /// A character device.
+    Character(Device),
+    /// A pipe, which is the process's own.
+    Pipe,
 }
 
 /// Which network a process has.

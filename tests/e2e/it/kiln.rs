@@ -56,6 +56,17 @@ impl Kiln {
         }
     }
 
+    /// Adds to the configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        let before = fs::read_to_string(&self.config).unwrap();
+        fs::write(&self.config, before + text).unwrap();
+    }
+
+    /// A directory beside the store.
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.scratch.dir(name)
+    }
+
     /// The store's directory.
     pub(crate) fn root(&self) -> PathBuf {
         self.scratch.join("store")

@@ -15,6 +15,7 @@ mod checks;
 mod containers;
 mod contexts;
 mod crashes;
+mod devices;
 mod errors;
 mod examples;
 mod explain;

@@ -9,7 +9,7 @@ pub struct Build {
     /// Add a custom host-to-IP mapping (format: "host:ip")
     #[arg(long, value_name = "strings")]
     pub add_host: Vec<String>,
-    /// Allow steps more rights ("network.host", "security.insecure")
+    /// Allow steps more rights ("device", "network.host", "security.insecure")
     #[arg(long, value_name = "stringArray")]
     pub allow: Vec<String>,
     /// Set build-time variables

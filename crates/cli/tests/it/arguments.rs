@@ -57,8 +57,15 @@ fn check(environment: &Environment, lines: &[&str]) -> String {
         let _ = writeln!(text, "$ {line}");
         match outcome(line, environment) {
             Ok(debug) => {
-                let own = debug.lines().filter(|line| !plain.contains(line));
-                own.for_each(|line| text.push_str(&format!("{line}\n")));
+                let mut is_own = false;
+                for line in debug.lines() {
+                    // What only closes belongs to what it closes.
+                    let closes = line.chars().all(|c| " }]),".contains(c));
+                    is_own = !plain.contains(line) || (is_own && closes);
+                    if is_own {
+                        text.push_str(&format!("{line}\n"));
+                    }
+                }
             }
             Err(error) => {
                 let _ = writeln!(text, "{}: {}", error.exit_code, error.message);
@@ -126,6 +133,10 @@ fn values() {
             "kiln build --network mine .",
             "kiln build --add-host a:1.2.3.4 --add-host b=::1 .",
             "kiln build --add-host a .",
+            "kiln build --allow network.host,security.insecure --allow device .",
+            "kiln build --allow device=v.org/x=a --allow device=v.org/y,alias=y .",
+            "kiln build --allow device=v.org/x,as=y .",
+            "kiln build --allow what .",
             "kiln build --shm-size 128m .",
             "kiln build --shm-size lots .",
             "kiln build --ulimit nofile=10:20 .",

@@ -117,8 +117,8 @@ pub(crate) enum LowerError {
     MountTarget(String),
     #[error("ssh does not support source")]
     SshSource,
-    #[error("RUN --device={0} is not supported: steps see no devices of the host")]
-    Device(String),
+    #[error(transparent)]
+    Device(#[from] super::device::DeviceError),
     #[error("security.insecure is not allowed; --allow security.insecure allows it")]
     Insecure,
     #[error("invalid signal: {0}")]

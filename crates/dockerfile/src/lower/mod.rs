@@ -10,6 +10,7 @@ mod budget;
 mod circle;
 mod config;
 mod copy;
+mod device;
 mod dispatch;
 mod done;
 mod driver;
@@ -35,6 +36,7 @@ mod table;
 mod transfer;
 mod url;
 
+pub use device::{AllowedDevices, Devices, RegisteredDevice};
 pub use driver::{ImageAnswer, ImageQuestion, Lowering, QuestionId, Step};
 pub use git::{GitError, git_context};
 pub use image::{HistoryLayer, Lowered, TargetImage};

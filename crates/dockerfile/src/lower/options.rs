@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use graph::{ExtraHost, NetworkMode, PullPolicy, SourceOp, Ulimit};
 use oci::{Platform, Reference};
 
+use super::device::Devices;
+
 /// What a build is asked to do.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -39,6 +41,8 @@ pub struct Options {
     pub extra_hosts: Vec<ExtraHost>,
     /// Steps may ask for all rights with `RUN --security=insecure`.
     pub allow_insecure: bool,
+    /// Devices that steps may ask for; none leaves open what they get.
+    pub devices: Option<Devices>,
     /// Size of `/dev/shm` of steps, in bytes.
     pub shm_size: Option<u64>,
     /// Limits of steps.
@@ -122,6 +126,7 @@ impl Default for Options {
             network: NetworkMode::Default,
             extra_hosts: Vec::new(),
             allow_insecure: false,
+            devices: None,
             shm_size: None,
             ulimits: Vec::new(),
             hostname: None,

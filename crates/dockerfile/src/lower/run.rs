@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use graph::{
-    Edge, ExecOp, Location, Meta, Mount, MountSource, NetworkMode, Op, Process, SecurityMode,
+    Device, Edge, ExecOp, Location, Meta, Mount, MountSource, NetworkMode, Op, Process,
+    SecurityMode,
 };
 
 use super::config::with_shell;
@@ -40,13 +41,11 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         run: &Run,
     ) -> Result<(), LowerError> {
-        if let Some(device) = run.devices.first() {
-            return Err(LowerError::Device(device.name.clone()));
-        }
         let is_insecure = run.security == SecurityMode::Insecure;
         if is_insecure && !self.lowering.options.allow_insecure {
             return Err(LowerError::Insecure);
         }
+        let devices = self.devices(run)?;
         let prepared = self.prepare(stage, run)?;
         let mut inputs: Vec<Edge> = stage.scope.edge.into_iter().collect();
         let mut mounts = Vec::with_capacity(run.mounts.len() + 2);
@@ -75,7 +74,10 @@ impl Dispatcher<'_> {
         mounts.sort_by(|a, b| a.target.cmp(&b.target));
         self.budget.spend(stage.scope.env.bytes() + arguments)?;
         let name = self.run_name(stage, at, &prepared.summary, &secrets)?;
-        let op = self.exec(process, mounts, run);
+        let op = ExecOp {
+            devices,
+            ..self.exec(process, mounts, run)
+        };
         let meta = Meta {
             name,
             ignore_cache: stage.ignore_cache,
@@ -90,6 +92,13 @@ impl Dispatcher<'_> {
         Ok(())
     }
 
+    /// None without knowing any: for a check, which runs nothing.
+    fn devices(&self, run: &Run) -> Result<Vec<Device>, LowerError> {
+        let known = self.lowering.options.devices.as_ref();
+        let given = known.map(|known| known.of(&run.devices)).transpose()?;
+        Ok(given.unwrap_or_default())
+    }
+
     fn exec(&self, process: Process, mounts: Vec<Mount>, run: &Run) -> ExecOp {
         let options = &self.lowering.options;
         ExecOp {
@@ -101,6 +110,7 @@ impl Dispatcher<'_> {
                 RunNetwork::Host => NetworkMode::Host,
             },
             security: run.security,
+            devices: Vec::new(),
             extra_hosts: options.extra_hosts.clone(),
             hostname: options.hostname.clone(),
             shm_size: options.shm_size,

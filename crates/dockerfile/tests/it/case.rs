@@ -11,11 +11,11 @@
 //! (what comes out)
 //! ```
 //!
-//! An option `offline` leaves images open that are not given. An option `show parsed|graph|config|history|all` says what comes out beside diagnostics.
+//! An option `offline` leaves images open that are not given. An option `device` registers one. An option `show parsed|graph|config|history|all` says what comes out beside diagnostics.
 
 use std::collections::BTreeMap;
 
-use dockerfile::{BuildContext, NamedContext, NoCache, Options};
+use dockerfile::{BuildContext, Devices, NamedContext, NoCache, Options, RegisteredDevice};
 use oci::{ImageConfig, Platform, Reference};
 
 /// One case.
@@ -160,6 +160,21 @@ fn set(options: &mut Options, key: &str, value: &str) {
                 address: address.to_owned(),
             });
         }
+        "device" => add_device(options, value),
+        "--allow" => {
+            let allowed = &mut devices(options).allowed;
+            match value.split_once('=') {
+                None => allowed.all = true,
+                Some((_, name)) => match name.split_once(",alias=") {
+                    Some((name, alias)) => {
+                        allowed.aliases.insert(alias.to_owned(), name.to_owned());
+                    }
+                    None => {
+                        allowed.names.insert(name.to_owned());
+                    }
+                },
+            }
+        }
         "--allow-insecure" => options.allow_insecure = true,
         "--shm-size" => options.shm_size = Some(value.parse().unwrap()),
         "--hostname" => options.hostname = Some(value.to_owned()),
@@ -180,6 +195,34 @@ fn set(options: &mut Options, key: &str, value: &str) {
         "--no-context" => options.context = BuildContext::Empty,
         _ => panic!("no option {key}"),
     }
+}
+
+fn devices(options: &mut Options) -> &mut Devices {
+    options.devices.get_or_insert_default()
+}
+
+/// `vendor/class=name`, then `class=…`, `for-all` or `unusable`; `broken` is a file of devices.
+fn add_device(options: &mut Options, text: &str) {
+    let mut words = text.split(' ');
+    let name = words.next().unwrap();
+    if name == "broken" {
+        let problem = words.collect::<Vec<_>>().join(" ");
+        return devices(options).problems.push(problem);
+    }
+    let mut device = RegisteredDevice {
+        class: None,
+        is_for_all: false,
+        digest: Ok(oci::Digest::of(name.as_bytes())),
+    };
+    for word in words {
+        match word.split_once('=') {
+            Some(("class", class)) => device.class = Some(class.to_owned()),
+            _ if word == "for-all" => device.is_for_all = true,
+            _ => device.digest = Err(word.to_owned()),
+        }
+    }
+    let registered = &mut devices(options).registered;
+    registered.insert(name.to_owned(), device);
 }
 
 fn named_context(name: &str, value: &str) -> NamedContext {

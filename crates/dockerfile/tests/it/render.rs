@@ -274,6 +274,9 @@ fn show_exec(out: &mut String, exec: &ExecOp) {
         let shown = show_mount(&mount.source);
         writeln!(out, "      mount {} {access} {shown}", mount.target).unwrap();
     }
+    for device in &exec.devices {
+        writeln!(out, "      device {}", device.name).unwrap();
+    }
     let rest = (exec.network, exec.security);
     if rest != Default::default() {
         writeln!(out, "      network {:?} security {:?}", rest.0, rest.1).unwrap();

@@ -9,6 +9,7 @@ use graph::Graph;
 use oci::{Platform, Reference};
 use solver::ProgressSender;
 
+use crate::device::Catalogue;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::image::ResolvedImage;
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     pub(super) lowered: Lowered,
     /// By the name with digest that stands in the graph.
     pub(super) images: HashMap<Reference, ResolvedImage>,
+    /// Those that the graph's devices are among.
+    pub(super) devices: Arc<Catalogue>,
 }
 
 impl Inner {
@@ -31,9 +34,11 @@ impl Inner {
         secret_digests: BTreeMap<String, [u8; 32]>,
         progress: &ProgressSender,
     ) -> Result<Plan, EngineError> {
+        let devices = Arc::new(Catalogue::read(self.config.cdi.spec_dirs.as_deref()));
         let parsed = dockerfile::parse(request.dockerfile.text.as_bytes());
         let options = dockerfile::Options {
             secret_digests,
+            devices: Some(devices.offered(request.allow_devices.clone())),
             ..options(request)?
         };
         let mut lowering = Lowering::new(parsed, options).map_err(EngineError::Dockerfile)?;
@@ -62,6 +67,7 @@ impl Inner {
                         graph,
                         lowered: *lowered,
                         images,
+                        devices,
                     });
                 }
             }
@@ -133,6 +139,7 @@ pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, Eng
         network: request.network,
         extra_hosts: request.extra_hosts.clone(),
         allow_insecure: request.allow_insecure,
+        devices: None,
         shm_size: request.shm_size,
         ulimits: request.ulimits.clone(),
         hostname: None,

@@ -118,7 +118,10 @@ impl Inner {
         }
         let worker = Arc::new(BuildWorker {
             engine: Arc::clone(self),
-            session: Arc::new(Session::of(request)),
+            session: Arc::new(Session {
+                devices: Arc::clone(&plan.devices),
+                ..Session::of(request)
+            }),
             images: plan.images.clone(),
             looks: crate::op::Looks::default(),
             commits: crate::source::Commits::default(),

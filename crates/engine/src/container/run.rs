@@ -169,6 +169,7 @@ impl Inner {
                 user_xattr: self.marks == snapshot::Marks::User,
             }),
             mounts: files.mounts(MountFlags::NONE),
+            devices: Vec::new(),
             process: Process {
                 args: config.args,
                 env,

@@ -152,6 +152,10 @@ impl Facts {
             "the list of extra hosts",
             &format!("{:?}", exec.extra_hosts),
         );
+        for device in &exec.devices {
+            let digest = device.digest.hex();
+            self.set(&format!("device {}", device.name), &digest);
+        }
         for mount in exec.mounts.iter().filter(|mount| mount.target != "/") {
             self.set(&format!("mount {}", mount.target), &described(mount));
         }

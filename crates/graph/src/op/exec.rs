@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use oci::Digest;
+
 use crate::content_hash::{
     ContentHash, ContentHasher, content_hash_plain_enum, content_hash_struct,
 };
@@ -22,6 +24,8 @@ pub struct ExecOp {
     pub network: NetworkMode,
     /// How closely it is held.
     pub security: SecurityMode,
+    /// Devices of the machine that it sees, beside those that every process has.
+    pub devices: Vec<Device>,
     /// Further lines for `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
     /// Host name inside; the sandbox's own when none.
@@ -171,6 +175,15 @@ pub enum SecurityMode {
     Insecure,
 }
 
+/// A device of the machine, by what the machine has registered for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// `vendor/class=name`.
+    pub name: String,
+    /// Of what it changes for a process: variables, nodes, files.
+    pub digest: Digest,
+}
+
 /// A further line of `/etc/hosts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtraHost {
@@ -199,6 +212,7 @@ impl ContentHash for ExecOp {
             mounts,
             network,
             security,
+            devices,
             extra_hosts,
             hostname,
             shm_size: _,
@@ -209,6 +223,7 @@ impl ContentHash for ExecOp {
         mounts.feed(hasher);
         network.feed(hasher);
         security.feed(hasher);
+        devices.feed(hasher);
         extra_hosts.feed(hasher);
         hostname.feed(hasher);
     }
@@ -304,6 +319,7 @@ content_hash_struct!(Mount {
     source,
     read_only
 });
+content_hash_struct!(Device { name, digest });
 content_hash_struct!(FileOwner { uid, gid });
 content_hash_struct!(ExtraHost { host, address });
 content_hash_plain_enum!(CacheSharing);

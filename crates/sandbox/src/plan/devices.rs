@@ -8,15 +8,18 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
 
-use rustix::fs::{FileType, Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chownat, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 use sys::mount::{MountFlags, MountKind, detach};
 use sys::node::{self, Device};
 use sys::process::Step;
 
 use super::{Steps, text};
 use crate::error::SandboxError;
-use crate::spec::Security;
+use crate::spec::{DeviceKind, DeviceNode, Security, Spec};
 
 /// 64 MiB, as Docker has it.
 const SIZE: u64 = 64 << 20;
@@ -27,6 +30,21 @@ struct Node {
     mode: u32,
     major: u32,
     minor: u32,
+}
+
+/// Whether a device node can be at `path`: in `/dev`, and in nothing that is mounted there.
+#[must_use]
+pub fn is_device_path(path: &Path) -> bool {
+    let plain = path
+        .components()
+        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let Ok(inside) = path.strip_prefix("/dev") else {
+        return false;
+    };
+    let mut names = inside.iter();
+    let first = names.next();
+    let is_taken = |first: &OsStr| DIRECTORIES.iter().any(|directory| first == *directory);
+    plain && first.is_some_and(|first| !is_taken(first))
 }
 
 /// What every process has.
@@ -70,7 +88,7 @@ const LINKS: [(&str, &str); 6] = [
 const DIRECTORIES: [&str; 3] = ["pts", "shm", "mqueue"];
 
 /// Makes the file system with all that is in it.
-pub(super) fn create(security: Security, terminal: bool) -> Result<OwnedFd, SandboxError> {
+pub(super) fn create(spec: &Spec, terminal: bool) -> Result<OwnedFd, SandboxError> {
     let kind = MountKind::Tmpfs {
         size: Some(SIZE),
         mode: 0o755,
@@ -79,7 +97,7 @@ pub(super) fn create(security: Security, terminal: bool) -> Result<OwnedFd, Sand
         target: "/dev".into(),
         source,
     })?;
-    fill(dev.as_fd(), security, terminal).map_err(|source| SandboxError::Setup {
+    fill(dev.as_fd(), spec, terminal).map_err(|source| SandboxError::Setup {
         what: "fill /dev".into(),
         source,
     })?;
@@ -87,14 +105,20 @@ pub(super) fn create(security: Security, terminal: bool) -> Result<OwnedFd, Sand
 }
 
 /// What the process does once it is mounted.
-pub(super) fn restrict(steps: &mut Steps) -> Result<(), SandboxError> {
-    for node in USUAL {
-        let path = text("path", &format!("/dev/{}", node.name))?;
+pub(super) fn restrict(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxError> {
+    let usual = USUAL.iter().filter(|node| !is_replaced(node, spec));
+    let usual = usual.map(|node| format!("/dev/{}", node.name));
+    let own = spec
+        .devices
+        .iter()
+        .map(|node| node.path.display().to_string());
+    for path in usual.chain(own) {
+        let at = text("path", &path)?;
         let keep = Step::Bind {
-            source: path.clone(),
-            target: path,
+            source: at.clone(),
+            target: at,
         };
-        steps.push(format!("keep /dev/{}", node.name), keep);
+        steps.push(format!("keep {path}"), keep);
     }
     let flags = MountFlags::NO_SUID | MountFlags::NO_DEV;
     let remount = Step::Remount {
@@ -112,22 +136,25 @@ pub(super) fn mount_console(steps: &mut Steps) -> Result<(), SandboxError> {
     Ok(())
 }
 
-fn fill(dev: BorrowedFd<'_>, security: Security, terminal: bool) -> io::Result<()> {
+fn fill(dev: BorrowedFd<'_>, spec: &Spec, terminal: bool) -> io::Result<()> {
     let directory = Mode::from_raw_mode(0o755);
     for name in DIRECTORIES {
         mkdirat(dev, name, directory)?;
     }
-    for node in USUAL {
-        make(dev, &node)?;
+    let all_usual: &[&[Node]] = match spec.security {
+        Security::Sandbox => &[&USUAL],
+        Security::Insecure => &[&USUAL, &INSECURE],
+    };
+    for node in all_usual.iter().copied().flatten() {
+        if !is_replaced(node, spec) {
+            make(dev, node)?;
+        }
+    }
+    for node in &spec.devices {
+        make_own(dev, node)?;
     }
     for (name, target) in LINKS {
         symlinkat(target, dev, name)?;
-    }
-    if security == Security::Insecure {
-        mkdirat(dev, "net", directory)?;
-        for node in INSECURE {
-            make(dev, &node)?;
-        }
     }
     if terminal {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -136,7 +163,49 @@ fn fill(dev: BorrowedFd<'_>, security: Security, terminal: bool) -> io::Result<(
     Ok(())
 }
 
+/// Whether the caller has something else at the path of a usual node.
+fn is_replaced(node: &Node, spec: &Spec) -> bool {
+    let at = Path::new("/dev").join(node.name);
+    spec.devices.iter().any(|own| own.path == at)
+}
+
+fn make_own(dev: BorrowedFd<'_>, node: &DeviceNode) -> io::Result<()> {
+    let inside = node.path.strip_prefix("/dev").unwrap_or(&node.path);
+    let (file_type, device) = match node.kind {
+        DeviceKind::Block(device) => (FileType::BlockDevice, device),
+        DeviceKind::Character(device) => (FileType::CharacterDevice, device),
+        DeviceKind::Pipe => (FileType::Fifo, Device::default()),
+    };
+    make_directories(dev, inside)?;
+    let mode = Mode::from_raw_mode(node.mode & 0o7777);
+    node::create(dev, inside.as_os_str(), file_type, mode, device)?;
+    let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+    Ok(chownat(
+        dev,
+        inside,
+        Some(uid),
+        Some(gid),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
+}
+
+/// Makes the directories above `path`.
+fn make_directories(dev: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let above = path
+        .ancestors()
+        .skip(1)
+        .filter(|above| *above != Path::new(""));
+    for directory in above.collect::<Vec<_>>().into_iter().rev() {
+        match mkdirat(dev, directory, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
 fn make(dev: BorrowedFd<'_>, node: &Node) -> io::Result<()> {
+    make_directories(dev, Path::new(node.name))?;
     let device = Device {
         major: node.major,
         minor: node.minor,

@@ -23,6 +23,7 @@ use sys::process::{Execute, Masked, Step};
 use sys::seccomp::Filter;
 
 pub(crate) use command::candidate;
+pub use devices::is_device_path;
 pub(crate) use points::MountPoints;
 
 use crate::cgroup::Hierarchies;

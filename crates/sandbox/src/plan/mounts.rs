@@ -69,12 +69,15 @@ pub(super) fn plan(
     }];
     let mut points = MountPoints::default();
     let own_dev = is_ours(spec, Path::new("/dev"));
+    if let Some(node) = spec.devices.first().filter(|_| !own_dev) {
+        return Err(SandboxError::NoDevices(node.path.clone()));
+    }
     for planned in all {
         make_mount_point(&planned, &places, &mut points)?;
         let is_dev = planned.target == Path::new("/dev");
         places.push(attach(planned, steps)?);
         if is_dev && own_dev && spec.security == Security::Sandbox {
-            devices::restrict(steps)?;
+            devices::restrict(spec, steps)?;
         }
     }
     if terminal && own_dev {

@@ -39,10 +39,7 @@ pub(super) fn usual(
         later("/dev/mqueue", MountKind::Mqueue, closed),
     ];
     if is_ours(spec, Path::new("/dev")) {
-        list.push(ready(
-            "/dev",
-            devices::create(spec.security, devpts.is_some())?,
-        ));
+        list.push(ready("/dev", devices::create(spec, devpts.is_some())?));
     }
     if is_ours(spec, Path::new("/dev/shm")) {
         list.push(ready("/dev/shm", made("/dev/shm", &shm, closed)?));

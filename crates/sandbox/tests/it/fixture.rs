@@ -107,6 +107,7 @@ impl Fixture {
             network: Network::Host,
             security: Security::Sandbox,
             limits: Vec::new(),
+            devices: Vec::new(),
             shm_size: None,
         }
     }

@@ -256,6 +256,7 @@ fn exec(name: &str, inputs: usize) -> Op {
         security: graph::SecurityMode::Sandbox,
         extra_hosts: Vec::new(),
         hostname: None,
+        devices: Vec::new(),
         shm_size: None,
         ulimits: Vec::new(),
         proxy: BTreeMap::new(),

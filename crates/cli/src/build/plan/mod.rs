@@ -19,13 +19,13 @@ use crate::environment::Environment;
 use crate::error::{CliError, Error};
 use crate::values::{ValueError, pair, ulimit};
 
-pub use values::{hosts, network, platform};
+pub use values::{Allowed, hosts, network, platform};
 
 use exports::exports;
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
-    agents, allow_insecure, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch,
+    agents, allowed, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch,
 };
 
 /// One build, resolved; paths are absolute.
@@ -57,8 +57,8 @@ pub struct BuildPlan {
     pub network: NetworkMode,
     /// Further lines of `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
-    /// Steps may ask for all rights.
-    pub allow_insecure: bool,
+    /// What steps may ask for beyond what all have.
+    pub allowed: Allowed,
     /// Size of `/dev/shm`.
     pub shm_size: Option<u64>,
     /// Limits of steps.
@@ -151,7 +151,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         platform: platform(&typed.platform, environment)?,
         network: network("--network", &typed.network)?,
         extra_hosts: hosts(&typed.add_host)?,
-        allow_insecure: allow_insecure(&typed.allow)?,
+        allowed: allowed(&typed.allow)?,
         shm_size: shm_size(typed.shm_size.as_deref())?,
         ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
         secrets: secrets(typed, environment)?,

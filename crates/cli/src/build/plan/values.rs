@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use engine::{ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy, Secret, SecretSource};
+use engine::{
+    AllowedDevices, ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy, Secret,
+    SecretSource,
+};
 use oci::Platform;
 
 use super::{ProgressMode, each};
@@ -90,20 +93,60 @@ pub(super) fn pull(text: Option<&str>) -> Result<PullPolicy, Error> {
     }
 }
 
-/// Whether steps may ask for all rights. The host's network is open to them without permission.
-pub(super) fn allow_insecure(entitlements: &[String]) -> Result<bool, Error> {
-    let mut is_allowed = false;
-    for entitlement in entitlements.iter().flat_map(|list| list.split(',')) {
-        match entitlement {
-            "network.host" => {}
-            "security.insecure" => is_allowed = true,
-            other => {
-                let known = "kiln knows network.host and security.insecure";
-                return Err(choice("--allow", other, known));
+/// What steps may ask for beyond what all have.
+#[derive(Debug, Clone, Default)]
+pub struct Allowed {
+    /// All rights.
+    pub insecure: bool,
+    /// Devices of the machine.
+    pub devices: AllowedDevices,
+}
+
+/// What `--allow` allows. The host's network is open to steps without permission.
+pub(super) fn allowed(entitlements: &[String]) -> Result<Allowed, Error> {
+    let mut allowed = Allowed::default();
+    for text in entitlements {
+        if let Some(device) = text.strip_prefix("device=") {
+            allow_device(device, &mut allowed.devices)?;
+            continue;
+        }
+        for entitlement in text.split(',') {
+            match entitlement {
+                "network.host" => {}
+                "security.insecure" => allowed.insecure = true,
+                "device" => allowed.devices.all = true,
+                other => {
+                    let known = "kiln knows device, network.host and security.insecure";
+                    return Err(choice("--allow", other, known));
+                }
             }
         }
     }
-    Ok(is_allowed)
+    Ok(allowed)
+}
+
+/// `NAME`, or `NAME,alias=NAME` for one that the Dockerfile calls otherwise.
+fn allow_device(text: &str, devices: &mut AllowedDevices) -> Result<(), Error> {
+    let refuse = |why| choice("--allow", &format!("device={text}"), why);
+    let mut fields = text.split(',');
+    let name = fields.next().unwrap_or_default().to_owned();
+    let mut alias = None;
+    for field in fields {
+        match field.split_once('=') {
+            Some(("alias", name)) => alias = Some(name.to_owned()),
+            _ => return Err(refuse("expected device=NAME or device=NAME,alias=NAME")),
+        }
+    }
+    match alias {
+        _ if name.is_empty() => devices.all = true,
+        Some(alias) => {
+            devices.aliases.insert(alias, name);
+        }
+        None => {
+            devices.names.insert(name);
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn shm_size(text: Option<&str>) -> Result<Option<u64>, Error> {

@@ -3,6 +3,7 @@
 //!
 //! Nothing of a step that failed or was cancelled stays: its directories and mounts are guards.
 
+mod devices;
 mod environment;
 mod mounts;
 mod process;

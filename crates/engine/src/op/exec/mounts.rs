@@ -107,14 +107,14 @@ impl Prepared {
     }
 }
 
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     engine: &'a Inner,
-    session: &'a Session,
+    pub(super) session: &'a Session,
     inputs: Vec<InputTree>,
     scratch: PathBuf,
     root: Option<MountKind>,
-    mounts: Vec<SystemMount>,
-    env: Vec<String>,
+    pub(super) mounts: Vec<SystemMount>,
+    pub(super) env: Vec<String>,
     writable: Vec<Writable>,
     views: Vec<View>,
     caches: Vec<CacheMount>,
@@ -354,8 +354,9 @@ impl Builder<'_> {
         let hostname = op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned());
         let files = SystemFiles::write(&self.scratch, &hostname, &op.extra_hosts, network)?;
         let mut mounts = files.mounts(MountFlags::READ_ONLY);
+        let mut user = self.user(&op.process.user)?;
+        let nodes = self.devices(&op.devices, &mut user)?;
         mounts.append(&mut self.mounts);
-        let user = self.user(&op.process.user)?;
         self.make_cwd(&op.process.cwd)?;
         let mut env = std::mem::take(&mut self.env);
         let absent = |env: &[String], name: &str| {
@@ -371,6 +372,7 @@ impl Builder<'_> {
         Ok(Spec {
             root,
             mounts,
+            devices: nodes,
             process: Process {
                 args: op.process.args.clone(),
                 env,
