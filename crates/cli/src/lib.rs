@@ -5,6 +5,7 @@
 //! [`error`] decides what an error looks like and what the process exits with.
 
 pub mod args;
+mod background;
 pub mod build;
 mod commands;
 pub mod environment;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use solver::{CacheKey, CacheStorage, DefinitionKey, KeyParts};
-use store::{KeyGuard, LayerId, Lease, NewRecord, Store, StoreError};
+use store::{KeyGuard, LayerId, Lease, NewRecord, RecordKind, Store, StoreError};
 
 use crate::explain::{Facts, lineage};
 use crate::output::{Output, Stack};
@@ -56,6 +56,8 @@ impl CacheStorage for StoredRecords {
             return Ok(());
         };
         let record = NewRecord {
+            kind: RecordKind::Regular,
+            description: &parts.name,
             value: &value,
             layers: &layers,
             parts: &Facts::of(parts).write(),
@@ -90,16 +92,17 @@ impl crate::engine::Inner {
         &self,
         key: CacheKey,
         stack: &Stack,
-        name: &str,
+        (kind, description): (RecordKind, &str),
     ) -> Result<(), StoreError> {
         let Some((value, layers)) = encode(&[Output::Stack(stack.clone())]) else {
             return Ok(());
         };
         let record = NewRecord {
+            kind,
+            description,
             value: &value,
             layers: &layers,
-            parts: name.as_bytes(),
-            lineage: None,
+            ..NewRecord::default()
         };
         self.store.records().put(&self.lease, &key.0, record)
     }

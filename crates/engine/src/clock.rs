@@ -36,6 +36,13 @@ pub fn rfc3339(time: SystemTime) -> String {
     )
 }
 
+/// `time` as people read it, in UTC: `2026-11-28 15:40 UTC`.
+#[must_use]
+pub(crate) fn to_the_minute(time: SystemTime) -> String {
+    let timestamp = jiff::Timestamp::try_from(time).unwrap_or_default();
+    timestamp.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// Seconds since 1970 as a time; the earliest one that can be told when it is out of range.
 #[must_use]
 pub(crate) fn from_epoch(seconds: i64) -> SystemTime {
@@ -58,6 +65,7 @@ mod tests {
         assert_eq!(rfc3339(from_epoch(0)), "1970-01-01T00:00:00Z");
         let later = from_epoch(1_600_000_000) + std::time::Duration::from_millis(120);
         assert_eq!(rfc3339(later), "2020-09-13T12:26:40.12Z");
+        assert_eq!(to_the_minute(later), "2020-09-13 12:26 UTC");
         assert_eq!(rfc3339(from_epoch(-1)), "1969-12-31T23:59:59Z");
     }
 }

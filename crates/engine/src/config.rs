@@ -2,10 +2,14 @@
 //!
 //! Unknown keys are errors that name them.
 
+mod gc;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+
+pub use gc::{GcConfig, PolicyRule, Space};
 
 /// The whole file; everything may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +21,8 @@ pub struct Config {
     pub build: BuildConfig,
     /// Which devices steps may ask for.
     pub cdi: CdiConfig,
+    /// What of the cache goes by itself.
+    pub gc: GcConfig,
 }
 
 /// How one registry is reached.

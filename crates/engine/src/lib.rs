@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod explain;
 mod export;
+mod gc;
 mod house;
 mod image;
 mod layer;
@@ -28,13 +29,16 @@ mod request;
 mod session;
 mod source;
 mod ssh;
+mod units;
 mod worker;
 
 pub(crate) use blocking::blocking;
 pub use build::{BuildOutcome, check, explain_missing, fix, outline, targets};
 pub use cache::StoredRecords;
 pub use clock::{Clock, SystemClock, rfc3339};
-pub use config::{BuildConfig, CdiConfig, Config, ConfigError, RegistryConfig};
+pub use config::{
+    BuildConfig, CdiConfig, Config, ConfigError, GcConfig, PolicyRule, RegistryConfig, Space,
+};
 pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
 };
@@ -57,6 +61,7 @@ pub use request::{
 pub use snapshot::{Kind as FileKind, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};
 pub use ssh::{SshAgent, SshKeyError, SshKeys};
+pub use units::{parse_duration, parse_size};
 pub use worker::BuildWorker;
 
 /// What is told about work while it goes on.
@@ -67,5 +72,7 @@ pub mod events {
     };
 }
 pub use store::{
-    ContainerState, Depth, Keep, Kind as UsageKind, Problem, PruneRequest, Pruned, Usage, UsageItem,
+    Collection, ContainerState, Depth, Filter as PruneFilter, FilterError as PruneFilterError,
+    Keep, Kind as UsageKind, Problem, PruneRequest, Pruned, Removed as RemovedItem,
+    Rule as PruneRule, Told, Usage, UsageItem,
 };

@@ -12,6 +12,7 @@
 
 mod blob;
 mod cache_mount;
+mod collection;
 mod container;
 mod db;
 mod disk;
@@ -36,7 +37,9 @@ mod usage;
 
 pub use blob::{Blob, BlobWriter, Blobs, Download, Ingest, VerifiedReader};
 pub use cache_mount::{CacheMount, CacheMountRow, CacheMounts, Sharing};
+pub use collection::{Collection, CollectionGuard};
 pub use container::{Container, ContainerState, Containers};
+pub use disk::Disk;
 pub use error::{Result, StoreError};
 pub use fsck::{Depth, Problem};
 pub use history::{Build, History};
@@ -46,8 +49,8 @@ pub use layout::{FORMAT, Features};
 pub use lease::{Hold, Lease, Resource};
 pub use lock::KeyGuard;
 pub use private_key::PrivateKey;
-pub use prune::{Keep, PruneRequest, Pruned, Removed};
-pub use record::{Ancestor, Key, NewRecord, Record, Records};
+pub use prune::{Filter, FilterError, Keep, PruneRequest, Pruned, Removed, Rule, Told};
+pub use record::{Ancestor, Eviction, Key, NewRecord, Record, RecordKind, Records};
 pub use snapshot::{Snapshots, Synced, TempSnapshot};
 pub use stat_cache::{FileStat, StatCache};
 pub use store::Store;

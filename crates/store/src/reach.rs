@@ -1,6 +1,6 @@
 //! What is needed, and by whom: the marking half of collection, also used by accounting and checks.
 //!
-//! Roots are tags, containers and what live leases hold, and those cache records that are to stay.
+//! Roots are tags and containers, what live leases hold, and those cache records that are to stay.
 //! A root reaches layers; a layer reaches the blobs of it that are here.
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use crate::db;
 use crate::error::{Result, StoreError};
 use crate::layer::LayerId;
 use crate::lease::{self, Resource};
-use crate::record::Key;
+use crate::record::{Key, RecordKind};
 
 /// Indexes within indexes deeper than this are nobody's images.
 const MAX_DEPTH: usize = 8;
@@ -36,6 +36,8 @@ pub(crate) struct LayerFacts {
 #[derive(Debug)]
 pub(crate) struct RecordFacts {
     pub(crate) key: Key,
+    pub(crate) kind: RecordKind,
+    pub(crate) description: String,
     /// Milliseconds since 1970.
     pub(crate) used: i64,
     pub(crate) layers: Vec<LayerId>,
@@ -46,14 +48,17 @@ pub(crate) struct RecordFacts {
 pub(crate) struct Roots {
     /// Live leases.
     pub(crate) leases: HashSet<String>,
+    /// What they hold.
     pub(crate) records: HashSet<Key>,
-    pub(crate) layers: HashSet<LayerId>,
-    pub(crate) diff_ids: HashSet<DiffId>,
-    pub(crate) blobs: HashSet<Digest>,
+    held: Reach,
+    /// What tags and containers need.
+    layers: HashSet<LayerId>,
+    diff_ids: HashSet<DiffId>,
+    blobs: HashSet<Digest>,
 }
 
 /// What must stay, all in all.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reach {
     pub(crate) layers: HashSet<LayerId>,
     pub(crate) blobs: HashSet<Digest>,
@@ -77,12 +82,18 @@ impl Facts {
         })
     }
 
+    /// What tags and containers need.
+    pub(crate) fn of_images(&self) -> Reach {
+        self.roots.reach(&self.layers, Reach::default(), [])
+    }
+
     /// What stays if only those records stay for which `keep` is true, and those that are held.
     pub(crate) fn reach(&self, keep: impl Fn(&RecordFacts) -> bool) -> Reach {
         let stays =
             |record: &&RecordFacts| self.roots.records.contains(&record.key) || keep(record);
+        let held = self.roots.held.clone();
         self.roots
-            .reach(&self.layers, self.records.iter().filter(stays))
+            .reach(&self.layers, held, self.records.iter().filter(stays))
     }
 }
 
@@ -94,8 +105,8 @@ impl Roots {
         roots.leases = leases;
         for resource in held {
             match resource {
-                Resource::Layer(id) => drop(roots.layers.insert(id)),
-                Resource::Blob(digest) => drop(roots.blobs.insert(digest)),
+                Resource::Layer(id) => drop(roots.held.layers.insert(id)),
+                Resource::Blob(digest) => drop(roots.held.blobs.insert(digest)),
                 Resource::Record(key) => drop(roots.records.insert(key)),
             }
         }
@@ -120,16 +131,17 @@ impl Roots {
         lease::owner(name).is_some_and(|lease| !self.leases.contains(lease))
     }
 
-    /// What these roots reach, with `records` that are to stay.
+    /// What tags and containers reach, with what is `held` and with `records` that are to stay.
     fn reach<'a>(
         &self,
         layers: &[LayerFacts],
+        held: Reach,
         records: impl IntoIterator<Item = &'a RecordFacts>,
     ) -> Reach {
-        let mut reach = Reach {
-            layers: self.layers.clone(),
-            blobs: self.blobs.clone(),
-        };
+        let of_held: HashSet<Digest> = held.blobs.clone();
+        let mut reach = held;
+        reach.layers.extend(&self.layers);
+        reach.blobs.extend(&self.blobs);
         for record in records {
             reach.layers.extend(&record.layers);
         }
@@ -138,7 +150,7 @@ impl Roots {
                 || layer
                     .blobs
                     .iter()
-                    .any(|(blob, _)| self.blobs.contains(blob));
+                    .any(|(blob, _)| self.blobs.contains(blob) || of_held.contains(blob));
             if of_image || reach.layers.contains(&layer.id) {
                 reach.layers.insert(layer.id);
                 reach.blobs.extend(layer.blobs.iter().map(|(blob, _)| blob));
@@ -256,14 +268,20 @@ pub(crate) fn layers(connection: &Connection) -> Result<Vec<LayerFacts>> {
 /// All cache records, the least recently used first.
 pub(crate) fn records(connection: &Connection) -> Result<Vec<RecordFacts>> {
     connection
-        .prepare_cached("SELECT key, used, layers FROM record ORDER BY used, id")?
+        .prepare_cached(
+            "SELECT key, used, layers, kind, description FROM record ORDER BY used, id",
+        )?
         .query_map([], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
+            let kind: String = row.get(3)?;
+            let rest = (RecordKind::of_name(&kind), row.get(4)?);
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, rest))
         })?
         .map(|row| {
-            let (key, used, layers) = row?;
+            let (key, used, layers, (kind, description)) = row?;
             Ok(RecordFacts {
                 key,
+                kind,
+                description,
                 used,
                 layers: db::layer_ids("record", &layers)?,
             })

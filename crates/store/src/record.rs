@@ -16,12 +16,31 @@ use crate::lease::{Lease, Resource};
 /// A use is not noted again before this has passed, so that a cached build writes nothing.
 const USE_GRAIN: Duration = Duration::from_secs(3600);
 
+/// Evictions that are remembered, each about 200 bytes.
+const EVICTIONS: u32 = 10_000;
+
 /// A key of a cache record.
 pub type Key = [u8; 32];
 
+/// What a record is of, in BuildKit's words where it has some.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum RecordKind {
+    /// A step, or a source that is downloaded.
+    #[default]
+    Regular,
+    /// A checkout of a git repository.
+    GitCheckout,
+    /// What the builder found out and keeps for itself.
+    Internal,
+}
+
 /// What is to be remembered under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NewRecord<'a> {
+    /// What it is of.
+    pub kind: RecordKind,
+    /// The same in words for people: a step's name.
+    pub description: &'a str,
     /// The result, in the caller's own form.
     pub value: &'a [u8],
     /// The layers that the result needs.
@@ -58,10 +77,39 @@ pub struct Ancestor {
     pub created: SystemTime,
 }
 
+/// A record that collection removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Eviction {
+    /// When.
+    pub evicted: SystemTime,
+    /// By which rule, in words: `gc rule 2: not used for 60d`.
+    pub cause: String,
+}
+
 /// The cache records of a store.
 #[derive(Debug, Clone, Copy)]
 pub struct Records<'a> {
     store: &'a Store,
+}
+
+impl RecordKind {
+    /// Its name in filters and listings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::GitCheckout => "source.git.checkout",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The kind of that name; what another kiln named is a record as any other.
+    pub(crate) fn of_name(name: &str) -> Self {
+        let named = [Self::GitCheckout, Self::Internal].into_iter();
+        named.fold(Self::Regular, |found, kind| {
+            if kind.name() == name { kind } else { found }
+        })
+    }
 }
 
 impl<'a> Records<'a> {
@@ -231,6 +279,33 @@ impl<'a> Records<'a> {
         })
     }
 
+    /// How the record under `key` went that is no longer there. The latest evictions are known, and
+    /// none of a record that was written again.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn eviction(&self, key: &Key) -> Result<Option<Eviction>> {
+        self.store.database().query(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT evicted, cause FROM eviction WHERE key = ?")?;
+            Ok(select.query_row([key], eviction).optional()?)
+        })
+    }
+
+    /// How the last record of `lineage` went that is no longer there.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_eviction(&self, lineage: &Key) -> Result<Option<Eviction>> {
+        self.store.database().query(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT evicted, cause FROM eviction WHERE lineage = ?
+                 ORDER BY evicted DESC LIMIT 1",
+            )?;
+            Ok(select.query_row([lineage], eviction).optional()?)
+        })
+    }
+
     /// Notes that the records taken under `lease` were used at its start. Writes nothing for those
     /// whose use was noted within the hour before.
     ///
@@ -284,15 +359,19 @@ fn put(connection: &Connection, key: &Key, new: &NewRecord<'_>, now: i64) -> Res
             return Err(StoreError::MissingLayer(*layer));
         }
     }
-    connection
-        .prepare_cached("DELETE FROM record_alias WHERE alias = ?")?
-        .execute([key])?;
+    for sql in [
+        "DELETE FROM record_alias WHERE alias = ?",
+        "DELETE FROM eviction WHERE key = ?",
+    ] {
+        connection.prepare_cached(sql)?.execute([key])?;
+    }
     connection
         .prepare_cached(
-            "INSERT INTO record (key, lineage, created, used, layers, value, parts)
-             VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6)
+            "INSERT INTO record
+                 (key, lineage, created, used, layers, value, parts, kind, description)
+             VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (key) DO UPDATE SET lineage = ?2, created = ?3, used = ?3,
-                 layers = ?4, value = ?5, parts = ?6",
+                 layers = ?4, value = ?5, parts = ?6, kind = ?7, description = ?8",
         )?
         .execute(params![
             key,
@@ -300,9 +379,18 @@ fn put(connection: &Connection, key: &Key, new: &NewRecord<'_>, now: i64) -> Res
             now,
             db::layer_ids_bytes(new.layers),
             new.value,
-            new.parts
+            new.parts,
+            new.kind.name(),
+            new.description,
         ])?;
     Ok(())
+}
+
+fn eviction(row: &Row<'_>) -> rusqlite::Result<Eviction> {
+    Ok(Eviction {
+        evicted: time(row.get(0)?),
+        cause: row.get(1)?,
+    })
 }
 
 fn resolve(connection: &Connection, alias: &Key) -> Result<Option<Key>> {
@@ -310,6 +398,28 @@ fn resolve(connection: &Connection, alias: &Key) -> Result<Option<Key>> {
         .prepare_cached("SELECT key FROM record_alias WHERE alias = ?")?
         .query_row([alias], |row| row.get(0))
         .optional()?)
+}
+
+/// Removes a record with its aliases, and notes why if it is of a step.
+pub(crate) fn evict(connection: &Connection, key: &Key, cause: &str, now: i64) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO eviction (key, lineage, evicted, cause)
+             SELECT key, lineage, ?2, ?3 FROM record WHERE key = ?1 AND lineage IS NOT NULL",
+        )?
+        .execute(params![key, now, cause])?;
+    remove(connection, key)
+}
+
+/// Forgets all evictions but the latest.
+pub(crate) fn forget_evictions(connection: &Connection) -> Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM eviction WHERE key IN
+                 (SELECT key FROM eviction ORDER BY evicted DESC LIMIT -1 OFFSET ?)",
+        )?
+        .execute([EVICTIONS])?;
+    Ok(())
 }
 
 /// Removes a record with its aliases.

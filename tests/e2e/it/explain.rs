@@ -25,13 +25,28 @@ fn told(kiln: &Kiln, project: &Project, arguments: &[&str]) -> String {
             continue;
         };
         match rest.strip_prefix("not cached: ") {
-            Some(reason) => told.push_str(&format!("{step}: {reason}\n")),
+            Some(reason) => told.push_str(&format!("{step}: {}\n", without_time(reason))),
             // Others are of a layer that is fetched, or what the step writes.
             None if rest.starts_with('[') => step = rest,
             None => {}
         }
     }
     told
+}
+
+/// `evicted on 2026-11-28 15:40 UTC by …` without the time.
+fn without_time(reason: &str) -> String {
+    match reason.split_once("evicted on ") {
+        Some((before, after)) => {
+            let (time, after) = after.split_at("2026-11-28 15:40".len());
+            assert!(
+                time.starts_with("20") && after.starts_with(" UTC by "),
+                "{reason}"
+            );
+            format!("{before}evicted on TIME{after}")
+        }
+        None => reason.to_owned(),
+    }
 }
 
 #[test]
@@ -87,8 +102,16 @@ fn each_cause_is_named() {
     kiln.ok(["prune", "--all", "--force"]);
     check(
         &["--target", "build"],
-        "[build 2/4] WORKDIR /src: no earlier build of it is known\n\
-         [build 3/4] COPY files .: no earlier build of it is known\n\
-         [build 4/4] RUN echo 1 > made: no earlier build of it is known\n",
+        "[build 2/4] WORKDIR /src: its record was evicted on TIME UTC by kiln prune --all\n\
+         [build 3/4] COPY files .: its record was evicted on TIME UTC by kiln prune --all\n\
+         [build 4/4] RUN echo 1 > made: its record was evicted on TIME UTC by kiln prune --all\n",
+    );
+    kiln.ok(["prune", "--all", "--force"]);
+    check(
+        &["--target", "build", "--build-arg", "VERSION=3"],
+        "[build 2/4] WORKDIR /src: its record was evicted on TIME UTC by kiln prune --all\n\
+         [build 3/4] COPY files .: its record was evicted on TIME UTC by kiln prune --all\n\
+         [build 4/4] RUN echo 3 > made: no earlier build of it is known: \
+         the last of its kind was evicted on TIME UTC by kiln prune --all\n",
     );
 }

@@ -37,12 +37,21 @@ impl Kiln {
 
     /// An empty store whose `docker.io` is at `host`.
     pub(crate) fn with_mirror(host: &str) -> Self {
+        Self::of(host, "")
+    }
+
+    /// An empty store with more in its configuration.
+    pub(crate) fn configured(more: &str) -> Self {
+        Self::of(&standin::registry().host(), more)
+    }
+
+    fn of(host: &str, more: &str) -> Self {
         let scratch = Scratch::new();
         let config = scratch.file(
             "kiln.toml",
             format!(
                 "[registry.\"docker.io\"]\nmirrors = [\"{host}\"]\n\
-                 [registry.\"{host}\"]\nhttp = true\n"
+                 [registry.\"{host}\"]\nhttp = true\n{more}"
             ),
         );
         Self { scratch, config }

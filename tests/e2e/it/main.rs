@@ -12,6 +12,7 @@ mod builds;
 mod caching;
 mod case;
 mod checks;
+mod collection;
 mod containers;
 mod contexts;
 mod crashes;

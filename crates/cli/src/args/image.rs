@@ -19,7 +19,7 @@ pub enum Image {
     #[command(alias = "list")]
     Ls(Ls),
     /// Remove unused images
-    Prune(super::system::ImagePrune),
+    Prune(super::prune::ImagePrune),
     /// Download an image from a registry
     Pull(Pull),
     /// Upload an image to a registry

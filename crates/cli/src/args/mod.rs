@@ -8,6 +8,7 @@ pub mod build;
 pub mod container;
 pub mod help;
 pub mod image;
+pub mod prune;
 pub mod refuse;
 pub mod system;
 pub mod unsupported;
@@ -90,7 +91,7 @@ pub enum Command {
     /// Show disk usage
     Du(system::Du),
     /// Remove unused data
-    Prune(system::Prune),
+    Prune(prune::Prune),
     /// Show the version
     Version(system::Version),
     /// Print the completion script of a shell

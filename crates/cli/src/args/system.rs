@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::build::Build;
+use super::prune::{BuilderPrune, Gc, Prune};
 
 /// `kiln builder …`
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,8 @@ pub enum System {
 pub enum Store {
     /// Check that everything in the store is whole
     Fsck(Fsck),
+    /// Remove what the policy in kiln.toml says, as happens by itself after builds
+    Gc(Gc),
 }
 
 /// Flags of `system df`.
@@ -44,51 +47,6 @@ pub struct Du {
     /// Show detailed information on space usage
     #[arg(short, long)]
     pub verbose: bool,
-}
-
-/// Flags of `system prune`.
-#[derive(Debug, Args)]
-#[command(override_usage = "kiln prune [OPTIONS]")]
-pub struct Prune {
-    /// Remove all unused images not just dangling ones
-    #[arg(short, long)]
-    pub all: bool,
-    /// Provide filter values (e.g. "until=24h")
-    #[arg(long, value_name = "filter")]
-    pub filter: Vec<String>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    pub force: bool,
-}
-
-/// Flags of `image prune`.
-#[derive(Debug, Args)]
-#[command(override_usage = "kiln image prune [OPTIONS]")]
-pub struct ImagePrune {
-    /// Remove all unused images, not just dangling ones
-    #[arg(short, long)]
-    pub all: bool,
-    /// Provide filter values (e.g. "until=24h")
-    #[arg(long, value_name = "filter")]
-    pub filter: Vec<String>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    pub force: bool,
-}
-
-/// Flags of `builder prune`.
-#[derive(Debug, Args)]
-#[command(override_usage = "kiln builder prune [OPTIONS]")]
-pub struct BuilderPrune {
-    /// Remove all of the build cache, also what images use
-    #[arg(short, long)]
-    pub all: bool,
-    /// Provide filter values (e.g. "until=24h")
-    #[arg(long, value_name = "filter")]
-    pub filter: Vec<String>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    pub force: bool,
 }
 
 /// Flags of `store fsck`.

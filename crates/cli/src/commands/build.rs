@@ -30,6 +30,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     let request = load(plan, session.environment, ui::input())
         .map_err(|error| error.context("failed to build"))?;
     let engine = session.engine()?;
+    let store = engine.clone();
     let (mut dockerfile, context) = (request.dockerfile.clone(), request.context.clone());
     let known = &mut dockerfile;
     let (outcome, mut summary) = session.show(mode, |progress, cancel| async move {
@@ -46,6 +47,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
+            // A full disk may be what is wrong.
+            session.collect_if_due(&store);
             if mode != ProgressMode::RawJson {
                 session.ui.ask(&summary.failures());
             }
@@ -72,6 +75,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
         Some(image) if quiet => session.ui.line(&image.id.to_string())?,
         _ => {}
     }
+    session.collect_if_due(&store);
     Ok(0)
 }
 

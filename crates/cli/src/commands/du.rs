@@ -18,6 +18,7 @@ const KINDS: &[(UsageKind, &str)] = &[
     (UsageKind::Build, "Past builds"),
     (UsageKind::Database, "Database"),
     (UsageKind::Temporary, "Temporary"),
+    (UsageKind::Other, "Other"),
 ];
 
 /// Shows what the store takes on disk.
@@ -32,6 +33,12 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Du) -> Result<(), Error>
         .render(args.format.as_deref())
         .map_err(CliError::from)?;
     session.ui.print(&text)
+}
+
+/// A kind of things in the plural.
+pub(super) fn name(kind: UsageKind) -> &'static str {
+    let found = KINDS.iter().find(|(known, _)| *known == kind);
+    found.map_or("Cache records", |(_, name)| name)
 }
 
 fn sums(usage: &Usage) -> Listing {
@@ -89,17 +96,14 @@ fn items(session: &Session<'_, '_>, usage: &Usage) -> Listing {
         ),
         None => String::new(),
     };
-    let name = |kind: UsageKind| {
-        let found = KINDS.iter().find(|(known, _)| *known == kind);
-        found.map_or("Cache records", |(_, name)| name).to_owned()
-    };
     let row = |item: &UsageItem| {
         vec![
-            name(item.kind),
+            name(item.kind).to_owned(),
             item.id.clone(),
             human::size(item.bytes),
             used(item),
             item.reclaimable.to_string(),
+            item.description.clone(),
         ]
     };
     Listing {
@@ -109,8 +113,16 @@ fn items(session: &Session<'_, '_>, usage: &Usage) -> Listing {
             ("Size", "SIZE"),
             ("LastUsed", "LAST USED"),
             ("Reclaimable", "RECLAIMABLE"),
+            ("Description", "DESCRIPTION"),
         ],
-        shown: vec!["Type", "ID", "Size", "LastUsed", "Reclaimable"],
+        shown: vec![
+            "Type",
+            "ID",
+            "Size",
+            "LastUsed",
+            "Reclaimable",
+            "Description",
+        ],
         rows: usage.items.iter().map(row).collect(),
     }
 }

@@ -205,7 +205,12 @@ fn matches_any(image: &ImageSummary, filters: &[Filter]) -> bool {
         .any(|pattern| texts.iter().any(|text| glob::matches(pattern, text)))
 }
 
-fn has_label(engine: &Engine, image: &ImageSummary, wanted: &str) -> Result<bool, Error> {
+/// Whether an image has a label: `name`, or `name=value`.
+pub(super) fn has_label(
+    engine: &Engine,
+    image: &ImageSummary,
+    wanted: &str,
+) -> Result<bool, Error> {
     let details = engine.inspect_image(&image.id.to_string())?;
     let labels = details.config.config.labels;
     Ok(match wanted.split_once('=') {

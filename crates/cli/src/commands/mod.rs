@@ -83,6 +83,7 @@ pub(crate) fn run(
             prune::system(session, &args)
         }
         Command::Builder(Builder::Prune(args)) => prune::builder(session, &args),
+        Command::Store(Store::Gc(args)) => prune::policy(session, &args),
         Command::Store(Store::Fsck(args)) => return fsck::run(session, &args),
         Command::Version(args) | Command::Builder(Builder::Version(args)) => {
             version::run(session, &args)

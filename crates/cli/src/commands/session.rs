@@ -3,6 +3,7 @@
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -54,6 +55,35 @@ impl<'a, 'ui> Session<'a, 'ui> {
             proxies: self.environment.proxies(),
             clock: Arc::new(SystemClock),
         })?)
+    }
+
+    /// Collects by policy if that is due: beside what follows, or before it if `kiln.toml` says so.
+    /// What goes wrong is told, since the command itself went well.
+    pub(super) fn collect_if_due(&mut self, engine: &Engine) {
+        if let Err(error) = self.try_collect_if_due(engine) {
+            let message = &error.message;
+            self.ui
+                .say(&format!("WARNING: the cache is not collected: {message}"));
+        }
+    }
+
+    fn try_collect_if_due(&mut self, engine: &Engine) -> Result<(), Error> {
+        if !engine.gc_is_due()? {
+            return Ok(());
+        }
+        if let Some(failure) = engine.gc_failure()? {
+            let text = format!("WARNING: the last collection of the cache failed: {failure}");
+            self.ui.say(&text);
+        }
+        if engine.waits_for_gc() {
+            engine.gc(false)?;
+            return Ok(());
+        }
+        let root = self.environment.store_root(self.global.root.as_deref())?;
+        let (files, _) = self.environment.config_files(self.global.config.as_deref());
+        let config = files.iter().find(|path| path.exists());
+        crate::background::collect(&root, config.map(PathBuf::as_path))
+            .map_err(|source| Error::new(format!("cannot start in the background: {source}")))
     }
 
     /// The present time.

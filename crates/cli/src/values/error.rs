@@ -131,6 +131,14 @@ pub enum ValueError {
     /// A filter that kiln does not have.
     #[error("invalid filter '{0}'")]
     Filter(String),
+    /// A condition on the cache that is none.
+    #[error("invalid filter '{filter}': {source}")]
+    CacheFilter {
+        /// What was typed.
+        filter: String,
+        /// What is wrong with it.
+        source: engine::PruneFilterError,
+    },
     /// A value that this filter does not take.
     #[error("invalid value {value:?} for filter '{name}'")]
     FilterValue {

@@ -44,7 +44,7 @@ pub fn until(text: &str, now: SystemTime) -> Result<SystemTime, ValueError> {
         let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
         return time.ok_or_else(invalid);
     }
-    if let Some(before) = go_duration(text) {
+    if let Some(before) = engine::parse_duration(text) {
         return now.checked_sub(before).ok_or_else(invalid);
     }
     let date = if text.contains('T') {
@@ -62,34 +62,6 @@ pub fn until(text: &str, now: SystemTime) -> Result<SystemTime, ValueError> {
     SystemTime::UNIX_EPOCH
         .checked_add(Duration::from_secs(seconds))
         .ok_or_else(invalid)
-}
-
-/// Go's `time.ParseDuration`, without signs.
-fn go_duration(text: &str) -> Option<Duration> {
-    let (mut total, mut rest) = (0.0, text);
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let number_ends = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(number_ends);
-        let unit_ends = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_ends);
-        let seconds = match unit {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * seconds;
-        rest = after;
-    }
-    Duration::try_from_secs_f64(total).ok()
 }
 
 #[cfg(test)]

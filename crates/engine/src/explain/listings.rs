@@ -4,7 +4,7 @@
 
 use snapshot::checksum::Listing;
 use solver::Checksum;
-use store::{Key, NewRecord};
+use store::{Key, NewRecord, RecordKind};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -32,10 +32,9 @@ impl Inner {
         let packed = zstd::bulk::compress(&bytes, LEVEL);
         let packed = packed.map_err(|source| EngineError::Write { source })?;
         let record = NewRecord {
+            kind: RecordKind::Internal,
             value: &packed,
-            layers: &[],
-            parts: &[],
-            lineage: None,
+            ..NewRecord::default()
         };
         Ok(records.put(&self.lease, &key, record)?)
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use graph::{Graph, Op, SourceOp};
 use solver::{KeyParts, Step};
-use store::Key;
+use store::{Eviction, Key};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -66,25 +66,31 @@ impl Explain {
             let asked = "it was asked to run in any case (--no-cache or --no-cache-filter)";
             return Ok(Some(asked.to_owned()));
         }
+        let records = engine.store.records();
+        let key = step.key().map(|key| key.0).unwrap_or_default();
+        if let Some(eviction) = records.eviction(&key)? {
+            return Ok(Some(format!("its record was evicted {}", how(&eviction))));
+        }
         let own = Facts::of(parts);
-        let ancestors = engine
-            .store
-            .records()
-            .ancestors(&lineage(parts), ANCESTORS)?;
+        let lineage = lineage(parts);
+        let ancestors = records.ancestors(&lineage, ANCESTORS)?;
         let nearest = ancestors
             .iter()
             .filter_map(|ancestor| Facts::read(&ancestor.parts))
             .map(|facts| own.differences(&facts))
             .min_by_key(Vec::len);
         Ok(Some(match nearest {
-            None => "no earlier build of it is known".to_owned(),
-            Some(differences) if differences.is_empty() => {
-                let key = step.key().map(|key| key.0).unwrap_or_default();
-                match engine.store.records().get(&key)? {
-                    Some(_) => "what it builds on ran again".to_owned(),
-                    None => "its result is no longer in the store".to_owned(),
-                }
-            }
+            None => match records.last_eviction(&lineage)? {
+                Some(last) => format!(
+                    "no earlier build of it is known: the last of its kind was evicted {}",
+                    how(&last)
+                ),
+                None => "no earlier build of it is known".to_owned(),
+            },
+            Some(differences) if differences.is_empty() => match records.get(&key)? {
+                Some(_) => "what it builds on ran again".to_owned(),
+                None => "its result is no longer in the store".to_owned(),
+            },
             Some(differences) => {
                 let all = differences.len();
                 let mut told: Vec<String> = differences
@@ -163,6 +169,12 @@ fn changed_files(engine: &Inner, fact: &Fact) -> Result<String, EngineError> {
         _ => {}
     }
     Ok(format!(": {}", told.join(", ")))
+}
+
+/// When and by what a record went.
+fn how(eviction: &Eviction) -> String {
+    let at = crate::clock::to_the_minute(eviction.evicted);
+    format!("on {at} by {}", eviction.cause)
 }
 
 /// What a step and its earlier forms have in common.

@@ -199,10 +199,9 @@ impl Inner {
                 let id = self.store.layers().ensure(&self.lease, &new)?;
                 let layers = &[id];
                 let record = NewRecord {
-                    value: &[],
+                    description: "a layer with the times of SOURCE_DATE_EPOCH",
                     layers,
-                    parts: &[],
-                    lineage: None,
+                    ..NewRecord::default()
                 };
                 self.store.records().put(&self.lease, &key, record)?;
                 id

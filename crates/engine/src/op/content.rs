@@ -10,7 +10,7 @@ use graph::{ContentHash as _, ContentHasher, InputKey};
 use snapshot::Selector;
 use snapshot::checksum::{self, Covered, Listing, Selection, StoreCache};
 use solver::{Checksum, Portion, Step};
-use store::{Key, NewRecord};
+use store::{Key, NewRecord, RecordKind};
 
 use super::InputTree;
 use super::file::exclude;
@@ -128,10 +128,9 @@ impl Inner {
         let outcome = self.look_at(input, portion)?;
         if outcome.files >= MANY {
             let record = NewRecord {
+                kind: RecordKind::Internal,
                 value: &outcome.checksum.0,
-                layers: &[],
-                parts: &[],
-                lineage: None,
+                ..NewRecord::default()
             };
             records.put(&self.lease, key, record)?;
         }

@@ -32,7 +32,8 @@ impl Inner {
                 return Ok(stack);
             }
             let stack = engine.unpack_archive(&source.digest)?;
-            engine.record(key(&source), &stack, "archive")?;
+            let of = (store::RecordKind::Regular, "an unpacked archive");
+            engine.record(key(&source), &stack, of)?;
             Ok(stack)
         })
         .await?

@@ -15,6 +15,7 @@
 //! leases/<id>           what a live build holds; locked by it
 //! locks/write           held around every write transaction
 //! locks/collect         shared while something is taken under a lease, exclusive in collection
+//! locks/policy          held by who collects by policy
 //! locks/keys/<hex>      locks on cache keys
 //! logs/<build>.log      what a build said
 //! trash/                removed trees on their way out
@@ -171,6 +172,10 @@ impl Layout {
 
     pub(crate) fn collect_lock(&self) -> PathBuf {
         self.root.join("locks/collect")
+    }
+
+    pub(crate) fn policy_lock(&self) -> PathBuf {
+        self.root.join("locks/policy")
     }
 
     pub(crate) fn trash(&self) -> PathBuf {

@@ -1,20 +1,19 @@
 //! What is to go: rows, and files with their names in reports.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use oci::Digest;
 use rusqlite::Connection;
 
+use super::choice::{Choice, Measured};
 use super::{Keep, PruneRequest, leftovers};
-use crate::cache_mount::CacheMountRow;
 use crate::db::millis;
 use crate::error::{Result, io};
 use crate::lock::{FileLock, Mode, Wait};
-use crate::reach::{Facts, Reach, RecordFacts};
+use crate::reach::Reach;
 use crate::record::Key;
-use crate::usage::{Kind, Usage};
+use crate::usage::Kind;
 use crate::{LayerId, Store, file, hex};
 
 /// A download that nobody went on with for this long is given up.
@@ -32,11 +31,14 @@ pub(super) struct Doomed {
 /// All that is to go.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    pub(super) records: Vec<Key>,
+    /// With what each went by.
+    pub(super) records: Vec<(Key, String)>,
     pub(super) layers: Vec<LayerId>,
     pub(super) cache_mounts: Vec<i64>,
     pub(super) builds: Vec<String>,
     pub(super) doomed: Vec<Doomed>,
+    /// What the cache takes afterwards, if it was measured.
+    pub(super) used: Option<u64>,
     /// Kept until the files are moved aside.
     pub(super) locks: Vec<FileLock>,
 }
@@ -47,13 +49,14 @@ impl Plan {
         store: &Store,
         connection: &Connection,
         request: &PruneRequest,
-        usage: &Usage,
+        measured: Option<&Measured>,
     ) -> Result<Self> {
-        let mut choice = Choice::gather(store, connection, request)?;
-        if let Some(limit) = request.max_bytes {
-            choice.evict(usage, limit);
-        }
-        let mut plan = Self::default();
+        let mut choice = Choice::gather(store, connection)?;
+        choice.apply(request, measured);
+        let mut plan = Self {
+            used: measured.map(|measured| choice.cache_bytes(&measured.sizes)),
+            ..Self::default()
+        };
         let reach = choice.reach();
         plan.take_rows(store, &choice, &reach);
         plan.take_blobs(store, &reach)?;
@@ -83,8 +86,8 @@ impl Plan {
 
     fn take_rows(&mut self, store: &Store, choice: &Choice, reach: &Reach) {
         for record in &choice.facts.records {
-            if !choice.stays(record) {
-                self.records.push(record.key);
+            if let Some(cause) = choice.cause(record) {
+                self.records.push((record.key, cause.to_owned()));
                 self.doom_row(Kind::Record, hex(&record.key));
             }
         }
@@ -110,9 +113,9 @@ impl Plan {
         Ok(())
     }
 
-    fn take_cache_mounts(&mut self, store: &Store, choice: Choice) {
-        for (mount, lock) in choice.cache_mounts {
-            if keeps_mount(choice.cache_mount_policy, &choice.evicted_mounts, &mount) {
+    fn take_cache_mounts(&mut self, store: &Store, mut choice: Choice) {
+        for (mount, lock) in std::mem::take(&mut choice.cache_mounts) {
+            if !choice.mount_goes(&mount) {
                 continue;
             }
             self.locks.push(lock);
@@ -156,7 +159,7 @@ impl Plan {
                 .metadata()
                 .and_then(|metadata| metadata.modified())
                 .map_err(io("stat", &path))?;
-            if request.records == Keep::Nothing || is_old(changed, request.now) {
+            if request.downloads || is_old(changed, request.now) {
                 self.locks.push(lock);
                 self.doom(Kind::Download, digest.to_string(), path);
             }
@@ -168,136 +171,4 @@ impl Plan {
 fn is_old(changed: SystemTime, now: SystemTime) -> bool {
     now.duration_since(changed)
         .is_ok_and(|age| age > DOWNLOAD_AGE)
-}
-
-/// Which records and cache mounts stay.
-struct Choice {
-    facts: Facts,
-    /// Those that nobody uses.
-    cache_mounts: Vec<(CacheMountRow, FileLock)>,
-    record_policy: Keep,
-    cache_mount_policy: Keep,
-    evicted_records: HashSet<Key>,
-    evicted_mounts: HashSet<i64>,
-}
-
-/// What goes when space is short.
-#[derive(Clone, Copy)]
-enum Candidate {
-    Record(Key),
-    CacheMount(i64),
-}
-
-impl Choice {
-    fn gather(store: &Store, connection: &Connection, request: &PruneRequest) -> Result<Self> {
-        let mut cache_mounts = Vec::new();
-        for mount in crate::cache_mount::list(store, connection)? {
-            let path = store.cache_mounts().directory(mount.id).join("lock");
-            // One whose directory is gone has no lock, and is for the check of the store.
-            if path.exists()
-                && let Some(lock) = FileLock::acquire(&path, Mode::Exclusive, Wait::Not)?
-            {
-                cache_mounts.push((mount, lock));
-            }
-        }
-        Ok(Self {
-            facts: Facts::gather(store, connection)?,
-            cache_mounts,
-            record_policy: request.records,
-            cache_mount_policy: request.cache_mounts,
-            evicted_records: HashSet::new(),
-            evicted_mounts: HashSet::new(),
-        })
-    }
-
-    /// Whether the record stays.
-    fn stays(&self, record: &RecordFacts) -> bool {
-        self.facts.roots.records.contains(&record.key)
-            || (self.record_policy.keeps(record.used)
-                && !self.evicted_records.contains(&record.key))
-    }
-
-    fn reach(&self) -> Reach {
-        self.facts.reach(|record| self.stays(record))
-    }
-
-    /// Lets as few go as needed, the least recently used first, so that what stays takes no more
-    /// than `limit`.
-    fn evict(&mut self, usage: &Usage, limit: u64) {
-        let candidates = self.candidates();
-        // What stays shrinks with each that goes: the smallest sufficient number can be bisected.
-        let (mut enough, mut short) = (candidates.len(), 0);
-        while short < enough {
-            let middle = short + (enough - short) / 2;
-            self.evict_first(&candidates, middle);
-            if self.staying_bytes(usage) > limit {
-                short = middle + 1;
-            } else {
-                enough = middle;
-            }
-        }
-        self.evict_first(&candidates, enough);
-    }
-
-    fn candidates(&self) -> Vec<Candidate> {
-        let records = self
-            .facts
-            .records
-            .iter()
-            .filter(|record| self.stays(record) && !self.facts.roots.records.contains(&record.key))
-            .map(|record| (record.used, Candidate::Record(record.key)));
-        let mounts = self
-            .cache_mounts
-            .iter()
-            .filter(|(mount, _)| keeps_mount(self.cache_mount_policy, &HashSet::new(), mount))
-            .map(|(mount, _)| (millis(mount.used), Candidate::CacheMount(mount.id)));
-        let mut candidates: Vec<_> = records.chain(mounts).collect();
-        candidates.sort_by_key(|(used, _)| *used);
-        candidates
-            .into_iter()
-            .map(|(_, candidate)| candidate)
-            .collect()
-    }
-
-    fn evict_first(&mut self, candidates: &[Candidate], count: usize) {
-        self.evicted_records.clear();
-        self.evicted_mounts.clear();
-        for candidate in candidates.iter().take(count) {
-            match candidate {
-                Candidate::Record(key) => drop(self.evicted_records.insert(*key)),
-                Candidate::CacheMount(id) => drop(self.evicted_mounts.insert(*id)),
-            }
-        }
-    }
-
-    /// What stays of what was measured.
-    fn staying_bytes(&self, usage: &Usage) -> u64 {
-        let reach = self.reach();
-        let blobs: HashSet<_> = reach.blobs.iter().map(Digest::to_string).collect();
-        let layers: HashSet<_> = reach.layers.iter().map(LayerId::to_string).collect();
-        let gone: HashSet<_> = self
-            .cache_mounts
-            .iter()
-            .map(|(mount, _)| mount)
-            .filter(|mount| !keeps_mount(self.cache_mount_policy, &self.evicted_mounts, mount))
-            .map(|mount| mount.id.to_string())
-            .collect();
-        let stays = |kind, id: &String, reclaimable: bool| match kind {
-            Kind::Blob => blobs.contains(id),
-            Kind::Snapshot => layers.contains(id),
-            Kind::CacheMount => !gone.contains(id),
-            Kind::Temporary => !reclaimable,
-            _ => true,
-        };
-        usage
-            .items
-            .iter()
-            .filter(|item| stays(item.kind, &item.id, item.reclaimable))
-            .map(|item| item.bytes)
-            .sum()
-    }
-}
-
-fn keeps_mount(policy: Keep, evicted: &HashSet<i64>, mount: &CacheMountRow) -> bool {
-    policy.keeps(millis(mount.used)) && !evicted.contains(&mount.id)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::plan::Plan;
 use super::{Pruned, Removed};
 use crate::db::{Durability, WriteLock, millis};
-use crate::disk::Ledger;
+use crate::disk::Reclaimed;
 use crate::error::{Result, StoreError};
 use crate::{Lease, Store, file};
 
@@ -24,9 +24,11 @@ pub(super) fn forget(
     store
         .database()
         .write_under(lock, Durability::Full, |connection| {
-            for key in &plan.records {
-                crate::record::remove(connection, key)?;
+            let at = millis(now);
+            for (key, cause) in &plan.records {
+                crate::record::evict(connection, key, cause, at)?;
             }
+            crate::record::forget_evictions(connection)?;
             for layer in &plan.layers {
                 delete(connection, "DELETE FROM layer WHERE id = ?", layer.0)?;
             }
@@ -77,12 +79,15 @@ pub(super) fn move_aside(plan: &mut Plan, lease: &Lease) -> Result<()> {
 
 /// Measures and removes what was moved aside; measures alone in a dry run.
 pub(super) fn finish(plan: Plan, dry_run: bool) -> Result<Pruned> {
-    let mut ledger = Ledger::default();
-    let mut pruned = Pruned::default();
+    let mut reclaimed = Reclaimed::default();
+    let mut pruned = Pruned {
+        used: plan.used,
+        ..Pruned::default()
+    };
     for doomed in &plan.doomed {
         // All is measured before anything goes, since that changes the number of links.
         let bytes = match &doomed.path {
-            Some(path) => ledger.remove(path)?,
+            Some(path) => reclaimed.add(path)?,
             None => 0,
         };
         pruned.removed.push(Removed {

@@ -1,18 +1,19 @@
 //! What is needed stays, what nobody needs goes, and the bytes agree.
 
 use std::io::Write;
+use std::time::Duration;
 
 use oci::{Compression, Descriptor, DiffId, Digest, MediaType};
 use store::{
     Blob, Container, ContainerState, Ingest, Keep, Kind, LayerId, Lease, NewLayer, NewRecord,
-    PruneRequest, Pruned, Resource, Sharing, Store, StoreError, Synced,
+    PruneRequest, Pruned, Resource, Rule, Sharing, Store, StoreError, Synced, Told,
 };
 use testkit::Image;
 
 use crate::{at, names, put_image, record, scratch};
 
 /// A layer whose snapshot has one file of that many bytes.
-fn layer(store: &Store, lease: &Lease, bytes: usize) -> LayerId {
+pub(crate) fn layer(store: &Store, lease: &Lease, bytes: usize) -> LayerId {
     let temporary = store.snapshots().allocate(lease).unwrap();
     std::fs::write(temporary.path().join("file"), vec![b'x'; bytes]).unwrap();
     store
@@ -21,16 +22,18 @@ fn layer(store: &Store, lease: &Lease, bytes: usize) -> LayerId {
         .unwrap()
 }
 
-fn put_record(store: &Store, lease: &Lease, number: u8, layers: &[LayerId]) {
+/// Record `number` of lineage `number % 10`.
+pub(crate) fn put_record(store: &Store, lease: &Lease, number: u8, layers: &[LayerId]) {
     let new = NewRecord {
         layers,
+        lineage: Some(&[number % 10; 32]),
         ..record(b"value")
     };
     store.records().put(lease, &[number; 32], new).unwrap();
 }
 
 /// What went, without bytes: `kind id`.
-fn gone(pruned: &Pruned) -> Vec<String> {
+pub(crate) fn gone(pruned: &Pruned) -> Vec<String> {
     let text = |kind: Kind, id: &str| match kind {
         Kind::Record => format!("Record {}", &id[..2]),
         Kind::Blob => format!("Blob {}", &id[7..11]),
@@ -45,11 +48,40 @@ fn gone(pruned: &Pruned) -> Vec<String> {
     gone
 }
 
-fn everything(seconds: u64) -> PruneRequest {
+pub(crate) fn everything(seconds: u64) -> PruneRequest {
     PruneRequest {
-        records: Keep::Nothing,
-        cache_mounts: Keep::Nothing,
+        rules: vec![Rule::everything("prune --all")],
         builds: Keep::Nothing,
+        downloads: true,
+        ..PruneRequest::new(at(seconds))
+    }
+}
+
+/// What was not used for `age` at that time.
+pub(crate) fn unused_for(seconds: u64, age: u64) -> PruneRequest {
+    let rule = Rule {
+        unused_for: Some(Told {
+            value: Duration::from_secs(age),
+            text: format!("{age}s"),
+        }),
+        ..Rule::everything("gc rule 1")
+    };
+    PruneRequest {
+        rules: vec![rule],
+        ..PruneRequest::new(at(seconds))
+    }
+}
+
+pub(crate) fn max_used(seconds: u64, bytes: u64) -> PruneRequest {
+    let rule = Rule {
+        max_used: Some(Told {
+            value: bytes,
+            text: bytes.to_string(),
+        }),
+        ..Rule::everything("gc rule 1")
+    };
+    PruneRequest {
+        rules: vec![rule],
         ..PruneRequest::new(at(seconds))
     }
 }
@@ -69,22 +101,15 @@ fn records_go_by_age_and_take_their_layers_along() {
         put_record(&store, &lease, number, &layers);
     }
     store.records().alias(&[9; 32], &[1; 32]).unwrap();
-    let request = PruneRequest {
-        records: Keep::UsedSince(at(200)),
-        ..PruneRequest::new(at(1000))
-    };
+    let request = unused_for(1000, 801);
     let dry_run = PruneRequest {
         dry_run: true,
-        ..request
+        ..request.clone()
     };
     assert_eq!(gone(&store.prune(&dry_run).unwrap()), ["Record 01"]);
     assert_eq!(gone(&store.prune(&request).unwrap()), ["Record 01"]);
     assert_eq!(store.records().resolve(&[9; 32]).unwrap(), None);
-    let request = PruneRequest {
-        records: Keep::UsedSince(at(300)),
-        ..request
-    };
-    let pruned = store.prune(&request).unwrap();
+    let pruned = store.prune(&unused_for(1000, 701)).unwrap();
     assert_eq!(gone(&pruned), ["Record 02", "Snapshot 1"]);
     assert!((12_288..20_000).contains(&pruned.bytes()), "{pruned:?}");
     assert_eq!(store.layers().list().unwrap().len(), 1);
@@ -228,11 +253,9 @@ fn the_least_recently_used_go_when_space_is_short() {
     drop(mounts.acquire(&lease, "go", Sharing::Shared, seed).unwrap());
     drop(lease);
     let usage = store.usage().unwrap();
-    let request = PruneRequest {
-        max_bytes: Some(usage.total().bytes - 250_000),
-        ..PruneRequest::new(at(10))
-    };
-    let pruned = store.prune(&request).unwrap();
+    let pruned = store
+        .prune(&max_used(10, usage.total().reclaimable - 250_000))
+        .unwrap();
     assert_eq!(
         gone(&pruned),
         [
@@ -250,12 +273,11 @@ fn the_least_recently_used_go_when_space_is_short() {
         beside_database(&store.usage().unwrap()),
         beside_database(&usage) - pruned.bytes()
     );
-    let request = PruneRequest {
-        max_bytes: Some(0),
-        ..request
-    };
+    let removed = store.records().eviction(&[3; 32]).unwrap().unwrap();
+    let bound = usage.total().reclaimable - 250_000;
+    assert_eq!(removed.cause, format!("gc rule 1: max used space {bound}"));
     assert_eq!(
-        gone(&store.prune(&request).unwrap()),
+        gone(&store.prune(&max_used(10, 0)).unwrap()),
         [
             "CacheMount 1",
             "Record 04",
@@ -280,7 +302,7 @@ fn downloads_are_given_up_after_a_day() {
     download.write_all(b"01").unwrap();
     let path = store.root().join("ingest").join(blob.digest.hex());
     let written = std::fs::metadata(&path).unwrap().modified().unwrap();
-    let day = std::time::Duration::from_secs(24 * 3600 + 1);
+    let day = Duration::from_secs(24 * 3600 + 1);
     let prune = |now| gone(&store.prune(&PruneRequest::new(now)).unwrap());
     assert_eq!(prune(written + day), [""; 0], "somebody is at work on it");
     drop(download);

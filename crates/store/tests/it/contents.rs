@@ -235,9 +235,9 @@ fn records_are_found_by_key_and_alias() {
     let layer = store.layers().create(&lease, &NewLayer::default()).unwrap();
     let new = |value| NewRecord {
         value,
-        layers: &[],
         parts: b"parts",
         lineage: Some(&[9; 32]),
+        ..NewRecord::default()
     };
     let (content, definition, other) = ([1; 32], [2; 32], [3; 32]);
     let dangling = NewRecord {

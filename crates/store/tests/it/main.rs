@@ -12,6 +12,7 @@ mod contents;
 mod format;
 mod full_disk;
 mod processes;
+mod rules;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,9 +35,7 @@ fn at(seconds: u64) -> SystemTime {
 fn record(value: &[u8]) -> NewRecord<'_> {
     NewRecord {
         value,
-        layers: &[],
-        parts: b"",
-        lineage: None,
+        ..NewRecord::default()
     }
 }
 

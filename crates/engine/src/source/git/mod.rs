@@ -151,7 +151,9 @@ impl Inner {
                 crate::blocking(move || engine.subdirectory(&draft, &directory)).await??
             }
         };
-        self.record(key, &stack, "git")?;
+        let description = format!("git commit {commit}");
+        let of = (store::RecordKind::GitCheckout, description.as_str());
+        self.record(key, &stack, of)?;
         Ok(stack)
     }
 

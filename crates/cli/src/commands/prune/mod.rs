@@ -1,0 +1,307 @@
+//! `kiln prune` and its narrower forms.
+
+mod request;
+
+use std::fmt::Write as _;
+use std::io::BufRead as _;
+
+use engine::{ContainerState, Engine, ImageSummary, PruneRequest, Pruned, Removed, UsageKind};
+
+use super::images::{has_label, shown};
+use super::session::Session;
+use crate::args::prune::{BuilderPrune, Gc, ImagePrune, Prune};
+use crate::error::{Error, FAILURE};
+use crate::ui::listing::Listing;
+use crate::ui::{self, human};
+use crate::values::filter;
+
+use request::{Filters, Scope};
+
+/// Removes containers that do not run, images that nobody needs, and the build cache.
+pub(super) fn system(session: &mut Session<'_, '_>, args: &Prune) -> Result<(), Error> {
+    let filters = Filters::parse(&args.filter, session.now())?;
+    let scope = filters.scope(&args.bounds)?;
+    let rule = filters.rule("kiln prune", args.all, &args.bounds, session.now())?;
+    if !args.dry_run {
+        confirm(session, args.force, &question(args.all, scope))?;
+    }
+    let engine = session.engine()?;
+    let removal = Removal {
+        engine: &engine,
+        filters: &filters,
+        all: args.all,
+        dry_run: args.dry_run,
+    };
+    let mut request = PruneRequest::new(session.now());
+    request.dry_run = args.dry_run;
+    if scope != Scope::Cache {
+        let text = removal.containers()? + &removal.images()?;
+        session.ui.print(&text)?;
+    }
+    if scope != Scope::Images {
+        request.rules = vec![rule];
+        request.downloads = args.all && scope == Scope::Everything;
+        if request.downloads {
+            request.builds = filters
+                .until
+                .map_or(engine::Keep::Nothing, engine::Keep::UsedSince);
+        }
+    }
+    let pruned = engine.prune(&request)?;
+    report(session, &pruned, Detail::Ids, args.dry_run)
+}
+
+/// Removes images that nobody needs.
+pub(super) fn images(session: &mut Session<'_, '_>, args: &ImagePrune) -> Result<(), Error> {
+    let filters = Filters::parse(&args.filter, session.now())?;
+    filters.refuse_conditions("kiln image prune")?;
+    let question = if args.all {
+        "WARNING! This will remove all images without at least one container associated to them.\n"
+    } else {
+        "WARNING! This will remove all images without a name.\n"
+    };
+    if !args.dry_run {
+        confirm(session, args.force, question)?;
+    }
+    let engine = session.engine()?;
+    let removal = Removal {
+        engine: &engine,
+        filters: &filters,
+        all: args.all,
+        dry_run: args.dry_run,
+    };
+    session.ui.print(&removal.images()?)?;
+    let mut request = PruneRequest::new(session.now());
+    request.dry_run = args.dry_run;
+    let pruned = engine.prune(&request)?;
+    report(session, &pruned, Detail::None, args.dry_run)
+}
+
+/// Removes the build cache.
+pub(super) fn builder(session: &mut Session<'_, '_>, args: &BuilderPrune) -> Result<(), Error> {
+    let filters = Filters::parse(&args.filter, session.now())?;
+    filters.refuse_labels("kiln builder prune")?;
+    let rule = filters.rule("kiln builder prune", args.all, &args.bounds, session.now())?;
+    let question = if args.all {
+        "WARNING! This will remove all build cache and all cache mounts.\n"
+    } else {
+        "WARNING! This will remove all dangling build cache.\n"
+    };
+    if !args.dry_run {
+        confirm(session, args.force, question)?;
+    }
+    let engine = session.engine()?;
+    let mut request = PruneRequest::new(session.now());
+    request.downloads = args.all && filters.scope(&args.bounds)? == Scope::Everything;
+    request.rules = vec![rule];
+    request.dry_run = args.dry_run;
+    let pruned = engine.prune(&request)?;
+    let detail = if args.verbose {
+        Detail::All
+    } else {
+        Detail::Ids
+    };
+    report(session, &pruned, detail, args.dry_run)
+}
+
+/// Removes what the policy says.
+pub(super) fn policy(session: &mut Session<'_, '_>, args: &Gc) -> Result<(), Error> {
+    if args.background {
+        crate::background::yield_to_others();
+    }
+    let Some(pruned) = session.engine()?.gc(args.dry_run)? else {
+        session.ui.say("another process is collecting already");
+        return Ok(());
+    };
+    let detail = if args.verbose {
+        Detail::All
+    } else {
+        Detail::Ids
+    };
+    report(session, &pruned, detail, args.dry_run)
+}
+
+fn question(all: bool, scope: Scope) -> String {
+    let images = if all {
+        "all images without at least one container associated to them"
+    } else {
+        "all images without a name"
+    };
+    let cache = if all {
+        "all build cache and cache mounts"
+    } else {
+        "unused build cache"
+    };
+    let mut items = Vec::new();
+    if scope != Scope::Cache {
+        items.extend(["all stopped containers", images]);
+    }
+    if scope != Scope::Images {
+        items.push(cache);
+    }
+    let items: String = items.iter().map(|item| format!("  - {item}\n")).collect();
+    format!("WARNING! This will remove:\n{items}")
+}
+
+fn confirm(session: &mut Session<'_, '_>, force: bool, question: &str) -> Result<(), Error> {
+    if force {
+        return Ok(());
+    }
+    session.ui.ask(&format!(
+        "{question}\nAre you sure you want to continue? [y/N] "
+    ));
+    let mut answer = String::new();
+    let read = ui::input().lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y") {
+        return Ok(());
+    }
+    Err(Error::silent(FAILURE))
+}
+
+/// Removes containers and images, or only says which.
+struct Removal<'a> {
+    engine: &'a Engine,
+    filters: &'a Filters,
+    all: bool,
+    dry_run: bool,
+}
+
+impl Removal<'_> {
+    fn containers(&self) -> Result<String, Error> {
+        let mut lines = String::new();
+        for container in self.engine.containers()? {
+            let until = self.filters.until;
+            let is_old = until.is_none_or(|until| container.created <= until);
+            if container.state == ContainerState::Running || !is_old {
+                continue;
+            }
+            let image = self.engine.inspect_image(&container.image);
+            let is_meant = match image {
+                Ok(image) => self.has_labels(&image.summary)?,
+                Err(_) => self.filters.labels.is_empty(),
+            };
+            if !is_meant {
+                continue;
+            }
+            let id = if self.dry_run {
+                container.id
+            } else {
+                self.engine.remove_container(&container.id, false)?
+            };
+            let _ = writeln!(lines, "{id}");
+        }
+        Ok(self.headed("Containers", &lines))
+    }
+
+    fn images(&self) -> Result<String, Error> {
+        let used: Vec<_> = self
+            .engine
+            .containers()?
+            .iter()
+            .filter_map(|container| self.engine.inspect_image(&container.image).ok())
+            .map(|image| image.summary.id)
+            .collect();
+        let mut lines = String::new();
+        for image in &shown(self.engine.images()?) {
+            let goes = (self.all || image.reference.is_none()) && !used.contains(&image.id);
+            if !goes || !self.is_old(image) || !self.has_labels(image)? {
+                continue;
+            }
+            let name = match &image.reference {
+                Some(reference) => reference.familiar(),
+                None => image.id.to_string(),
+            };
+            if self.dry_run {
+                let _ = writeln!(lines, "{name}");
+                continue;
+            }
+            for removed in self.engine.remove_image(&name, false)? {
+                let _ = match removed {
+                    Removed::Untagged(name) => writeln!(lines, "untagged: {}", name.familiar()),
+                    Removed::Deleted(digest) => writeln!(lines, "deleted: {digest}"),
+                };
+            }
+        }
+        Ok(self.headed("Images", &lines))
+    }
+
+    fn is_old(&self, image: &ImageSummary) -> bool {
+        self.filters.until.is_none_or(|until| {
+            let created = image.created.as_deref();
+            let created = created.and_then(|at| filter::until(at, until).ok());
+            created.is_none_or(|created| created <= until)
+        })
+    }
+
+    fn has_labels(&self, image: &ImageSummary) -> Result<bool, Error> {
+        for label in &self.filters.labels {
+            if has_label(self.engine, image, &label.text)? != label.is_wanted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn headed(&self, what: &str, lines: &str) -> String {
+        let verb = if self.dry_run {
+            "Would delete"
+        } else {
+            "Deleted"
+        };
+        match lines {
+            "" => String::new(),
+            lines => format!("{verb} {what}:\n{lines}\n"),
+        }
+    }
+}
+
+/// How much is told of what went of the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    None,
+    Ids,
+    All,
+}
+
+fn report(
+    session: &mut Session<'_, '_>,
+    pruned: &Pruned,
+    detail: Detail,
+    dry_run: bool,
+) -> Result<(), Error> {
+    let is_shown = |kind| match detail {
+        Detail::None => false,
+        Detail::Ids => matches!(kind, UsageKind::Record | UsageKind::CacheMount),
+        Detail::All => true,
+    };
+    let shown: Vec<_> = pruned
+        .removed
+        .iter()
+        .filter(|one| is_shown(one.kind))
+        .collect();
+    let (deleted, reclaimed) = if dry_run {
+        ("Would delete", "Total reclaimable space")
+    } else {
+        ("Deleted", "Total reclaimed space")
+    };
+    if detail == Detail::All {
+        let row = |one: &&engine::RemovedItem| {
+            let kind = super::du::name(one.kind).to_owned();
+            vec![kind, one.id.clone(), human::size(one.bytes)]
+        };
+        let listing = Listing {
+            fields: &[("Type", "TYPE"), ("ID", "ID"), ("Size", "SIZE")],
+            shown: vec!["Type", "ID", "Size"],
+            rows: shown.iter().map(row).collect(),
+        };
+        let table = listing.render(None).map_err(crate::error::CliError::from)?;
+        session.ui.print(&format!("{table}\n"))?;
+    } else if !shown.is_empty() {
+        let ids: String = shown.iter().map(|one| format!("{}\n", one.id)).collect();
+        session
+            .ui
+            .print(&format!("{deleted} build cache objects:\n{ids}\n"))?;
+    }
+    let size = human::size(pruned.bytes());
+    session.ui.line(&format!("{reclaimed}: {size}"))
+}

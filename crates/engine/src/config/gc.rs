@@ -1,0 +1,413 @@
+//! `[gc]` of `kiln.toml`: what of the cache goes by itself, in the terms of BuildKit's policies.
+
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use store::{Disk, Filter, Rule, Told};
+
+use crate::units::{parse_duration, parse_size};
+
+const GB: u64 = 1_000_000_000;
+
+/// What goes by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GcConfig {
+    /// Collect after builds.
+    pub enabled: bool,
+    /// A build returns when the collection after it is done, and not before. For machines that end
+    /// with the build.
+    pub wait: bool,
+    /// How often the age of things is looked at. Bounds of space are looked at after every build.
+    #[serde(deserialize_with = "interval")]
+    pub interval: Duration,
+    /// An image without a name goes when it was made so long ago and no container uses it; none
+    /// goes if this is none.
+    #[serde(deserialize_with = "age_or_forever")]
+    pub keep_untagged: Option<Duration>,
+    /// Bounds of the default policy: so much stays in any case.
+    pub reserved_space: Option<Space>,
+    /// The cache shall take no more.
+    pub max_used_space: Option<Space>,
+    /// So much of the disk shall be free.
+    pub min_free_space: Option<Space>,
+    /// The rules, in order, instead of the default ones.
+    pub policy: Vec<PolicyRule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PolicyRule {
+    /// Also what frees nothing, since images need it, and what the builder keeps for itself.
+    pub all: bool,
+    /// What it is about if one of them matches.
+    #[serde(deserialize_with = "filters")]
+    pub filters: Vec<Filter>,
+    /// Only what was not used for so long.
+    #[serde(deserialize_with = "age")]
+    pub keep_duration: Option<Told<Duration>>,
+    /// So much of the cache stays in any case.
+    pub reserved_space: Option<Space>,
+    /// The cache shall take no more.
+    pub max_used_space: Option<Space>,
+    /// So much of the disk shall be free.
+    pub min_free_space: Option<Space>,
+}
+
+/// `10GB`, or `10%` of the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    amount: Amount,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Amount {
+    Bytes(u64),
+    Percent(u64),
+}
+
+impl Default for GcConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            wait: false,
+            interval: Duration::from_secs(3600),
+            keep_untagged: Some(Duration::from_secs(14 * 24 * 3600)),
+            reserved_space: None,
+            max_used_space: None,
+            min_free_space: None,
+            policy: Vec::new(),
+        }
+    }
+}
+
+impl GcConfig {
+    /// The rules on a disk, with their numbers as names.
+    #[must_use]
+    pub fn rules(&self, disk: Disk) -> Vec<Rule> {
+        let rules = if self.policy.is_empty() {
+            self.default_policy(disk)
+        } else {
+            self.policy.clone()
+        };
+        let numbered = (1..).zip(rules);
+        numbered
+            .map(|(number, rule)| rule.on(disk, format!("gc rule {number}")))
+            .collect()
+    }
+
+    /// BuildKit's default policy, in which package caches outlive a week without builds, and what
+    /// explains old builds goes some time.
+    fn default_policy(&self, disk: Disk) -> Vec<PolicyRule> {
+        let is_set = self.reserved_space.is_some()
+            || self.max_used_space.is_some()
+            || self.min_free_space.is_some();
+        let bounds = if is_set {
+            PolicyRule {
+                reserved_space: self.reserved_space.clone(),
+                max_used_space: self.max_used_space.clone(),
+                min_free_space: self.min_free_space.clone(),
+                ..PolicyRule::default()
+            }
+        } else {
+            default_bounds(disk)
+        };
+        let filter = |text: &str| text.parse().ok();
+        vec![
+            PolicyRule {
+                filters: ["type==exec.cachemount", "type==source.git.checkout"]
+                    .into_iter()
+                    .filter_map(filter)
+                    .collect(),
+                keep_duration: days(7),
+                max_used_space: Some(Space::bytes(512_000_000)),
+                ..PolicyRule::default()
+            },
+            PolicyRule {
+                keep_duration: days(60),
+                ..bounds.clone()
+            },
+            bounds.clone(),
+            PolicyRule {
+                all: true,
+                ..bounds
+            },
+            PolicyRule {
+                all: true,
+                filters: filter("type==internal").into_iter().collect(),
+                keep_duration: days(30),
+                ..PolicyRule::default()
+            },
+        ]
+    }
+}
+
+/// A tenth of the disk stays, 10 GB at most; four fifths are the limit, 100 GB at most; a fifth
+/// shall be free.
+fn default_bounds(disk: Disk) -> PolicyRule {
+    let at_most = |percent: u64, most: u64| {
+        let share = Space::percent(percent);
+        if share.on(disk) > most {
+            Space::bytes(most)
+        } else {
+            share
+        }
+    };
+    PolicyRule {
+        reserved_space: Some(at_most(10, 10 * GB)),
+        max_used_space: Some(at_most(80, 100 * GB)),
+        min_free_space: Some(Space::percent(20)),
+        ..PolicyRule::default()
+    }
+}
+
+fn days(days: u64) -> Option<Told<Duration>> {
+    Some(Told {
+        value: Duration::from_secs(days * 24 * 3600),
+        text: format!("{days}d"),
+    })
+}
+
+impl PolicyRule {
+    fn on(self, disk: Disk, name: String) -> Rule {
+        let told = |space: Option<Space>| {
+            space.map(|space| Told {
+                value: space.on(disk),
+                text: space.text,
+            })
+        };
+        Rule {
+            name,
+            all: self.all,
+            filters: self.filters,
+            unused_for: self.keep_duration,
+            reserved: told(self.reserved_space),
+            max_used: told(self.max_used_space),
+            min_free: told(self.min_free_space),
+        }
+    }
+}
+
+impl Space {
+    fn bytes(bytes: u64) -> Self {
+        let text = match bytes {
+            bytes if bytes.is_multiple_of(GB) => format!("{}GB", bytes / GB),
+            bytes => format!("{}MB", bytes / 1_000_000),
+        };
+        let amount = Amount::Bytes(bytes);
+        Self { amount, text }
+    }
+
+    fn percent(percent: u64) -> Self {
+        Self {
+            amount: Amount::Percent(percent),
+            text: format!("{percent}%"),
+        }
+    }
+
+    /// How much that is there.
+    fn on(&self, disk: Disk) -> u64 {
+        match self.amount {
+            Amount::Bytes(bytes) => bytes,
+            Amount::Percent(percent) => {
+                let share = u128::from(disk.total) * u128::from(percent) / 100;
+                u64::try_from(share).unwrap_or(u64::MAX)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Space {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = words(deserializer)?;
+        let amount = match text.strip_suffix('%') {
+            Some(percent) => {
+                let percent = percent
+                    .trim()
+                    .parse()
+                    .ok()
+                    .filter(|percent| *percent <= 100);
+                percent.map(Amount::Percent)
+            }
+            None => parse_size(&text).map(Amount::Bytes),
+        };
+        let invalid = || {
+            D::Error::custom(format!(
+                "invalid size {text:?}: expected bytes such as \"10GB\", or a part of the disk such as \"10%\""
+            ))
+        };
+        let amount = amount.ok_or_else(invalid)?;
+        Ok(Self { amount, text })
+    }
+}
+
+fn age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Told<Duration>>, D::Error> {
+    let text = words(deserializer)?;
+    let value = duration(&text)?;
+    Ok(Some(Told { value, text }))
+}
+
+fn age_or_forever<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    match words(deserializer)?.as_str() {
+        "forever" => Ok(None),
+        text => duration(text).map(Some),
+    }
+}
+
+fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    duration(&words(deserializer)?)
+}
+
+/// A duration; a number without a unit is in seconds.
+fn duration<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
+    let seconds = text.parse().map(Duration::from_secs).ok();
+    let invalid = || {
+        E::custom(format!(
+            "invalid duration {text:?}: expected one such as \"48h\" or \"60d\""
+        ))
+    };
+    seconds.or_else(|| parse_duration(text)).ok_or_else(invalid)
+}
+
+fn filters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Filter>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: &String| text.parse().map_err(D::Error::custom);
+    texts.iter().map(parse).collect()
+}
+
+/// A text, or a number as one.
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text or a number")]
+    enum Words {
+        Text(String),
+        Number(u64),
+    }
+    Ok(match Words::deserialize(deserializer)? {
+        Words::Text(text) => text,
+        Words::Number(number) => number.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    const DISK: Disk = Disk {
+        total: 1_000_000_000_000,
+        free: 500_000_000_000,
+    };
+
+    /// The rules in one line each.
+    fn rules(text: &str, disk: Disk) -> Vec<String> {
+        let config = Config::parse(text).unwrap();
+        let told = |name: &str, told: &Option<Told<u64>>| match told {
+            Some(told) => format!(" {name} {} = {}", told.text, told.value),
+            None => String::new(),
+        };
+        let line = |rule: &Rule| {
+            let filters: Vec<String> = rule.filters.iter().map(ToString::to_string).collect();
+            format!(
+                "{}:{}{}{}{}{}{}",
+                rule.name,
+                if rule.all { " all" } else { "" },
+                filters
+                    .iter()
+                    .map(|filter| format!(" {filter}"))
+                    .collect::<String>(),
+                rule.unused_for
+                    .as_ref()
+                    .map_or_else(String::new, |age| format!(" unused for {}", age.text)),
+                told("reserved", &rule.reserved),
+                told("max used", &rule.max_used),
+                told("min free", &rule.min_free),
+            )
+        };
+        config.gc.rules(disk).iter().map(line).collect()
+    }
+
+    #[test]
+    fn the_default_policy_follows_the_disk() {
+        let large = " reserved 10GB = 10000000000 max used 100GB = 100000000000 min free 20% = 200000000000";
+        assert_eq!(
+            rules("", DISK),
+            [
+                "gc rule 1: type==exec.cachemount type==source.git.checkout unused for 7d max used 512MB = 512000000".to_owned(),
+                format!("gc rule 2: unused for 60d{large}"),
+                format!("gc rule 3:{large}"),
+                format!("gc rule 4: all{large}"),
+                "gc rule 5: all type==internal unused for 30d".to_owned(),
+            ]
+        );
+        let small = Disk {
+            total: 50_000_000_000,
+            free: 1,
+        };
+        assert_eq!(
+            rules("", small)[2],
+            "gc rule 3: reserved 10% = 5000000000 max used 80% = 40000000000 min free 20% = 10000000000"
+        );
+        assert_eq!(
+            rules("[gc]\nmax-used-space = \"2GB\"\n", DISK)[2],
+            "gc rule 3: max used 2GB = 2147483648"
+        );
+    }
+
+    #[test]
+    fn a_policy_of_ones_own() {
+        let text = "[[gc.policy]]\nall = true\nfilters = [\"type==regular,id~=ab\"]\n\
+             keep-duration = \"48h\"\nreserved-space = 1000\n\
+             [[gc.policy]]\nkeep-duration = 60\nmin-free-space = \"5%\"\n";
+        assert_eq!(
+            rules(text, DISK),
+            [
+                "gc rule 1: all type==regular,id~=ab unused for 48h reserved 1000 = 1000",
+                "gc rule 2: unused for 60 min free 5% = 50000000000",
+            ]
+        );
+        let config = Config::parse("[gc]\nenabled = false\ninterval = \"10m\"\n").unwrap();
+        assert!(!config.gc.enabled);
+        assert_eq!(config.gc.interval, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn errors_name_the_key_and_the_line() {
+        for (text, line, message) in [
+            (
+                "[gc]\nmax-used-space = \"10GX\"\n",
+                "2 | max-used-space = \"10GX\"",
+                "invalid size \"10GX\"",
+            ),
+            (
+                "[gc]\nmin-free-space = \"120%\"\n",
+                "2 | min-free-space",
+                "invalid size \"120%\"",
+            ),
+            (
+                "[[gc.policy]]\n\nkeep-duration = \"2x\"\n",
+                "3 | keep-duration = \"2x\"",
+                "invalid duration \"2x\"",
+            ),
+            (
+                "[[gc.policy]]\nfilters = [\"label==x\"]\n",
+                "2 | filters = [\"label==x\"]",
+                "unknown field \"label\"",
+            ),
+            (
+                "[[gc.policy]]\nkeep-bytes = 1\n",
+                "2 | keep-bytes = 1",
+                "unknown field `keep-bytes`",
+            ),
+            ("[gc]\nenabled = 1\n", "2 | enabled = 1", "invalid type"),
+        ] {
+            let error = Config::parse(text).unwrap_err().to_string();
+            assert!(error.contains(line) && error.contains(message), "{error}");
+        }
+    }
+}
