@@ -24,6 +24,7 @@ mod exports;
 mod images;
 mod kiln;
 mod language;
+mod life;
 mod reference;
 mod registries;
 mod secrets;

@@ -53,6 +53,7 @@ fn sums(usage: &Usage) -> Listing {
             active.to_string(),
             human::size(sum.bytes),
             reclaimable(sum.bytes, sum.reclaimable),
+            sum.bytes.to_string(),
         ]);
     }
     let total = usage.total();
@@ -67,6 +68,7 @@ fn sums(usage: &Usage) -> Listing {
             .to_string(),
         human::size(total.bytes),
         reclaimable(total.bytes, total.reclaimable),
+        total.bytes.to_string(),
     ]);
     Listing {
         fields: &[
@@ -75,6 +77,7 @@ fn sums(usage: &Usage) -> Listing {
             ("Active", "ACTIVE"),
             ("Size", "SIZE"),
             ("Reclaimable", "RECLAIMABLE"),
+            ("Bytes", "BYTES"),
         ],
         shown: vec!["Type", "TotalCount", "Active", "Size", "Reclaimable"],
         rows,
@@ -104,6 +107,7 @@ fn items(session: &Session<'_, '_>, usage: &Usage) -> Listing {
             used(item),
             item.reclaimable.to_string(),
             item.description.clone(),
+            item.bytes.to_string(),
         ]
     };
     Listing {
@@ -114,6 +118,7 @@ fn items(session: &Session<'_, '_>, usage: &Usage) -> Listing {
             ("LastUsed", "LAST USED"),
             ("Reclaimable", "RECLAIMABLE"),
             ("Description", "DESCRIPTION"),
+            ("Bytes", "BYTES"),
         ],
         shown: vec![
             "Type",

@@ -152,7 +152,7 @@ impl Survey<'_> {
     }
 
     fn database(&mut self) {
-        for name in ["kiln.db", "kiln.db-wal", "kiln.db-shm"] {
+        for name in ["kiln.db", "kiln.db-wal"] {
             let path = self.store.root().join(name);
             if path.exists() {
                 self.add(Kind::Database, name.to_owned(), path, false);
@@ -171,7 +171,10 @@ impl Survey<'_> {
                 }
             }
         }
-        let known: HashSet<&Path> = self.things.iter().map(|thing| &*thing.path).collect();
+        // It is there for as long as the store is open, such as for us.
+        let memory = self.store.root().join("kiln.db-shm");
+        let known = self.things.iter().map(|thing| &*thing.path);
+        let known: HashSet<&Path> = known.chain([&*memory]).collect();
         let others = self.things.len();
         let bytes = ledger.add_others(others, self.store.root(), &known)?;
         let id = "layout".to_owned();
