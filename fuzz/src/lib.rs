@@ -17,8 +17,13 @@ pub fn lower(text: &[u8], options: Options, trigger: Option<&str>) {
     config.config.on_build = trigger.map(str::to_owned).into_iter().collect();
     // An answer may lead to more questions, but to no end of them.
     for _ in 0..20 {
-        let Ok(Step::NeedImages(questions)) = lowering.step() else {
-            return;
+        let questions = match lowering.step() {
+            Ok(Step::NeedImages(questions)) => questions,
+            Ok(Step::NeedTime(_)) => {
+                lowering.set_epoch(Some(1));
+                continue;
+            }
+            Ok(Step::Done(_)) | Err(_) => return,
         };
         for question in questions {
             lowering.answer(ImageAnswer {

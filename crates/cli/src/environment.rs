@@ -154,14 +154,17 @@ impl Environment {
         std::env::split_paths(path).collect()
     }
 
-    /// The variables about proxies that are set.
+    /// The variables that are set for programs that fetch: proxies, and whose certificates they
+    /// trust beside the system's.
     #[must_use]
-    pub fn proxies(&self) -> Vec<(String, String)> {
+    pub fn fetch_variables(&self) -> Vec<(String, String)> {
         let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
         let spelled = names
             .iter()
             .flat_map(|name| [name.to_string(), name.to_lowercase()]);
+        let trusted = ["GIT_SSL_CAINFO", "GIT_SSL_CAPATH"].map(str::to_owned);
         spelled
+            .chain(trusted)
             .filter_map(|name| self.raw(&name).map(|value| (name, value)))
             .collect()
     }

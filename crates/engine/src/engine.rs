@@ -1,9 +1,10 @@
 //! The engine: what every build, image and container of one store share.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use oci::Reference;
+use oci::{Digest, Reference};
 use registry::docker_config::{DockerConfig, DockerCredentials};
 use snapshot::snapshotter::{OverlaySnapshotter, Snapshotter};
 use solver::Solver;
@@ -29,8 +30,8 @@ pub struct EngineOptions {
     pub docker_config: Option<PathBuf>,
     /// Where its credential helpers are looked for.
     pub helper_path: Vec<PathBuf>,
-    /// The client's variables about proxies, for programs that fetch.
-    pub proxies: Vec<(String, String)>,
+    /// The client's variables for programs that fetch: proxies, certificates that they trust.
+    pub fetch_variables: Vec<(String, String)>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -48,11 +49,13 @@ pub(crate) struct Inner {
     pub(crate) solver: Solver<BuildWorker, StoredRecords>,
     docker_config: Option<PathBuf>,
     pub(crate) helper_path: Vec<PathBuf>,
-    pub(crate) proxies: Vec<(String, String)>,
+    pub(crate) fetch_variables: Vec<(String, String)>,
     registry: OnceLock<registry::Client>,
     pool: OnceLock<Arc<rayon::ThreadPool>>,
     sandbox: OnceLock<sandbox::Sandbox>,
     pub(crate) web: OnceLock<reqwest::Client>,
+    /// When servers said that files of theirs were last changed, in seconds since 1970.
+    pub(crate) times: Mutex<HashMap<Digest, i64>>,
     /// What steps leave to be removed.
     pub(crate) discarded: crate::blocking::Discarded,
     /// Makes file systems of stacks for processes.
@@ -80,11 +83,12 @@ impl Engine {
             solver,
             docker_config: options.docker_config,
             helper_path: options.helper_path,
-            proxies: options.proxies,
+            fetch_variables: options.fetch_variables,
             registry: OnceLock::new(),
             pool: OnceLock::new(),
             sandbox: OnceLock::new(),
             web: OnceLock::new(),
+            times: Mutex::default(),
             discarded: crate::blocking::Discarded::default(),
             snapshotter: Box::new(OverlaySnapshotter { marks: MARKS }),
             marks: MARKS,
@@ -181,7 +185,7 @@ impl std::fmt::Debug for Inner {
 /// The names of repositories that the store noted as sources of a blob.
 pub(crate) fn source_references<'a>(
     sources: impl IntoIterator<Item = &'a store::LayerSource>,
-    digest: &oci::Digest,
+    digest: &Digest,
 ) -> Vec<Reference> {
     sources
         .into_iter()

@@ -105,7 +105,7 @@ fn questions() {
     );
 
     let ran = kiln.run(["build", "--call=x", "."]);
-    let expected = "ERROR: invalid argument \"x\" for \"--call\" flag: expected build, check, outline or targets";
+    let expected = "ERROR: invalid argument \"x\" for \"--call\" flag: expected build, check, outline, targets or subrequests.describe";
     assert_eq!(ran.error(), expected);
 }
 
@@ -159,4 +159,21 @@ fn the_examples_are_clean() {
         }
     }
     assert!(checked >= 6, "only {checked} files were found");
+}
+
+#[test]
+fn what_can_be_asked() {
+    let kiln = Kiln::new();
+    assert_eq!(
+        kiln.ok(["build", "--call=subrequests.describe", "."]),
+        "NAME                 VERSION DESCRIPTION\n\
+         outline              1.0.0   List all parameters current build target supports\n\
+         targets              1.0.0   List all targets current build supports\n\
+         lint                 1.0.0   Lint a Dockerfile\n\
+         subrequests.describe 1.0.0   List available subrequest types\n"
+    );
+    let json = kiln.ok(["build", "--call=subrequests.describe,format=json", "."]);
+    let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(list[0]["name"], "frontend.outline");
+    assert_eq!(list[0]["opts"][0]["name"], "target");
 }

@@ -18,7 +18,7 @@ pub struct Build {
     /// Additional build contexts (e.g., name=path)
     #[arg(long, value_name = "stringArray")]
     pub build_context: Vec<String>,
-    /// Set method for evaluating build ("check", "outline", "targets")
+    /// Set method for evaluating build ("check", "outline", "targets", "subrequests.describe")
     #[arg(
         long,
         value_name = "string",

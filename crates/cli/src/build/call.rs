@@ -26,10 +26,12 @@ pub enum Method {
     Outline,
     /// Which stages there are.
     Targets,
+    /// What can be asked.
+    Describe,
 }
 
 const CALL: &str = "--call";
-const METHODS: &str = "expected build, check, outline or targets";
+const METHODS: &str = "expected build, check, outline, targets or subrequests.describe";
 
 /// The question that `typed` asks; none when it asks for a build.
 ///
@@ -103,6 +105,7 @@ fn parse(text: &str) -> Result<Option<Call>, Error> {
                     "" | "build" | "check" | "lint" => Method::Check,
                     "outline" => Method::Outline,
                     "targets" => Method::Targets,
+                    "subrequests.describe" => Method::Describe,
                     _ => return Err(wrong(METHODS)),
                 };
             }

@@ -52,7 +52,7 @@ impl<'a, 'ui> Session<'a, 'ui> {
             config: self.config()?,
             docker_config: docker_config.map(|directory| directory.join("config.json")),
             helper_path: self.environment.program_path(),
-            proxies: self.environment.proxies(),
+            fetch_variables: self.environment.fetch_variables(),
             clock: Arc::new(SystemClock),
         })?)
     }

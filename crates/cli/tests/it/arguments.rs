@@ -137,6 +137,7 @@ fn values() {
             "kiln build --allow device=v.org/x=a --allow device=v.org/y,alias=y .",
             "kiln build --allow device=v.org/x,as=y .",
             "kiln build --allow what .",
+            "kiln build --build-arg SOURCE_DATE_EPOCH=context .",
             "kiln build --shm-size 128m .",
             "kiln build --shm-size lots .",
             "kiln build --ulimit nofile=10:20 .",

@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 
 use graph::{
-    Edge, FileAction, FileActionKind, FileInput, FileOp, Location, MergeOp, Meta, Mkfile, Op,
+    Edge, FileAction, FileActionKind, FileInput, FileOp, HttpSource, Location, MergeOp, Meta,
+    Mkfile, Op, SourceOp,
 };
 
 use super::dispatch::{Current, Dispatcher, Stage};
@@ -134,27 +135,23 @@ impl Dispatcher<'_> {
         transfers: &mut Transfers<'_>,
         source: &str,
     ) -> Result<(), LowerError> {
-        if let Some(repository) = git::parse(source)? {
-            let options = transfers.add.ok_or(LowerError::CopyGit)?;
-            let op = repository.into_source(options.keep_git_directory, &transfers.checksum)?;
+        if git::parse(source)?.is_some() && transfers.add.is_none() {
+            return Err(LowerError::CopyGit);
+        }
+        if url::is_http(source) && transfers.add.is_none() {
+            return Err(LowerError::CopyUrl);
+        }
+        let options = transfers.add.cloned().unwrap_or_default();
+        if let Some(op) = added(source, &options, &transfers.checksum)? {
+            let file_name = match &op {
+                SourceOp::Http(file) => Some(format!("/{}", file.file_name)),
+                _ => None,
+            };
             let edge = self.sources.source(op, transfers.name.clone())?;
-            transfers.push_repository(edge);
-        } else if url::is_http(source) {
-            let options = transfers.add.ok_or(LowerError::CopyUrl)?;
-            let file_name = url::file_name(source);
-            let op = graph::SourceOp::Http(graph::HttpSource {
-                url: source.to_owned(),
-                checksum: match transfers.checksum.as_ref() {
-                    "" => None,
-                    checksum => Some(checksum.parse()?),
-                },
-                file_name: file_name.clone(),
-                mode: None,
-                uid: None,
-                gid: None,
-            });
-            let edge = self.sources.source(op, transfers.name.clone())?;
-            transfers.push_file(edge, format!("/{file_name}"), options.unpack == Some(true));
+            match file_name {
+                Some(path) => transfers.push_file(edge, path, options.unpack == Some(true)),
+                None => transfers.push_repository(edge),
+            }
         } else {
             if transfers.from_context {
                 self.check_ignored(at, source, transfers.add.is_some());
@@ -268,4 +265,30 @@ pub(super) fn ignored(context: &BuildContext) -> Option<Patterns> {
     // Who read the file reports what is wrong with it.
     let patterns = Patterns::new(exclude).ok()?;
     (!patterns.is_empty() && !patterns.has_exceptions()).then_some(patterns)
+}
+
+/// What `ADD` brings in from elsewhere; none when the source is files of the context.
+pub(super) fn added(
+    source: &str,
+    options: &AddOptions,
+    checksum: &str,
+) -> Result<Option<SourceOp>, LowerError> {
+    if let Some(repository) = git::parse(source)? {
+        let op = repository.into_source(options.keep_git_directory, checksum)?;
+        return Ok(Some(op));
+    }
+    if !url::is_http(source) {
+        return Ok(None);
+    }
+    Ok(Some(SourceOp::Http(HttpSource {
+        url: source.to_owned(),
+        checksum: match checksum {
+            "" => None,
+            checksum => Some(checksum.parse()?),
+        },
+        file_name: url::file_name(source),
+        mode: None,
+        uid: None,
+        gid: None,
+    })))
 }

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use graph::SourceOp;
 use oci::{ImageConfig, Platform, Reference};
 
 use super::circle::find_circle;
 use super::dispatch::dispatch;
+use super::epoch::{self, Epoch};
 use super::error::LowerError;
 use super::globals::{Globals, check_defaults};
 use super::image::Lowered;
@@ -29,7 +31,7 @@ pub struct Lowering {
     pub(super) globals: Globals,
     pub(super) table: Table,
     pub(super) wanted: Wanted,
-    pub(super) epoch: Option<i64>,
+    pub(super) epoch: Epoch,
     pub(super) warnings: Vec<Diagnostic>,
     questions: Vec<Question>,
     /// Questions by the image that they are about.
@@ -41,6 +43,8 @@ pub struct Lowering {
 pub enum Step {
     /// These images must be known; [`Lowering::answer`] each and step again.
     NeedImages(Vec<ImageQuestion>),
+    /// The time of this must be known: [`Lowering::set_epoch`] and step again.
+    NeedTime(SourceOp),
     /// There is a graph.
     Done(Box<Lowered>),
 }
@@ -99,8 +103,8 @@ impl Lowering {
         }
         stop_at_errors(&mut diagnostics)?;
         check_defaults(&parsed, &options, &mut diagnostics);
-        let globals = Globals::new(&parsed, &options)?;
-        let epoch = globals.epoch(&parsed, &options).map_err(about_request)?;
+        let mut globals = Globals::new(&parsed, &options)?;
+        let epoch = Epoch::new(&mut globals, &parsed, &mut options).map_err(|error| vec![error])?;
         let check = parsed.directives.check.clone();
         let inputs = Inputs {
             options: &options,
@@ -140,6 +144,9 @@ impl Lowering {
     /// # Errors
     /// Everything that is wrong in stages that the target needs.
     pub fn step(&mut self) -> Result<Step, Vec<Diagnostic>> {
+        if let Epoch::Of(op) = &self.epoch {
+            return Ok(Step::NeedTime(op.clone()));
+        }
         loop {
             let reachable = self.reachable();
             self.ask(&reachable);
@@ -165,6 +172,12 @@ impl Lowering {
         if let Some(question) = self.questions.get_mut(answer.question.0) {
             question.answer = Some(answer);
         }
+    }
+
+    /// Says what the time is that was asked for, in seconds since 1970; none goes on without.
+    pub fn set_epoch(&mut self, epoch: Option<i64>) {
+        epoch::settle(epoch, &mut self.globals, &mut self.options);
+        self.epoch = Epoch::Known(epoch);
     }
 
     /// Goes on without knowing an image, for a check that is to work without it. Nothing is then

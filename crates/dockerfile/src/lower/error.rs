@@ -70,8 +70,16 @@ pub(crate) enum LowerError {
     ContextName(String),
     #[error("invalid SOURCE_DATE_EPOCH: {0}")]
     Epoch(String),
-    #[error("SOURCE_DATE_EPOCH={0} is not supported, give the seconds since 1970")]
-    EpochSource(String),
+    #[error("SOURCE_DATE_EPOCH stage must use FROM scratch")]
+    EpochBase,
+    #[error("SOURCE_DATE_EPOCH stage must contain exactly one remote ADD with one source")]
+    EpochSources,
+    #[error("SOURCE_DATE_EPOCH stage source must be a single HTTP(S) or Git ADD")]
+    EpochKind,
+    #[error(
+        "SOURCE_DATE_EPOCH stage does not meet source-only requirements: unsupported {0} instruction"
+    )]
+    EpochInstruction(String),
     #[error(
         "the build definition has more than {} bytes",
         super::budget::MAX_BYTES
@@ -93,8 +101,8 @@ pub(crate) enum LowerError {
     Graph(#[from] graph::GraphError),
     #[error("invalid chmod parameter: '{0}'. it should be octal string and between 0 and 07777")]
     Octal(String),
-    #[error("invalid syntax")]
-    Mode,
+    #[error("invalid chmod parameter: '{0}': invalid syntax: expected such as u=rwX,go=rX")]
+    Mode(String),
     #[error("checksum can't be specified for multiple sources")]
     ChecksumSources,
     #[error("checksum requires HTTP(S) or Git sources")]

@@ -17,6 +17,8 @@ pub(super) struct Repository {
     checksum: Option<String>,
     keep_git_directory: Option<bool>,
     without_submodules: bool,
+    /// The checksum is taken for what the reference leads to, without asking.
+    fetch_by_commit: bool,
 }
 
 /// Why a repository cannot be used; the words are BuildKit's.
@@ -52,14 +54,12 @@ pub enum GitError {
     /// A branch and a tag.
     #[error("branch conflicts with tag")]
     BranchAndTag,
-    /// An option that kiln does not have.
-    #[error("git URL option {key}={value} is not supported")]
-    Unsupported {
-        /// The option.
-        key: String,
-        /// Its value.
-        value: String,
-    },
+    /// A commit that is to be fetched by its name, and has none.
+    #[error("fetch-by-commit requires a checksum or a commit SHA ref")]
+    NoCommit,
+    /// A commit that is to be fetched by its name, of which only the beginning is known.
+    #[error("fetch-by-commit requires a full commit SHA checksum, got {}", quote(.0))]
+    PartOfCommit(String),
 }
 
 /// The repository that `context` names, if it names one: as `ADD` reads it, or
@@ -79,11 +79,12 @@ pub fn git_context(
         Some(url) => Repository::read(&Parts::split(&url))?,
         None => parse(context)?,
     };
-    Ok(repository.map(|repository| {
+    let source = |repository: Repository| {
         let keep = repository.keep_git_directory.or(keep_git_directory);
         let checksum = repository.checksum.clone();
         repository.source(keep == Some(true), checksum)
-    }))
+    };
+    repository.map(source).transpose()
 }
 
 /// Reads a source; none when it is no repository.
@@ -125,15 +126,28 @@ impl Repository {
         Ok(Some(repository))
     }
 
-    fn source(self, keep_git_directory: bool, checksum: Option<String>) -> GitSource {
-        GitSource {
+    fn source(
+        self,
+        keep_git_directory: bool,
+        checksum: Option<String>,
+    ) -> Result<GitSource, GitError> {
+        let reference = match (self.reference, &checksum) {
+            (Some(commit), _) if self.fetch_by_commit && is_commit(&commit) => Some(commit),
+            (_, Some(commit)) if self.fetch_by_commit && is_commit(commit) => Some(commit.clone()),
+            (_, Some(part)) if self.fetch_by_commit => {
+                return Err(GitError::PartOfCommit(part.clone()));
+            }
+            _ if self.fetch_by_commit => return Err(GitError::NoCommit),
+            (reference, _) => reference,
+        };
+        Ok(GitSource {
             url: self.url,
-            reference: self.reference,
+            reference,
             subdirectory: self.subdirectory,
             keep_git_directory,
             checksum,
             submodules: !self.without_submodules,
-        }
+        })
     }
 
     /// The source; `keep_git_directory` and `checksum` are the flags of the instruction.
@@ -154,7 +168,7 @@ impl Repository {
             (flag, query) => query.or(flag),
         };
         let keep = self.keep_git_directory.or(keep_git_directory) == Some(true);
-        Ok(SourceOp::Git(self.source(keep, checksum)))
+        Ok(SourceOp::Git(self.source(keep, checksum)?))
     }
 
     fn read_query(&mut self, query: &str) -> Result<(), GitError> {
@@ -184,10 +198,9 @@ impl Repository {
                 "checksum" | "commit" => self.checksum = Some(value),
                 "keep-git-dir" => self.keep_git_directory = Some(switch(&key, &value)?),
                 "submodules" => self.without_submodules = !switch(&key, &value)?,
-                "fetch-by-commit" if !switch(&key, &value)? => {}
+                "fetch-by-commit" => self.fetch_by_commit = switch(&key, &value)?,
                 "mtime" if value == "checkout" || value == "commit" => {}
                 "mtime" => return Err(GitError::Value { key, value }),
-                "fetch-by-commit" => return Err(GitError::Unsupported { key, value }),
                 _ => return Err(GitError::Unknown(key)),
             }
         }
@@ -224,6 +237,12 @@ fn switch(key: &str, value: &str) -> Result<bool, GitError> {
             value: value.to_owned(),
         }),
     }
+}
+
+/// The full name of a commit.
+fn is_commit(text: &str) -> bool {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    matches!(text.len(), 40 | 64) && text.bytes().all(is_hex)
 }
 
 fn prefixed(prefix: &str, value: &str) -> String {
@@ -331,8 +350,8 @@ mod tests {
                 "invalid mtime value: \"never\"",
             ),
             (
-                "https://e.org/a.git?fetch-by-commit=1",
-                "git URL option fetch-by-commit=1 is not supported",
+                "https://e.org/a.git?fetch-by-commit=maybe",
+                "invalid fetch-by-commit value: \"maybe\"",
             ),
         ] {
             check(source, expected);
@@ -350,16 +369,33 @@ mod tests {
                 "https://e.org/a.git?submodules=false",
                 "https://e.org/a.git - false",
             ),
+            (
+                "https://e.org/a.git?branch=b&fetch-by-commit&commit=0123456789012345678901234567890123456789",
+                "https://e.org/a.git 0123456789012345678901234567890123456789 true",
+            ),
+            (
+                "https://e.org/a.git?fetch-by-commit&commit=012345",
+                "fetch-by-commit requires a full commit SHA checksum, got \"012345\"",
+            ),
+            (
+                "https://e.org/a.git?fetch-by-commit=1#main",
+                "fetch-by-commit requires a checksum or a commit SHA ref",
+            ),
+            (
+                "https://e.org/a.git?fetch-by-commit=0#main",
+                "https://e.org/a.git main true",
+            ),
             ("https://e.org/a", "no repository"),
             ("github.community/a", "no repository"),
             (".", "no repository"),
         ] {
-            let shown = match git_context(context, None).unwrap() {
-                None => "no repository".to_owned(),
-                Some(git) => {
+            let shown = match git_context(context, None) {
+                Ok(None) => "no repository".to_owned(),
+                Ok(Some(git)) => {
                     let reference = git.reference.as_deref().unwrap_or("-");
                     format!("{} {reference} {}", git.url, git.submodules)
                 }
+                Err(error) => error.to_string(),
             };
             assert_eq!(shown, expected, "{context}");
         }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::env::Env;
-use super::error::LowerError;
 use super::node::Inputs;
 use super::options::Options;
 use crate::diagnostic::Diagnostic;
@@ -27,8 +26,6 @@ pub(super) struct Globals {
     stages: BTreeSet<String>,
 }
 
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
-
 impl Globals {
     /// With the values given to the build.
     pub(super) fn new(parsed: &Parsed, options: &Options) -> Result<Self, Vec<Diagnostic>> {
@@ -43,28 +40,6 @@ impl Globals {
                 .filter_map(|stage| stage.name.clone())
                 .collect(),
         })
-    }
-
-    /// The time that stands for every time that the build makes.
-    pub(super) fn epoch(
-        &self,
-        parsed: &Parsed,
-        options: &Options,
-    ) -> Result<Option<i64>, LowerError> {
-        if options.source_date_epoch.is_some() {
-            return Ok(options.source_date_epoch);
-        }
-        let value = options.build_arg(EPOCH).or_else(|| self.env.get(EPOCH));
-        match value {
-            None | Some("") => Ok(None),
-            Some(value) => match value.parse() {
-                Ok(seconds) => Ok(Some(seconds)),
-                Err(_) if names_source(value, parsed, options) => {
-                    Err(LowerError::EpochSource(value.to_owned()))
-                }
-                Err(_) => Err(LowerError::Epoch(value.to_owned())),
-            },
-        }
     }
 
     /// Names that a `FROM` may use without a warning.
@@ -179,17 +154,6 @@ fn in_stages(parsed: &Parsed) -> HashMap<String, u32> {
         }
     }
     lines
-}
-
-/// The value says whose time is meant: that of a context or of a stage.
-fn names_source(value: &str, parsed: &Parsed, options: &Options) -> bool {
-    let value = value.to_lowercase();
-    let stages = parsed.stages.iter();
-    value == "context"
-        || options.named_context(&value, options.platform()).is_some()
-        || stages
-            .filter_map(|stage| stage.name.as_ref())
-            .any(|name| *name == value)
 }
 
 fn predefined(parsed: &Parsed, options: &Options) -> Env {

@@ -91,7 +91,7 @@ impl Lowered {
             required: results.required,
             warnings: lowering.warnings.clone(),
             local_contexts: sources.locals,
-            source_date_epoch: lowering.epoch,
+            source_date_epoch: lowering.epoch.known(),
             outline,
         }
     }

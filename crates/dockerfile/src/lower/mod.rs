@@ -15,6 +15,7 @@ mod dispatch;
 mod done;
 mod driver;
 mod env;
+mod epoch;
 mod error;
 mod expose;
 mod from;

@@ -255,7 +255,7 @@ pub(super) fn parse_mode(text: &str) -> Result<Option<Chmod>, LowerError> {
     if text.split(',').all(is_mode_clause) {
         Ok(Some(Chmod::Symbolic(text.to_owned())))
     } else {
-        Err(LowerError::Mode)
+        Err(LowerError::Mode(text.to_owned()))
     }
 }
 
@@ -313,10 +313,22 @@ mod tests {
                 "8",
                 "invalid chmod parameter: '8'. it should be octal string and between 0 and 07777",
             ),
-            ("rwx", "invalid syntax"),
-            ("u+w,", "invalid syntax"),
-            ("u", "invalid syntax"),
-            ("z+w", "invalid syntax"),
+            (
+                "rwx",
+                "invalid chmod parameter: 'rwx': invalid syntax: expected such as u=rwX,go=rX",
+            ),
+            (
+                "u+w,",
+                "invalid chmod parameter: 'u+w,': invalid syntax: expected such as u=rwX,go=rX",
+            ),
+            (
+                "u",
+                "invalid chmod parameter: 'u': invalid syntax: expected such as u=rwX,go=rX",
+            ),
+            (
+                "z+w",
+                "invalid chmod parameter: 'z+w': invalid syntax: expected such as u=rwX,go=rX",
+            ),
         ] {
             let shown = match parse_mode(text) {
                 Ok(mode) => format!("{mode:?}"),

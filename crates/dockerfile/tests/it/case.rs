@@ -11,7 +11,7 @@
 //! (what comes out)
 //! ```
 //!
-//! An option `offline` leaves images open that are not given. An option `device` registers one. An option `show parsed|graph|config|history|all` says what comes out beside diagnostics.
+//! An option `offline` leaves images open that are not given. An option `device` registers one, and `time` answers when one is asked for. An option `show parsed|graph|config|history|all` says what comes out beside diagnostics.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +36,8 @@ pub(crate) struct Given {
     pub(crate) show: Vec<String>,
     /// Images that are not given are left open.
     pub(crate) is_offline: bool,
+    /// Of whatever the time is asked.
+    pub(crate) time: Option<i64>,
 }
 
 const OPEN: &str = "```dockerfile\n";
@@ -98,10 +100,12 @@ impl Case {
             images: BTreeMap::new(),
             show: vec!["graph".to_owned()],
             is_offline: false,
+            time: None,
         };
         for line in self.lines.iter().filter(|line| !line.is_empty()) {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
             match key {
+                "time" => given.time = Some(value.parse().unwrap()),
                 "offline" => given.is_offline = true,
                 "image" => add_image(&mut given, value),
                 "show" => given.show = value.split(' ').map(str::to_owned).collect(),

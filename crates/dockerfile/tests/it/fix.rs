@@ -12,6 +12,7 @@ fn lower(text: &str, options: &Options) -> Result<Lowered, Vec<Diagnostic>> {
     loop {
         match lowering.step()? {
             Step::Done(lowered) => return Ok(*lowered),
+            Step::NeedTime(_) => lowering.set_epoch(Some(1)),
             Step::NeedImages(questions) => {
                 for question in questions {
                     let config = ImageConfig::default();

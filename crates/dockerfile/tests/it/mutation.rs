@@ -130,6 +130,10 @@ fn lower(text: &[u8], options: Options, trigger: &str) {
     for _ in 0..20 {
         let questions = match lowering.step() {
             Ok(Step::NeedImages(questions)) => questions,
+            Ok(Step::NeedTime(_)) => {
+                lowering.set_epoch(Some(1));
+                continue;
+            }
             Ok(Step::Done(lowered)) => return show_and_fix(&lowered.warnings, &source),
             Err(found) => return show_and_fix(&found, &source),
         };

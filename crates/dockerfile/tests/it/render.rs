@@ -51,6 +51,12 @@ fn lower(
     loop {
         match lowering.step()? {
             Step::Done(lowered) => return Ok(*lowered),
+            Step::NeedTime(op) => {
+                if asked("questions") {
+                    writeln!(out, "asks for the time of {op:?}").unwrap();
+                }
+                lowering.set_epoch(given.time);
+            }
             Step::NeedImages(questions) => {
                 for question in questions {
                     if asked("questions") {

@@ -53,6 +53,7 @@ fn lower(text: &str) -> Box<Lowered> {
     loop {
         match lowering.step().unwrap() {
             Step::Done(lowered) => return lowered,
+            Step::NeedTime(_) => lowering.set_epoch(None),
             Step::NeedImages(questions) => {
                 for question in questions {
                     lowering.answer(ImageAnswer {

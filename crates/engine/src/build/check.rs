@@ -89,6 +89,7 @@ async fn lower(
     loop {
         match lowering.step().map_err(EngineError::Dockerfile)? {
             Step::Done(lowered) => return Ok(lowered),
+            Step::NeedTime(_) => lowering.set_epoch(None),
             Step::NeedImages(questions) => {
                 for question in questions {
                     answer(request, &mut lowering, &question, engine).await?;

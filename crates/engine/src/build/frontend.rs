@@ -61,6 +61,10 @@ impl Inner {
                         images.insert(image.reference.clone(), image);
                     }
                 }
+                Step::NeedTime(op) => {
+                    let epoch = self.time_of(&op, request, progress).await?;
+                    lowering.set_epoch(epoch);
+                }
                 Step::Done(mut lowered) => {
                     let graph = Arc::new(std::mem::take(&mut lowered.graph));
                     return Ok(Plan {

@@ -4,13 +4,14 @@
 //! server is asked each time, since only it knows whether the file is still the same.
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use graph::{ContentHash as _, ContentHasher, HttpSource};
 use oci::Digest;
 use solver::{CacheKey, Step, StepProgress};
 use tokio::sync::mpsc;
 
+use super::time::last_modified;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{Output, Stack};
@@ -99,6 +100,7 @@ impl Inner {
             .await
             .and_then(reqwest::Response::error_for_status)
             .map_err(failed)?;
+        let modified = last_modified(response.headers());
         let total = response.content_length();
         let transfer = Transfer::begin(progress, "downloading".to_owned(), total);
         let (sender, mut receiver) = mpsc::channel::<bytes::Bytes>(16);
@@ -131,12 +133,19 @@ impl Inner {
                 found: blob.digest,
             }
             .into()),
-            _ => Ok(blob.digest),
+            _ => {
+                if let Some(modified) = modified {
+                    let times = self.times.lock();
+                    let mut times = times.unwrap_or_else(PoisonError::into_inner);
+                    times.insert(blob.digest, modified);
+                }
+                Ok(blob.digest)
+            }
         }
     }
 
     /// The client for files from the web, made on first use.
-    fn web(&self) -> Result<&reqwest::Client, EngineError> {
+    pub(super) fn web(&self) -> Result<&reqwest::Client, EngineError> {
         if let Some(client) = self.web.get() {
             return Ok(client);
         }

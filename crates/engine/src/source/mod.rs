@@ -5,6 +5,7 @@ mod git;
 mod http;
 mod layout;
 mod open;
+mod time;
 
 pub(crate) use archive::key as archive_key;
 pub use git::GitError;

@@ -10,7 +10,7 @@ use crate::values::output;
 /// What becomes of the result: an image in the store when nothing else is said.
 pub(super) fn exports(
     typed: &Build,
-    epoch: Option<i64>,
+    has_epoch: bool,
     environment: &Environment,
 ) -> Result<Vec<Export>, Error> {
     let mut exports = Vec::new();
@@ -20,11 +20,9 @@ pub(super) fn exports(
             value: text.clone(),
             source,
         })?;
-        let expected = match (output.rewrite_timestamp, epoch) {
-            (Some(true), None) => Some("rewrite-timestamp=true needs SOURCE_DATE_EPOCH"),
-            (Some(false), Some(_)) => {
-                Some("with SOURCE_DATE_EPOCH kiln always rewrites timestamps")
-            }
+        let expected = match (output.rewrite_timestamp, has_epoch) {
+            (Some(true), false) => Some("rewrite-timestamp=true needs SOURCE_DATE_EPOCH"),
+            (Some(false), true) => Some("with SOURCE_DATE_EPOCH kiln always rewrites timestamps"),
             _ => None,
         };
         if let Some(expected) = expected {

@@ -25,7 +25,7 @@ use exports::exports;
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
-    agents, allowed, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch,
+    Epoch, agents, allowed, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch,
 };
 
 /// One build, resolved; paths are absolute.
@@ -157,10 +157,10 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         secrets: secrets(typed, environment)?,
         ssh: agents(typed, environment)?,
         tags: targets.tags,
-        exports: exports(typed, epoch, environment)?,
+        exports: exports(typed, epoch.is_some(), environment)?,
         jobs: jobs(typed.jobs.as_deref())?,
         explain: typed.explain,
-        source_date_epoch: epoch,
+        source_date_epoch: epoch.and_then(Epoch::seconds),
         progress: progress(typed, environment)?,
         quiet: typed.quiet,
         iidfile: typed

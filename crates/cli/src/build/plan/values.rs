@@ -217,26 +217,37 @@ pub(super) fn agents(
     Ok(agents)
 }
 
+/// The time that stands for all later ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Epoch {
+    /// In seconds since 1970.
+    Seconds(i64),
+    /// That of something whose name is the build argument.
+    Named,
+}
+
+impl Epoch {
+    pub(super) const fn seconds(self) -> Option<i64> {
+        match self {
+            Self::Seconds(seconds) => Some(seconds),
+            Self::Named => None,
+        }
+    }
+}
+
 /// The build argument wins over the variable, and the variable becomes a build argument.
 pub(super) fn source_date_epoch(
     build_args: &mut BTreeMap<String, String>,
     environment: &Environment,
-) -> Result<Option<i64>, Error> {
+) -> Result<Option<Epoch>, Error> {
     const NAME: &str = "SOURCE_DATE_EPOCH";
     if !build_args.contains_key(NAME)
         && let Some(value) = environment.text(NAME)?
     {
         build_args.insert(NAME.to_owned(), value.to_owned());
     }
-    match build_args.get(NAME).map(String::as_str) {
-        None | Some("") => Ok(None),
-        Some(text) => match text.parse::<i64>() {
-            Ok(epoch) => Ok(Some(epoch)),
-            Err(error) => Err(Error::new(format!(
-                "invalid {NAME}: {text}: {error}: expected seconds since 1970"
-            ))),
-        },
-    }
+    let text = build_args.get(NAME).filter(|text| !text.is_empty());
+    Ok(text.map(|text| text.parse().map_or(Epoch::Named, Epoch::Seconds)))
 }
 
 pub(super) fn progress(typed: &Build, environment: &Environment) -> Result<ProgressMode, Error> {

@@ -3,6 +3,7 @@
 //! Nothing is fetched unless `--pull` says so, and no store is made: base images that are not known
 //! are left open.
 
+mod describe;
 mod json;
 mod rewrite;
 mod text;
@@ -28,6 +29,14 @@ const LOG_BYTES: u32 = 4 << 20;
 
 /// Answers; the exit code of the process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> Result<u8, Error> {
+    if call.method == Method::Describe {
+        let answer = if call.json {
+            describe::json()
+        } else {
+            describe::text()
+        };
+        return session.ui.print(&answer).map(|()| 0);
+    }
     let plan = plan(args, session.environment)?;
     let path = dockerfile_path(&plan, session.environment)?;
     let mut request = load(plan, session.environment, ui::input())
@@ -58,6 +67,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
             let found = block_on(engine::check(&request, engine))?.map_err(failed)?;
             show_check(session, call, &changes, &found, &dockerfile)
         }
+        // Answered without a Dockerfile.
+        Method::Describe => Ok(0),
         Method::Outline => {
             let outline = block_on(engine::outline(&request, engine))?.map_err(failed)?;
             let answer = match call.json {

@@ -108,7 +108,7 @@ impl Git {
         let mut programs = engine.helper_path.iter().map(|path| path.join("git"));
         let program = programs.find(|path| path.is_file());
         let path = std::env::join_paths(&engine.helper_path).unwrap_or_default();
-        let mut environment: Vec<(String, String)> = engine.proxies.clone();
+        let mut environment: Vec<(String, String)> = engine.fetch_variables.clone();
         let ssh = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new \
                    -o UserKnownHostsFile=";
         let known_hosts = engine.store.root().join("locks/ssh-known-hosts");
@@ -302,6 +302,15 @@ impl Repository<'_> {
         let name = format!("refs/kiln/{commit}");
         self.run("fetch", &["update-ref", &name, commit]).await?;
         Ok(())
+    }
+
+    /// When the commit, which is here, was committed, in seconds since 1970.
+    pub(super) async fn time(&self, commit: &str) -> Result<i64, EngineError> {
+        let line = ["show", "-s", "--format=%ct", commit];
+        let said = self.run("read", &line).await?;
+        let text = String::from_utf8_lossy(&said);
+        let time = text.trim().parse();
+        time.map_err(|_| self.git.failed("read", &said).into())
     }
 
     async fn has(&self, commit: &str) -> bool {

@@ -157,6 +157,21 @@ impl Inner {
         Ok(stack)
     }
 
+    /// When the commit was made, in seconds since 1970.
+    pub(crate) async fn time_of_commit(
+        self: &Arc<Self>,
+        source: &GitSource,
+        commit: &str,
+        session: &Session,
+        told: &StepProgress,
+    ) -> Result<i64, EngineError> {
+        let git = Git::new(self, &source.url, session)?;
+        let mount = self.repository(&source.url).await?;
+        let repository = git.repository(mount.path());
+        repository.fetch(commit, told).await?;
+        repository.time(commit).await
+    }
+
     /// What is in one directory of the draft, as a layer.
     fn subdirectory(&self, whole: &Draft, directory: &str) -> Result<Stack, EngineError> {
         let tree = whole.upper().tree()?;
