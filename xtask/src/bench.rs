@@ -8,7 +8,7 @@
 //! host's network.
 
 mod builder;
-mod context;
+pub(crate) mod context;
 mod disk;
 mod memory;
 mod report;

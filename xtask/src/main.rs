@@ -10,6 +10,7 @@ mod command;
 mod demo;
 mod environment;
 mod fuzz;
+mod instructions;
 mod packages;
 mod paths;
 mod peers;
@@ -50,6 +51,8 @@ enum Chore {
     },
     /// Measure kiln beside other builders
     Bench(bench::Wishes),
+    /// Count the instructions of the hot paths and compare them with their budgets
+    Instructions(instructions::Wishes),
     /// Make the stand-ins for Docker Hub's base images
     BaseImages {
         /// Only these, by name
@@ -81,6 +84,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Test { arguments } => suite::run(&arguments),
         Chore::Demo { binary } => demo::run(binary.as_deref()),
         Chore::Bench(wishes) => bench::run(&wishes),
+        Chore::Instructions(wishes) => instructions::run(&wishes),
         Chore::BaseImages { only, serve } => base_images::run(&only, serve),
         Chore::Fuzz(wishes) => fuzz::run(&wishes),
         Chore::Peers(wishes) => peers::run(wishes),

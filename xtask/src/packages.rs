@@ -33,6 +33,8 @@ pub(crate) const NPM: Tool = tool("npm", "npm");
 pub(crate) const MUSL: Tool = tool("musl-gcc", "musl-tools");
 /// Makes file systems for the benchmark.
 pub(crate) const MKFS: Tool = tool("mkfs.ext4", "e2fsprogs");
+/// Counts instructions.
+pub(crate) const VALGRIND: Tool = tool("valgrind", "valgrind");
 /// Compiles the fuzzer.
 pub(crate) const GXX: Tool = tool("g++", "g++");
 /// Compiles the C in our dependencies for the host.

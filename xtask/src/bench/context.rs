@@ -12,12 +12,12 @@ use anyhow::Result;
 use crate::base_images;
 
 /// Steps in the long chain beyond those in the short one.
-pub(super) const CHAIN: u32 = 20;
+pub(crate) const CHAIN: u32 = 20;
 
 const SCRATCH: &str = "FROM scratch AS bin\nCOPY busybox /bin/busybox\n";
 const TRUE: &str = "RUN [\"/bin/busybox\", \"true\"]\n";
 
-pub(super) fn five_stages(folder: &Path) -> Result<()> {
+pub(crate) fn five_stages(folder: &Path) -> Result<()> {
     base_images::busybox(&folder.join("busybox"))?;
     let mut text = SCRATCH.to_owned();
     for stage in ["one", "two", "three"] {
@@ -35,7 +35,7 @@ pub(super) fn five_stages(folder: &Path) -> Result<()> {
     dockerfile(folder, "Dockerfile", &text)
 }
 
-pub(super) fn chain(folder: &Path) -> Result<()> {
+pub(crate) fn chain(folder: &Path) -> Result<()> {
     base_images::busybox(&folder.join("busybox"))?;
     let chain = |steps: u32| {
         let steps = TRUE.repeat(steps as usize);
@@ -45,7 +45,7 @@ pub(super) fn chain(folder: &Path) -> Result<()> {
     dockerfile(folder, "Dockerfile", &chain(1 + CHAIN))
 }
 
-pub(super) fn long_chain(folder: &Path) -> Result<()> {
+pub(crate) fn long_chain(folder: &Path) -> Result<()> {
     base_images::busybox(&folder.join("busybox"))?;
     let text = format!(
         "{SCRATCH}FROM bin AS last\nCOPY nonce /nonce\n{}",
@@ -55,7 +55,7 @@ pub(super) fn long_chain(folder: &Path) -> Result<()> {
 }
 
 /// The argument `NUMBER` tells the builds apart.
-pub(super) fn numbered(folder: &Path) -> Result<()> {
+pub(crate) fn numbered(folder: &Path) -> Result<()> {
     base_images::busybox(&folder.join("busybox"))?;
     let mut text = format!("{SCRATCH}FROM bin AS last\nCOPY nonce /nonce\nARG NUMBER\n");
     for step in 0..3 {
@@ -66,7 +66,7 @@ pub(super) fn numbered(folder: &Path) -> Result<()> {
     dockerfile(folder, "Dockerfile", &text)
 }
 
-pub(super) fn parallel_stages(folder: &Path) -> Result<()> {
+pub(crate) fn parallel_stages(folder: &Path) -> Result<()> {
     base_images::busybox(&folder.join("busybox"))?;
     let mut text = format!("{SCRATCH}FROM bin AS begin\nCOPY nonce /nonce\n");
     let mut copies = String::new();
@@ -81,37 +81,59 @@ pub(super) fn parallel_stages(folder: &Path) -> Result<()> {
     dockerfile(folder, "Dockerfile", &text)
 }
 
-pub(super) fn many_files(folder: &Path) -> Result<()> {
-    files(&folder.join("files"), 20_000, 4_000)?;
+pub(crate) fn many_files(folder: &Path) -> Result<()> {
+    context_of(folder, 20_000, 4_000)
+}
+
+/// Small files, so that what is done for each counts more than its bytes.
+pub(crate) fn small_files(folder: &Path) -> Result<()> {
+    context_of(folder, 2_000, 100)
+}
+
+fn context_of(folder: &Path, count: usize, size: usize) -> Result<()> {
+    files(&folder.join("files"), count, size)?;
     dockerfile(folder, "Dockerfile", "FROM scratch AS last\nCOPY . /all/\n")
 }
 
 /// The stage `source` has the files; `last` copies them. The nonce comes after, so that the copy
 /// is made in every round and the source is not.
-pub(super) fn copy_between_stages(folder: &Path) -> Result<()> {
-    files(&folder.join("files"), 30_000, 2_000)?;
+pub(crate) fn copy_between_stages(folder: &Path) -> Result<()> {
+    copy_of(folder, 30_000, 2_000)
+}
+
+pub(crate) fn copy_of_small_files(folder: &Path) -> Result<()> {
+    copy_of(folder, 3_000, 100)
+}
+
+fn copy_of(folder: &Path, count: usize, size: usize) -> Result<()> {
+    files(&folder.join("files"), count, size)?;
     fs::write(folder.join("nonce"), "")?;
     let text = "FROM scratch AS source\nCOPY files /files\n\
                 FROM scratch AS last\nCOPY nonce /nonce\nCOPY --from=source /files /files\n";
     dockerfile(folder, "Dockerfile", text)
 }
 
-pub(super) fn large_file(folder: &Path) -> Result<()> {
-    prose(&folder.join("large"), 512 << 20, 7)?;
-    dockerfile(
-        folder,
-        "Dockerfile",
-        "FROM scratch AS last\nCOPY large /large\n",
-    )
+pub(crate) fn large_file(folder: &Path) -> Result<()> {
+    file_of(folder, 512 << 20)
+}
+
+pub(crate) fn small_file(folder: &Path) -> Result<()> {
+    file_of(folder, 4 << 20)
+}
+
+fn file_of(folder: &Path, size: usize) -> Result<()> {
+    prose(&folder.join("large"), size, 7)?;
+    let text = "FROM scratch AS last\nCOPY large /large\n";
+    dockerfile(folder, "Dockerfile", text)
 }
 
 /// Twelve layers.
-pub(super) fn large_image(folder: &Path) -> Result<()> {
+pub(crate) fn large_image(folder: &Path) -> Result<()> {
     twelve_layers(folder, "Dockerfile")
 }
 
 /// `Dockerfile.image` is what `Dockerfile` stands on, by the name in the argument `IMAGE`.
-pub(super) fn on_large_image(folder: &Path) -> Result<()> {
+pub(crate) fn on_large_image(folder: &Path) -> Result<()> {
     twelve_layers(folder, "Dockerfile.image")?;
     let text = format!("ARG IMAGE\nFROM $IMAGE AS last\n{TRUE}");
     dockerfile(folder, "Dockerfile", &text)
@@ -128,9 +150,18 @@ fn twelve_layers(folder: &Path, name: &str) -> Result<()> {
     dockerfile(folder, name, &text)
 }
 
-pub(super) fn many_instructions(folder: &Path) -> Result<()> {
+pub(crate) fn many_instructions(folder: &Path) -> Result<()> {
+    instructions_of(folder, 100)
+}
+
+pub(crate) fn four_times_many_instructions(folder: &Path) -> Result<()> {
+    instructions_of(folder, 400)
+}
+
+/// Twenty to a stage.
+fn instructions_of(folder: &Path, stages: usize) -> Result<()> {
     let mut text = String::new();
-    for stage in 0..99 {
+    for stage in 1..stages {
         text.push_str(&format!(
             "FROM scratch AS stage{stage}\nCOPY Dockerfile /out{stage}\n"
         ));
@@ -139,7 +170,7 @@ pub(super) fn many_instructions(folder: &Path) -> Result<()> {
         }
     }
     text.push_str("FROM scratch AS last\n");
-    for stage in 0..99 {
+    for stage in 1..stages {
         text.push_str(&format!("COPY --from=stage{stage} /out{stage} /\n"));
     }
     dockerfile(folder, "Dockerfile", &text)
@@ -150,15 +181,15 @@ pub(super) fn many_instructions(folder: &Path) -> Result<()> {
     clippy::unnecessary_wraps,
     reason = "one of several changes, of which others can fail"
 )]
-pub(super) fn unchanged(_: &Path, _: usize) -> Result<()> {
+pub(crate) fn unchanged(_: &Path, _: usize) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn new_nonce(folder: &Path, round: usize) -> Result<()> {
+pub(crate) fn new_nonce(folder: &Path, round: usize) -> Result<()> {
     Ok(fs::write(folder.join("nonce"), format!("{round}\n"))?)
 }
 
-pub(super) fn one_file(folder: &Path, round: usize) -> Result<()> {
+pub(crate) fn one_file(folder: &Path, round: usize) -> Result<()> {
     Ok(fs::write(
         folder.join("files/7/7"),
         format!("changed in round {round}\n"),

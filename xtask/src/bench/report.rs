@@ -10,9 +10,12 @@ use anyhow::{Context as _, Result};
 
 use super::builder::Builder;
 use super::memory;
-use super::scenario::Scenario;
+use super::scenario::{Measured, Scenario};
 use crate::peers::Peers;
 use crate::{paths, ui};
+
+/// What a build may take of memory, in bytes, whatever the size of its layers.
+const MEMORY: u64 = 100_000_000;
 
 /// What came out of one scenario.
 #[derive(Debug)]
@@ -86,7 +89,15 @@ impl Outcome {
 
     fn megabytes(&self, builder: &str) -> String {
         let memory = self.memory.get(builder);
-        memory.map_or(String::new(), |bytes| format!("{} MB", bytes / 1_000_000))
+        let over = |bytes: u64| match self.scenario.measured {
+            // Many clients, not one build.
+            Measured::Together { .. } => false,
+            _ => builder == "kiln" && bytes > MEMORY,
+        };
+        memory.map_or(String::new(), |bytes| {
+            let over = if over(*bytes) { " (over)" } else { "" };
+            format!("{} MB{over}", bytes / 1_000_000)
+        })
     }
 }
 
