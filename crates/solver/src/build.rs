@@ -80,12 +80,16 @@ enum Event<W: Worker, S: CacheStorage<Output = W::Output>> {
     Pinned(Place, Answer<W, S, Option<CacheKey>>),
     /// The storage said what a definition key led to.
     Resolved(Place, Answer<W, S, Option<CacheKey>>),
+    /// The worker said what else the definition key leads to.
+    Guessed(Place, Option<CacheKey>),
     /// The storage has noted what a definition key led to.
     Noted(Place, Answer<W, S, ()>),
     /// The content of an input is known.
     Summed(Read, Answer<W, S, Checksum>),
     /// The storage said what is recorded.
     Loaded(Place, Answer<W, S, Option<Vec<W::Output>>>),
+    /// The worker said what else is recorded.
+    Recalled(Place, Option<Vec<W::Output>>),
     /// A step ended; none when it is to be run again.
     Ran(Place, Answer<W, S, Option<Made<W::Output>>>),
 }
@@ -171,12 +175,14 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
                 let key = self.answered(place, answer)?;
                 self.resolved(place, key)
             }
+            Event::Guessed(place, key) => self.guessed(place, key),
             Event::Noted(place, answer) => self.answered(place, answer),
             Event::Summed(read, answer) => self.summed(read, answer),
             Event::Loaded(place, answer) => {
                 let record = self.answered(place, answer)?;
                 self.loaded(place, record)
             }
+            Event::Recalled(place, record) => self.recalled(place, record),
             Event::Ran(place, answer) => match self.or_error(place, answer)? {
                 Some(made) => {
                     self.done(place, made);

@@ -12,7 +12,7 @@ use crate::build::Build;
 use crate::cache_storage::CacheStorage;
 use crate::error::SolveError;
 use crate::in_flight::InFlight;
-use crate::keys::CacheKey;
+use crate::keys::{CacheKey, DefinitionKey};
 use crate::progress::ProgressSender;
 use crate::worker::Worker;
 
@@ -62,6 +62,8 @@ pub struct SolvedVertex<O> {
     pub id: VertexId,
     /// Its canonical key; none for a source that has no key.
     pub cache_key: Option<CacheKey>,
+    /// What leads to that key, when it was made of contents.
+    pub definition: Option<DefinitionKey>,
     /// How its result came about.
     pub how: How<O>,
 }

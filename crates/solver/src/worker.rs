@@ -7,7 +7,7 @@ use std::sync::Arc;
 use graph::{Vertex, VertexDigest, VertexId};
 use tokio_util::sync::CancellationToken;
 
-use crate::keys::{CacheKey, Checksum, KeyParts, Portion};
+use crate::keys::{CacheKey, Checksum, DefinitionKey, KeyParts, Portion};
 use crate::progress::StepProgress;
 
 /// Does the ops of one build. Each build brings its own, which knows the build's files, secrets
@@ -44,6 +44,35 @@ pub trait Worker: Send + Sync + 'static {
         step: &Step,
         inputs: Vec<Self::Output>,
     ) -> impl Future<Output = Result<Vec<Self::Output>, Self::Error>> + Send;
+
+    /// Whether the build has records beside those of the storage, to be asked by
+    /// [`canonical`](Self::canonical) and [`recall`](Self::recall).
+    fn recalls(&self) -> bool {
+        false
+    }
+
+    /// What else a definition key leads to, when the storage does not know. Such a key is a guess,
+    /// as an alias is.
+    fn canonical(
+        &self,
+        step: &Step,
+        definition: DefinitionKey,
+    ) -> impl Future<Output = Option<CacheKey>> + Send {
+        let _ = (step, definition);
+        std::future::ready(None)
+    }
+
+    /// What else is recorded under a key, when the storage has nothing; `definition` is what led to
+    /// the key, if it was made of contents. What is given is not saved by the solver.
+    fn recall(
+        &self,
+        step: &Step,
+        key: CacheKey,
+        definition: Option<DefinitionKey>,
+    ) -> impl Future<Output = Option<Vec<Self::Output>>> + Send {
+        let _ = (step, key, definition);
+        std::future::ready(None)
+    }
 }
 
 /// The vertex that a question is about.

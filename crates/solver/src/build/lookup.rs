@@ -49,6 +49,36 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
                 self.keyed(place, Some(key));
                 Ok(())
             }
+            None if self.worker.recalls() => self.guess(place),
+            None => self.read(place, Then::Keyed),
+        }
+    }
+
+    /// Asks the worker for the key that the storage does not know.
+    fn guess(&mut self, place: Place) -> Result<(), BuildError<W, S>> {
+        let planned = self.plan.get(place);
+        let definition = planned.and_then(|planned| self.definition(planned));
+        let (Some(step), Some(definition)) = (self.question(place), definition) else {
+            return Err(self.stalled());
+        };
+        let worker = Arc::clone(&self.worker);
+        self.ask(async move {
+            let _cancels = step.cancelled.clone().drop_guard();
+            Event::Guessed(place, worker.canonical(&step, definition).await)
+        });
+        Ok(())
+    }
+
+    pub(super) fn guessed(
+        &mut self,
+        place: Place,
+        key: Option<CacheKey>,
+    ) -> Result<(), BuildError<W, S>> {
+        match key {
+            Some(key) => {
+                self.keyed(place, Some(key));
+                Ok(())
+            }
             None => self.read(place, Then::Keyed),
         }
     }

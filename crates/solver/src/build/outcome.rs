@@ -33,6 +33,9 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
             SolvedVertex {
                 id: planned.id,
                 cache_key: state.key,
+                definition: Some(planned)
+                    .filter(|planned| !planned.source && self.reads_content(planned))
+                    .and_then(|planned| self.definition(planned)),
                 how: match state.made() {
                     None => How::Untouched,
                     Some(made) if made.was_cached => How::Cached(Arc::clone(&made.outputs)),

@@ -60,6 +60,32 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
         record: Option<Vec<W::Output>>,
     ) -> Result<(), BuildError<W, S>> {
         match record {
+            None if self.worker.recalls() => self.recall(place),
+            record => self.recalled(place, record),
+        }
+    }
+
+    /// Asks the worker for the record that the storage does not have.
+    fn recall(&mut self, place: Place) -> Result<(), BuildError<W, S>> {
+        let (Some(step), Some(key)) = (self.question(place), self.states[place].key) else {
+            return Err(self.stalled());
+        };
+        let planned = self.plan.get(place).filter(|p| self.reads_content(p));
+        let definition = planned.and_then(|planned| self.definition(planned));
+        let worker = Arc::clone(&self.worker);
+        self.ask(async move {
+            let _cancels = step.cancelled.clone().drop_guard();
+            Event::Recalled(place, worker.recall(&step, key, definition).await)
+        });
+        Ok(())
+    }
+
+    pub(super) fn recalled(
+        &mut self,
+        place: Place,
+        record: Option<Vec<W::Output>>,
+    ) -> Result<(), BuildError<W, S>> {
+        match record {
             Some(outputs) => {
                 self.tell_untouched(place);
                 self.done(place, Made::new(outputs, true));
