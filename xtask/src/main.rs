@@ -39,6 +39,9 @@ enum Chore {
     Tidy,
     /// Run every test, the end-to-end ones included
     Test {
+        /// Also those that need the Docker engine of the peers
+        #[arg(long)]
+        peers: bool,
         /// Passed on to `cargo test`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -81,7 +84,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Tidy => tidy::run(),
-        Chore::Test { arguments } => suite::run(&arguments),
+        Chore::Test { peers, arguments } => suite::run(&arguments, peers),
         Chore::Demo { binary } => demo::run(binary.as_deref()),
         Chore::Bench(wishes) => bench::run(&wishes),
         Chore::Instructions(wishes) => instructions::run(&wishes),

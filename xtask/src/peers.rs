@@ -50,6 +50,9 @@ pub(crate) struct Wishes {
     /// Run the Docker engine until standard input ends
     #[arg(long)]
     serve: bool,
+    /// Give the engine containerd's image store, which can export caches
+    #[arg(long)]
+    containerd: bool,
 }
 
 /// The peers' root, with its mounts.
@@ -73,12 +76,12 @@ pub(crate) fn run(wishes: Wishes) -> Result<()> {
     }
     let images = base_images::serve(&["alpine"], &[])?;
     let mirror = images.registry.address();
-    let engine = Engine::start(
-        &peers,
-        ImageStore::Layers,
-        &scratch.path().join("engine"),
-        &mirror,
-    )?;
+    let store = if wishes.containerd {
+        ImageStore::Containerd
+    } else {
+        ImageStore::Layers
+    };
+    let engine = Engine::start(&peers, store, &scratch.path().join("engine"), &mirror)?;
     if wishes.check {
         check(&engine, scratch.path())?;
     }
@@ -170,6 +173,11 @@ impl Peers {
         let mut program = command::program("chroot");
         program.arg(&self.root).arg(name);
         program
+    }
+
+    /// Where they are.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The version of one of the packages.

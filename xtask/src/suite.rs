@@ -9,13 +9,18 @@
 //! KILN_TEST_REGISTRY          the address of that registry; it is read-only
 //! KILN_TEST_SCRATCH_REGISTRY  the address of an empty registry that tests may push to
 //! KILN_TEST_CONTAINERS_CONF   the same registries for skopeo and buildah
+//! KILN_TEST_PEERS             with --peers, the root in which the peers' programs run
+//! KILN_TEST_DOCKER            with --peers, the socket of a Docker engine there
 //! ```
+//!
+//! With `--peers` temporary files of tests are in a folder that the peers see under the same name.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use tempfile::TempDir;
 
+use crate::peers::{self, Engine, ImageStore, Peers};
 use crate::registry::{Access, Registry};
 use crate::{base_images, command, environment, packages, paths, ui};
 
@@ -23,7 +28,10 @@ use crate::{base_images, command, environment, packages, paths, ui};
 const IMAGES: [&str; 5] = ["alpine", "busybox", "golang", "node", "nginx"];
 
 /// Runs the tests; the arguments are cargo's.
-pub(crate) fn run(arguments: &[String]) -> Result<()> {
+pub(crate) fn run(arguments: &[String], with_peers: bool) -> Result<()> {
+    if with_peers {
+        peers::isolate()?;
+    }
     packages::ensure(&[
         packages::GCC,
         packages::SKOPEO,
@@ -48,6 +56,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some(binary) = binary {
         test.env("KILN_TEST_BINARY", binary);
     }
+    if !with_peers {
+        return command::run(&mut test);
+    }
+    let shared = TempDir::with_prefix("kiln-test-peers-")?;
+    let peers = Peers::open(&[shared.path()])?;
+    let folder = shared.path().join("engine");
+    let mirror = images.registry.address();
+    let engine = Engine::start(&peers, ImageStore::Containerd, &folder, &mirror)?;
+    test.env("TMPDIR", shared.path())
+        .env("KILN_TEST_PEERS", peers.root())
+        .env("KILN_TEST_DOCKER", engine.socket());
     command::run(&mut test)
 }
 
