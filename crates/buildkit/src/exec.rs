@@ -156,6 +156,10 @@ struct Mounts {
 }
 
 pub(crate) fn cache_map(op: &ExecOp, edges: &[Edge], platform: &Platform) -> Option<CacheMap> {
+    // What a device changes counts for kiln, and its name alone for BuildKit.
+    if !op.devices.is_empty() {
+        return None;
+    }
     let mut mounts = Mounts::default();
     for mount in in_order(op) {
         mounts.add(&mount, edges)?;

@@ -43,6 +43,12 @@ pub(crate) fn to_the_minute(time: SystemTime) -> String {
     timestamp.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// The time that a text in RFC 3339 says.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    SystemTime::try_from(time).ok()
+}
+
 /// Seconds since 1970 as a time; the earliest one that can be told when it is out of range.
 #[must_use]
 pub(crate) fn from_epoch(seconds: i64) -> SystemTime {

@@ -248,6 +248,9 @@ pub enum EngineError {
     /// A mount could not be made.
     #[error(transparent)]
     Mount(sys::mount::MountError),
+    /// A cache could not be read or written.
+    #[error(transparent)]
+    Cache(#[from] crate::remote_cache::CacheError),
     /// A user is not in the image.
     #[error(transparent)]
     User(#[from] sandbox::user::UserError),

@@ -25,6 +25,7 @@ mod layer;
 mod op;
 mod output;
 mod progress;
+mod remote_cache;
 mod request;
 mod session;
 mod source;
@@ -53,6 +54,7 @@ pub use export::ExportedImage;
 pub use graph::{ExtraHost, GitSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest};
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
 pub use output::{LocalTree, Output, Stack};
+pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
 pub use request::{
     ArchiveExport, ArchiveKind, BuildRequest, ByteStream, Context, Destination, Dockerfile,
     DockerfileIn, Export, FilesExport, ImageExport, LayerFormat, LayoutImage, MoreTarget,

@@ -59,6 +59,10 @@ pub struct BuildRequest {
     pub tags: Vec<Reference>,
     /// What becomes of the result.
     pub exports: Vec<Export>,
+    /// Caches to look in for what the store does not have.
+    pub cache_from: Vec<crate::remote_cache::CacheFrom>,
+    /// Caches to write.
+    pub cache_to: Vec<crate::remote_cache::CacheTo>,
     /// Steps at once; what the configuration says when none.
     pub jobs: Option<usize>,
     /// Whether it is told of each step that runs why it does.

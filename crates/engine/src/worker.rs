@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use graph::{ContentHasher, ImageSource, Op, SourceOp};
 use oci::{ChainId, Reference};
-use solver::{CacheKey, Checksum, Portion, Step, Worker};
+use solver::{CacheKey, Checksum, DefinitionKey, Portion, Step, Worker};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -13,6 +13,7 @@ use crate::explain::Explain;
 use crate::image::ResolvedImage;
 use crate::op::Looks;
 use crate::output::{LocalTree, Output, Stack};
+use crate::remote_cache::Imports;
 use crate::session::Session;
 use crate::source::Commits;
 
@@ -25,6 +26,8 @@ pub struct BuildWorker {
     pub(crate) looks: Looks,
     /// What repositories' references led to in this build.
     pub(crate) commits: Commits,
+    /// Caches beside the store.
+    pub(crate) imports: Option<Arc<Imports>>,
     /// What explanations need, when they are asked for.
     pub(crate) explain: Option<Arc<Explain>>,
 }
@@ -75,6 +78,25 @@ impl Worker for BuildWorker {
         listed?;
         self.engine.look_again(step, &read, &self.looks).await?;
         Ok(outputs)
+    }
+
+    fn recalls(&self) -> bool {
+        self.imports.is_some()
+    }
+
+    async fn canonical(&self, step: &Step, definition: DefinitionKey) -> Option<CacheKey> {
+        let imports = self.imports.as_ref()?;
+        self.engine.recalled_key(imports, step, definition).await
+    }
+
+    async fn recall(
+        &self,
+        step: &Step,
+        key: CacheKey,
+        definition: Option<DefinitionKey>,
+    ) -> Option<Vec<Output>> {
+        let imports = self.imports.as_ref()?;
+        self.engine.recall(imports, step, key, definition).await
     }
 }
 

@@ -39,6 +39,12 @@ pub struct ImageConfig {
         deserialize_with = "null_is_default"
     )]
     pub history: Vec<History>,
+    /// The records of an inline build cache, in base 64.
+    #[serde(
+        rename = "moby.buildkit.cache.v0",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cache: Option<String>,
 }
 
 /// The layers of an image by the digests of their uncompressed tars, bottom first.

@@ -59,6 +59,8 @@ pub struct NewLayer {
     pub blobs: Vec<Descriptor>,
     /// Where its blobs can be had.
     pub sources: Vec<LayerSource>,
+    /// When it was made, if that was before it came here.
+    pub created: Option<SystemTime>,
 }
 
 /// A layer.
@@ -276,7 +278,7 @@ pub(crate) fn insert(connection: &Connection, new: &NewLayer, now: SystemTime) -
             new.chain.map(|chain| *chain.digest().as_bytes()),
             new.self_contained,
             new.size.map(db::size),
-            millis(now),
+            millis(new.created.unwrap_or(now)),
         ])?;
     let id = LayerId(connection.last_insert_rowid());
     add_blobs(connection, id, new)?;

@@ -12,7 +12,7 @@ const DOCKERFILE: &str = "FROM alpine AS one\nCOPY a /a\nRUN cat /a >/one\n\
      FROM scratch\nCOPY --from=one /one /\nCOPY --from=two /two /\n";
 
 /// Names of the steps that plain progress says were run, and of those that were not.
-fn steps(told: &str) -> (Vec<&str>, Vec<&str>) {
+pub(crate) fn steps(told: &str) -> (Vec<&str>, Vec<&str>) {
     let (mut run, mut cached) = (Vec::new(), Vec::new());
     let mut name = "";
     for line in told.lines() {

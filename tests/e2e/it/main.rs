@@ -9,6 +9,7 @@
 )]
 
 mod builds;
+mod caches;
 mod caching;
 mod case;
 mod checks;
@@ -26,6 +27,7 @@ mod images;
 mod kiln;
 mod language;
 mod life;
+mod peers;
 mod reference;
 mod registries;
 mod repository;

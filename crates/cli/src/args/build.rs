@@ -18,6 +18,12 @@ pub struct Build {
     /// Additional build contexts (e.g., name=path)
     #[arg(long, value_name = "stringArray")]
     pub build_context: Vec<String>,
+    /// External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")
+    #[arg(long, value_name = "stringArray")]
+    pub cache_from: Vec<String>,
+    /// Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")
+    #[arg(long, value_name = "stringArray")]
+    pub cache_to: Vec<String>,
     /// Set method for evaluating build ("check", "outline", "targets", "subrequests.describe")
     #[arg(
         long,

@@ -14,16 +14,6 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (BUILD, "--annotation", "use --label"),
     (BUILD, "--attest", "kiln writes no attestations"),
     (BUILD, "--builder", "kiln builds in its own process"),
-    (
-        BUILD,
-        "--cache-from",
-        "kiln keeps its cache in the store; share the store's directory between builds",
-    ),
-    (
-        BUILD,
-        "--cache-to",
-        "kiln keeps its cache in the store; share the store's directory between builds",
-    ),
     (BUILD, "--cgroup-parent", "start kiln in that cgroup"),
     (
         BUILD,

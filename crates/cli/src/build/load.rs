@@ -78,6 +78,8 @@ pub fn load(
         ssh: agents(plan.ssh)?,
         tags: plan.tags,
         exports: plan.exports,
+        cache_from: plan.cache_from,
+        cache_to: plan.cache_to,
         jobs: plan.jobs,
         explain: plan.explain,
         source_date_epoch: plan.source_date_epoch,

@@ -101,6 +101,43 @@ pub enum ValueError {
         /// What it takes.
         expected: &'static str,
     },
+    /// A cache without a type.
+    #[error("type is required for cache {0:?}")]
+    CacheType(String),
+    /// A cache of a type that kiln does not have.
+    #[error("unsupported cache type {kind:?}: {instead}")]
+    CacheKind {
+        /// The type.
+        kind: String,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// An attribute that kiln does not honour for this type of cache.
+    #[error("unsupported attribute {key:?} of cache type {kind:?}")]
+    CacheAttribute {
+        /// The attribute.
+        key: String,
+        /// The type of cache.
+        kind: String,
+    },
+    /// A cache without an attribute that its type must have.
+    #[error("{key} is required for cache type {kind:?}")]
+    CacheRequires {
+        /// The attribute.
+        key: &'static str,
+        /// The type of cache.
+        kind: String,
+    },
+    /// A value that an attribute of a cache does not take.
+    #[error("invalid value {value:?} for cache attribute {key:?}: {expected}")]
+    CacheValue {
+        /// The attribute.
+        key: String,
+        /// What was typed.
+        value: String,
+        /// What it takes.
+        expected: &'static str,
+    },
     /// An output that needs to be told where to.
     #[error("dest is required for output type {0:?}")]
     OutputDestination(String),

@@ -2,6 +2,7 @@
 //!
 //! Pure: text in, value or error text out, with docker's words where docker has them.
 
+pub mod cache;
 pub mod csv;
 pub mod environment_file;
 mod error;

@@ -189,16 +189,7 @@ impl Attributes {
 
     fn layers(&self, oci_media_types: bool) -> Result<LayerFormat, ValueError> {
         let compression = self.compression.unwrap_or(Compression::Gzip);
-        if let Some(level) = self.level {
-            let (range, expected) = match compression {
-                Compression::Gzip => (0..=9, "gzip has levels 0 to 9"),
-                Compression::Zstd => (0..=22, "zstd has levels 0 to 22"),
-                Compression::Uncompressed => (0..=0, "uncompressed layers have no level"),
-            };
-            if !range.contains(&level) {
-                return Err(invalid("compression-level", &level.to_string(), expected));
-            }
-        }
+        check_level(compression, self.level)?;
         Ok(LayerFormat {
             compression,
             level: self.level,
@@ -219,7 +210,21 @@ impl Attributes {
     }
 }
 
-fn compression(key: &str, value: &str) -> Result<Compression, ValueError> {
+/// Levels are those that the compression has.
+pub(super) fn check_level(compression: Compression, level: Option<i32>) -> Result<(), ValueError> {
+    let (range, expected) = match compression {
+        Compression::Gzip => (0..=9, "gzip has levels 0 to 9"),
+        Compression::Zstd => (0..=22, "zstd has levels 0 to 22"),
+        Compression::Uncompressed => (0..=0, "uncompressed layers have no level"),
+    };
+    match level.filter(|level| !range.contains(level)) {
+        Some(level) => Err(invalid("compression-level", &level.to_string(), expected)),
+        None => Ok(()),
+    }
+}
+
+/// How layers are compressed.
+pub(super) fn compression(key: &str, value: &str) -> Result<Compression, ValueError> {
     match value {
         "uncompressed" => Ok(Compression::Uncompressed),
         "gzip" => Ok(Compression::Gzip),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use dockerfile::{HistoryLayer, TargetImage};
 use graph::{Edge, Op};
-use oci::Reference;
+use oci::{ImageConfig, Platform, Reference};
 use solver::{BuildOptions, How, ProgressSender, SolveError};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::explain::Explain;
 use crate::export::{ExportedImage, ImageParts};
 use crate::output::{Output, Stack};
 use crate::progress::Task;
+use crate::remote_cache::{CacheTo, Exported, Imports, Steps};
 use crate::request::{BuildRequest, Export, FilesExport, ImageExport, MoreTarget};
 use crate::session::Session;
 use crate::worker::BuildWorker;
@@ -75,56 +76,111 @@ impl Inner {
     ) -> Result<BuildOutcome, EngineError> {
         let (request, digests) = self.read_keyed_secrets(request).await?;
         let plan = self.plan(&request, digests, &progress).await?;
-        let (stacks, has_run) = self.solve(&request, &plan, &progress).await?;
+        let solved = self.solve(&request, &plan, &progress).await?;
         let warnings = plan.lowered.warnings.clone();
         let epoch = plan.lowered.source_date_epoch;
-        let mut targets = plan.lowered.into_targets().zip(stacks);
-        let mut outcome = BuildOutcome {
-            warnings,
-            ..BuildOutcome::default()
-        };
-        if let Some((target, stack)) = targets.next() {
-            let parts = image_parts(target, stack, epoch);
-            for export in &request.exports {
-                let exported = self
-                    .export(&request.tags, &parts, export, &progress)
-                    .await?;
-                outcome.image = outcome.image.or(exported);
+        let cache = match &solved.cached {
+            Some(cached) if request.cache_to.contains(&CacheTo::Inline) => {
+                Some(self.inline_records(cached).await?)
             }
+            _ => None,
+        };
+        let parts = |target, stack| ImageParts {
+            cache: cache.clone(),
+            ..image_parts(target, stack, epoch)
+        };
+        let targets = plan.lowered.into_targets().zip(solved.stacks.clone());
+        let targets: Vec<ImageParts> = targets.map(|(t, stack)| parts(t, stack)).collect();
+        let (images, ()) = tokio::try_join!(
+            self.export_targets(&request, &targets, &progress),
+            self.export_caches(&request, solved.cached.as_ref(), &progress),
+        )?;
+        let (engine, lease) = (Arc::clone(self), self.lease.clone());
+        crate::blocking(move || engine.tidy_up(&lease, solved.has_run)).await??;
+        Ok(BuildOutcome { warnings, ..images })
+    }
+
+    /// Makes what was asked for of each target.
+    async fn export_targets(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        targets: &[ImageParts],
+        progress: &ProgressSender,
+    ) -> Result<BuildOutcome, EngineError> {
+        let mut outcome = BuildOutcome::default();
+        let Some((first, others)) = targets.split_first() else {
+            return Ok(outcome);
+        };
+        for export in &request.exports {
+            let exported = self.export(&request.tags, first, export, progress).await?;
+            outcome.image = outcome.image.or(exported);
         }
-        for ((target, stack), more) in targets.zip(&request.more_targets) {
-            let parts = image_parts(target, stack, epoch);
-            let exports = &request.exports;
-            let exported = self.export_more(more, &parts, exports, &progress).await?;
+        for (parts, more) in others.iter().zip(&request.more_targets) {
+            let exported = self
+                .export_more(more, parts, &request.exports, progress)
+                .await?;
             outcome.more_images.extend(exported);
         }
-        let (engine, lease) = (Arc::clone(self), self.lease.clone());
-        crate::blocking(move || engine.tidy_up(&lease, has_run)).await??;
         Ok(outcome)
     }
 
-    /// The targets' file systems, and whether any step had to run for them.
+    /// Writes all caches that stand on their own, at once.
+    async fn export_caches(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        cached: Option<&Arc<Exported>>,
+        progress: &ProgressSender,
+    ) -> Result<(), EngineError> {
+        let Some(cached) = cached else {
+            return Ok(());
+        };
+        let exports = request.cache_to.iter().filter_map(|cache| match cache {
+            CacheTo::Export(export) => Some(self.export_cache(cached, export, progress)),
+            CacheTo::Inline => None,
+        });
+        futures_util::future::try_join_all(exports).await?;
+        Ok(())
+    }
+
+    /// Makes the targets' file systems.
     async fn solve(
         self: &Arc<Self>,
         request: &BuildRequest,
         plan: &Plan,
         progress: &ProgressSender,
-    ) -> Result<(Vec<Stack>, bool), EngineError> {
+    ) -> Result<Solved, EngineError> {
+        let began = self.now_in_nanoseconds();
         let targets: Vec<Option<Edge>> = plan.lowered.file_systems().collect();
         let required = plan.lowered.required.iter().copied();
         let edges: Vec<Edge> = targets.iter().flatten().copied().chain(required).collect();
         if edges.is_empty() {
-            return Ok((vec![Stack::default(); targets.len()], false));
+            return Ok(Solved {
+                stacks: vec![Stack::default(); targets.len()],
+                has_run: false,
+                cached: None,
+            });
         }
+        let session = Arc::new(Session {
+            devices: Arc::clone(&plan.devices),
+            ..Session::of(request)
+        });
+        let steps = self.steps(request, plan, &session, began);
+        let platform = request.platform.clone().unwrap_or_else(Platform::host);
+        let imports = steps.as_ref().filter(|_| !request.cache_from.is_empty());
         let worker = Arc::new(BuildWorker {
             engine: Arc::clone(self),
-            session: Arc::new(Session {
-                devices: Arc::clone(&plan.devices),
-                ..Session::of(request)
-            }),
+            session,
             images: plan.images.clone(),
             looks: crate::op::Looks::default(),
             commits: crate::source::Commits::default(),
+            imports: imports.map(|steps| {
+                Arc::new(Imports::new(
+                    steps,
+                    &request.cache_from,
+                    &platform,
+                    progress,
+                ))
+            }),
             explain: request.explain.then(|| {
                 Arc::new(Explain {
                     graph: Arc::clone(&plan.graph),
@@ -152,13 +208,46 @@ impl Inner {
             .vertices
             .iter()
             .any(|vertex| matches!(vertex.how, How::Executed(_)) && is_step(vertex.id));
+        let vertices = solution.vertices;
         let mut made = solution.targets.into_iter();
         let mut stacks = Vec::with_capacity(targets.len());
         for target in targets {
             let output = target.and_then(|_| made.next()).map(|target| target.output);
             stacks.push(self.stack(output).await?);
         }
-        Ok((stacks, has_run))
+        let cached = steps.map(|steps| {
+            Arc::new(Exported {
+                steps,
+                vertices,
+                targets: stacks.clone(),
+            })
+        });
+        Ok(Solved {
+            stacks,
+            has_run,
+            cached,
+        })
+    }
+
+    /// What BuildKit knows the steps by, when there are caches that ask for it.
+    fn steps(
+        &self,
+        request: &BuildRequest,
+        plan: &Plan,
+        session: &Session,
+        began: i64,
+    ) -> Option<Arc<Steps>> {
+        if request.cache_from.is_empty() && request.cache_to.is_empty() {
+            return None;
+        }
+        let platform = request.platform.clone().unwrap_or_else(Platform::host);
+        Some(Arc::new(Steps::new(
+            &plan.graph,
+            &plan.images,
+            session.directories.clone(),
+            &platform,
+            began,
+        )))
     }
 
     async fn stack(self: &Arc<Self>, output: Option<Output>) -> Result<Stack, EngineError> {
@@ -181,6 +270,13 @@ impl Inner {
             self.store.clean(self.clock.now())?;
         }
         Ok(())
+    }
+
+    fn now_in_nanoseconds(&self) -> i64 {
+        let since = self.clock.now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
     }
 
     fn jobs(&self, request: &BuildRequest) -> NonZeroUsize {
@@ -283,13 +379,28 @@ impl Inner {
     }
 }
 
+/// What solving a graph came to.
+struct Solved {
+    /// The targets' file systems.
+    stacks: Vec<Stack>,
+    /// A step had to run for them.
+    has_run: bool,
+    /// What caches need to know, if there are any.
+    cached: Option<Arc<Exported>>,
+}
+
 fn image_parts(target: TargetImage, stack: Stack, epoch: Option<i64>) -> ImageParts {
     let from_base = |layer: &&HistoryLayer| matches!(layer, HistoryLayer::Base);
     ImageParts {
         stack,
         inherited: target.history_layers.iter().filter(from_base).count(),
-        config: target.config,
+        config: ImageConfig {
+            // Those of the base image say nothing about this one.
+            cache: None,
+            ..target.config
+        },
         epoch,
+        cache: None,
     }
 }
 

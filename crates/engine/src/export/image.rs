@@ -13,6 +13,7 @@ use crate::error::EngineError;
 use crate::image::untagged;
 use crate::layer::{ExportLayer, Wanted};
 use crate::output::Stack;
+use crate::remote_cache::InlineRecords;
 use crate::request::{ArchiveExport, Destination, ImageExport, LayerFormat};
 
 /// What is exported: the file system and what the Dockerfile says of it.
@@ -23,6 +24,8 @@ pub(crate) struct ImageParts {
     /// History entries that came with the base image.
     pub(crate) inherited: usize,
     pub(crate) epoch: Option<i64>,
+    /// The records of the build, for images that carry them.
+    pub(crate) cache: Option<Arc<InlineRecords>>,
 }
 
 /// An image that was made.
@@ -159,7 +162,11 @@ impl Inner {
             .export_layers(&parts.stack, wanted, parts.epoch, progress)
             .await?;
         let plain: Vec<_> = layers.iter().map(|layer| layer.layer.clone()).collect();
-        let assembled = assemble(&parts.config, parts.inherited, &plain, parts.epoch, dialect)?;
+        let mut config = parts.config.clone();
+        if let Some(records) = &parts.cache {
+            config.cache = Some(records.text(&parts.stack)?);
+        }
+        let assembled = assemble(&config, parts.inherited, &plain, parts.epoch, dialect)?;
         Ok((assembled, layers))
     }
 }

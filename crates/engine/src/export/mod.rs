@@ -10,4 +10,4 @@ mod image;
 pub(crate) use archive::ArchiveImage;
 pub(crate) use assemble::{Assembled, Dialect, ImageLayer, assemble, layer_type};
 pub use image::ExportedImage;
-pub(crate) use image::ImageParts;
+pub(crate) use image::{ImageParts, replace_file};

@@ -14,6 +14,7 @@ pub use commands::{HistoryRow, ImageDetails, ImageSummary, Removed};
 pub(crate) use load::{LoadedImage, load, load_config};
 pub use names::is_untagged;
 pub(crate) use names::untagged;
+pub(crate) use push::blob_file;
 pub(crate) use resolve::ResolvedImage;
 pub(crate) use select::select;
 

@@ -40,9 +40,7 @@ impl Inner {
                     format!("pushing layer {}", layer.digest),
                     Some(layer.size),
                 );
-                let body = FileBody {
-                    path: self.store.blobs().path(&layer.digest),
-                };
+                let body = blob_file(self.store.blobs().path(&layer.digest));
                 registry.push_blob(reference, layer, sources, &body).await
             })
             .buffer_unordered(UPLOADS)
@@ -63,8 +61,13 @@ impl Inner {
     }
 }
 
+/// The blob in a file, to be sent.
+pub(crate) const fn blob_file(path: PathBuf) -> FileBody {
+    FileBody { path }
+}
+
 /// A blob's file, read piece by piece.
-struct FileBody {
+pub(crate) struct FileBody {
     path: PathBuf,
 }
 

@@ -9,6 +9,7 @@ use oci::{ChainId, Descriptor, Document, Platform, Reference};
 use store::{Blob, LayerId, LayerSource, NewLayer};
 
 use super::{LoadedImage, load, select};
+use crate::clock::parse_rfc3339;
 use crate::engine::Inner;
 use crate::error::EngineError;
 
@@ -136,6 +137,12 @@ impl Inner {
         let repository = reference.without_tag().to_string();
         let mut chain = None;
         let mut layers = Vec::with_capacity(image.manifest.layers.len());
+        let made = image
+            .config
+            .history
+            .iter()
+            .filter(|entry| !entry.empty_layer);
+        let mut times = made.map(|entry| parse_rfc3339(entry.created.as_deref()?));
         for (blob, diff_id) in image
             .manifest
             .layers
@@ -157,6 +164,7 @@ impl Inner {
                     digest: blob.digest,
                     reference: repository.clone(),
                 }],
+                created: times.next().flatten(),
             };
             layers.push(self.store.layers().ensure(&self.lease, &new)?);
         }

@@ -73,6 +73,7 @@ impl Engine {
             inherited: image.config.history.len(),
             config: image.config,
             epoch: None,
+            cache: None,
         };
         let name = format!("pushing {reference}");
         let task = Task::begin(progress, &engine.clock, &name);

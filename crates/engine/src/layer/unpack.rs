@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::{TryStreamExt as _, stream};
-use oci::Compression;
+use oci::{Compression, Descriptor};
 use snapshot::apply::{self, Below};
 use snapshot::snapshotter::{Committed, empty_layer, layer_directory};
 use solver::StepProgress;
@@ -65,6 +65,14 @@ impl Inner {
         let blobs = self.store.blobs();
         for blob in &row.blobs {
             if blobs.take(&self.lease, &blob.digest)?.is_some() {
+                return Ok(());
+            }
+        }
+        for (blob, layout) in in_layouts(row) {
+            let (engine, digest) = (Arc::clone(self), blob.digest);
+            let taken = crate::blocking(move || engine.take_blob(&layout, &digest)).await?;
+            // The directory may be gone, and the blob be elsewhere.
+            if taken.is_ok() {
                 return Ok(());
             }
         }
@@ -143,6 +151,16 @@ impl Inner {
         committed.publish_as(&self.store, row.id, Synced::No)?;
         Ok(layer_directory(&self.store.snapshots().path(row.id)))
     }
+}
+
+/// The blobs of a layer that are in directories of the client's.
+fn in_layouts(row: &LayerRow) -> impl Iterator<Item = (&Descriptor, PathBuf)> {
+    let named = row.sources.iter().filter_map(|source| {
+        let layout = crate::remote_cache::layout_of(source)?;
+        let blob = row.blobs.iter().find(|blob| blob.digest == source.digest)?;
+        Some((blob, layout))
+    });
+    named.into_iter()
 }
 
 /// What keeps two processes from unpacking the same layer.

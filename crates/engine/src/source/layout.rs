@@ -119,7 +119,7 @@ impl Inner {
         Ok(())
     }
 
-    fn take_blob(&self, layout: &Path, digest: &Digest) -> Result<(), EngineError> {
+    pub(crate) fn take_blob(&self, layout: &Path, digest: &Digest) -> Result<(), EngineError> {
         if self.store.blobs().take(&self.lease, digest)?.is_some() {
             return Ok(());
         }

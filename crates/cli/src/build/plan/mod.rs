@@ -1,5 +1,6 @@
 //! What the arguments of `build` mean in this environment; no file is read.
 
+mod caches;
 mod exports;
 mod sources;
 mod targets;
@@ -9,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::{
-    Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache, OfferedSecret, PullPolicy,
-    Remote, Ulimit,
+    CacheFrom, CacheTo, Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache,
+    OfferedSecret, PullPolicy, Remote, Ulimit,
 };
 use oci::{Platform, Reference};
 
@@ -71,6 +72,10 @@ pub struct BuildPlan {
     pub tags: Vec<Reference>,
     /// What becomes of the result.
     pub exports: Vec<Export>,
+    /// Caches to look in.
+    pub cache_from: Vec<CacheFrom>,
+    /// Caches to write.
+    pub cache_to: Vec<CacheTo>,
     /// Steps at once.
     pub jobs: Option<usize>,
     /// Tell why steps run.
@@ -158,6 +163,8 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         ssh: agents(typed, environment)?,
         tags: targets.tags,
         exports: exports(typed, epoch.is_some(), environment)?,
+        cache_from: caches::from(typed, environment)?,
+        cache_to: caches::to(typed, environment)?,
         jobs: jobs(typed.jobs.as_deref())?,
         explain: typed.explain,
         source_date_epoch: epoch.and_then(Epoch::seconds),

@@ -1,0 +1,304 @@
+//! Looks in caches for what the store does not have.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use buildkit::{CacheMap, Index, InputSource, Record, output_key};
+use graph::{ContentHasher, Op, SourceOp, VertexId};
+use oci::{Digest, Platform};
+use solver::{CacheKey, DefinitionKey, ProgressSender, Step};
+
+use super::request::CacheFrom;
+use super::steps::Steps;
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::output::{Output, Stack};
+use crate::progress::Task;
+
+/// The caches of one build.
+pub(crate) struct Imports {
+    steps: Arc<Steps>,
+    from: Vec<CacheFrom>,
+    platform: Platform,
+    progress: ProgressSender,
+    /// Opened when they are first asked.
+    opened: tokio::sync::OnceCell<Vec<Arc<Cache>>>,
+}
+
+/// A cache that was opened.
+struct Cache {
+    from: CacheFrom,
+    index: Index,
+    /// Records that vertices match by BuildKit's digests.
+    matched: Mutex<HashMap<VertexId, Arc<[Record]>>>,
+}
+
+impl Imports {
+    pub(crate) fn new(
+        steps: &Arc<Steps>,
+        from: &[CacheFrom],
+        platform: &Platform,
+        progress: &ProgressSender,
+    ) -> Self {
+        Self {
+            steps: Arc::clone(steps),
+            from: from.to_vec(),
+            platform: platform.clone(),
+            progress: progress.clone(),
+            opened: tokio::sync::OnceCell::new(),
+        }
+    }
+
+    /// The caches, all of which are opened at once; those that cannot be are told of and left out.
+    async fn caches(&self, engine: &Arc<Inner>) -> &[Arc<Cache>] {
+        let open = || async {
+            let opening = self.from.iter().map(|from| self.open(engine, from));
+            let opened = futures_util::future::join_all(opening).await;
+            opened.into_iter().flatten().map(Arc::new).collect()
+        };
+        self.opened.get_or_init(open).await
+    }
+
+    async fn open(&self, engine: &Arc<Inner>, from: &CacheFrom) -> Option<Cache> {
+        let name = format!("importing cache manifest from {}", place(from));
+        let task = Task::begin(&self.progress, &engine.clock, &name);
+        let opened = async {
+            let opened = engine.open_cache(from, &self.platform).await?;
+            let index = Index::new(&opened.config, &opened.blobs);
+            Ok(index.map_err(super::CacheError::from)?)
+        };
+        let opened = task.end(opened.await);
+        Some(Cache {
+            from: from.clone(),
+            index: opened.ok()?,
+            matched: Mutex::default(),
+        })
+    }
+}
+
+/// A cache as its task is called.
+fn place(from: &CacheFrom) -> String {
+    match from {
+        CacheFrom::Registry(reference) => reference.familiar(),
+        CacheFrom::Layout(layout) => layout.path.display().to_string(),
+    }
+}
+
+impl Inner {
+    /// What a definition key leads to in one of the caches. The store notes it, so that the next build
+    /// need not ask.
+    pub(crate) async fn recalled_key(
+        self: &Arc<Self>,
+        imports: &Arc<Imports>,
+        step: &Step,
+        definition: DefinitionKey,
+    ) -> Option<CacheKey> {
+        let caches = imports.caches(self).await;
+        let own = caches
+            .iter()
+            .find_map(|cache| cache.index.alias(&definition.0));
+        let key = match own {
+            Some(key) => CacheKey(key),
+            None => self.matched_key(imports, caches, step, definition).await?,
+        };
+        // It is known also if the store cannot note it.
+        drop(self.store.records().alias(&definition.0, &key.0));
+        Some(key)
+    }
+
+    /// A key for a step that one of the caches knows by BuildKit's digests.
+    async fn matched_key(
+        &self,
+        imports: &Arc<Imports>,
+        caches: &[Arc<Cache>],
+        step: &Step,
+        definition: DefinitionKey,
+    ) -> Option<CacheKey> {
+        let id = step.id();
+        for cache in caches {
+            let (cache, steps) = (Arc::clone(cache), Arc::clone(&imports.steps));
+            let matched = crate::blocking(move || cache.records(&steps, id)).await;
+            if matches!(&matched, Ok(Ok(records)) if !records.is_empty()) {
+                return Some(foreign_key(definition));
+            }
+        }
+        None
+    }
+
+    /// The result that one of the caches has of a step. It is recorded in the store, with its layers
+    /// where they are.
+    pub(crate) async fn recall(
+        self: &Arc<Self>,
+        imports: &Arc<Imports>,
+        step: &Step,
+        key: CacheKey,
+        definition: Option<DefinitionKey>,
+    ) -> Option<Vec<Output>> {
+        if matches!(
+            step.vertex().op,
+            Op::Source(SourceOp::Image(_) | SourceOp::Local(_))
+        ) {
+            return None;
+        }
+        for cache in imports.caches(self).await {
+            let recalled = self.recall_from(cache, &imports.steps, step, key).await;
+            let Ok(Some(stack)) = recalled else {
+                continue;
+            };
+            let of = (store::RecordKind::Regular, step.vertex().meta.name.as_str());
+            // A hit is one also if the store cannot note it.
+            let noted = self
+                .record(key, &stack, of)
+                .and_then(|()| match definition {
+                    Some(definition) => self.store.records().alias(&definition.0, &key.0),
+                    None => Ok(()),
+                });
+            drop(noted);
+            return Some(vec![Output::Stack(stack)]);
+        }
+        None
+    }
+
+    async fn recall_from(
+        self: &Arc<Self>,
+        cache: &Arc<Cache>,
+        steps: &Arc<Steps>,
+        step: &Step,
+        key: CacheKey,
+    ) -> Result<Option<Stack>, EngineError> {
+        let (engine, cache, steps) = (Arc::clone(self), Arc::clone(cache), Arc::clone(steps));
+        let id = step.id();
+        crate::blocking(move || {
+            let own = cache.index.by_key(&key.0);
+            let own = own.and_then(|record| cache.index.result(record));
+            let found = match own {
+                Some(found) => Some(found),
+                None => {
+                    let records = cache.records(&steps, id)?;
+                    records
+                        .iter()
+                        .find_map(|record| cache.index.result(*record))
+                }
+            };
+            match found {
+                Some(found) => engine.note_found(&cache.from, found),
+                None => Ok(None),
+            }
+        })
+        .await?
+    }
+}
+
+impl Cache {
+    /// The records that a vertex matches by BuildKit's digests. Reads files.
+    fn records(&self, steps: &Steps, id: VertexId) -> Result<Arc<[Record]>, EngineError> {
+        let mut matched = self.matched.lock().unwrap_or_else(PoisonError::into_inner);
+        for next in needed(steps, id) {
+            if !matched.contains_key(&next) {
+                let records = self.find(steps, next, &matched)?;
+                matched.insert(next, records);
+            }
+        }
+        Ok(matched.get(&id).cloned().unwrap_or_default())
+    }
+
+    fn find(
+        &self,
+        steps: &Steps,
+        id: VertexId,
+        matched: &HashMap<VertexId, Arc<[Record]>>,
+    ) -> Result<Arc<[Record]>, EngineError> {
+        if let Some(source) = steps.source(id) {
+            return Ok(self.index.roots(&output_key(&source, 0)).into());
+        }
+        match steps.cache_map(id) {
+            Some(map) => self.of_map(steps, &map, matched).map(Into::into),
+            None => Ok([].into()),
+        }
+    }
+
+    fn of_map(
+        &self,
+        steps: &Steps,
+        map: &CacheMap,
+        matched: &HashMap<VertexId, Arc<[Record]>>,
+    ) -> Result<Vec<Record>, EngineError> {
+        let digest = output_key(&map.digest, 0);
+        if !self.index.knows(&digest) {
+            return Ok(Vec::new());
+        }
+        if map.inputs.is_empty() {
+            return Ok(self.index.roots(&digest).to_vec());
+        }
+        let mut fitting: Option<Vec<Record>> = None;
+        for (number, input) in map.inputs.iter().enumerate() {
+            let linked = |from: &[Record], selector: Option<Digest>| -> Vec<Record> {
+                let linked = from
+                    .iter()
+                    .flat_map(|from| self.index.linked(*from, number, &digest, selector));
+                linked.copied().collect()
+            };
+            let mut found = match &input.source {
+                InputSource::Edge(edge) => {
+                    let from = matched.get(&edge.vertex).map_or(&[][..], |records| records);
+                    linked(from, input.selector)
+                }
+                InputSource::Made(made) => {
+                    linked(&self.of_map(steps, made, matched)?, input.selector)
+                }
+            };
+            if let (InputSource::Edge(edge), Some(selectors)) = (&input.source, &input.content) {
+                for content in &*steps.contents(edge.vertex, selectors)? {
+                    let roots = self.index.roots(&output_key(content, -1));
+                    found.extend(linked(roots, None));
+                }
+            }
+            let fits = match fitting {
+                Some(before) => before.into_iter().filter(|r| found.contains(r)).collect(),
+                None => found,
+            };
+            if fits.is_empty() {
+                return Ok(fits);
+            }
+            fitting = Some(fits);
+        }
+        Ok(fitting.unwrap_or_default())
+    }
+}
+
+/// A vertex and all that it is made of, inputs first.
+fn needed(steps: &Steps, id: VertexId) -> Vec<VertexId> {
+    let mut needed = vec![id];
+    let mut seen = std::collections::HashSet::from([id]);
+    let mut next = 0;
+    while let Some(id) = needed.get(next).copied() {
+        next += 1;
+        for edge in steps
+            .vertex(id)
+            .into_iter()
+            .flat_map(|vertex| &vertex.inputs)
+        {
+            if seen.insert(edge.vertex) {
+                needed.push(edge.vertex);
+            }
+        }
+    }
+    needed.sort_unstable();
+    needed
+}
+
+/// The key of what BuildKit knows, whose contents nobody here has looked at.
+fn foreign_key(definition: DefinitionKey) -> CacheKey {
+    let mut hasher = ContentHasher::new("recalled");
+    hasher.bytes(&definition.0);
+    CacheKey(*hasher.finish().as_bytes())
+}
+
+impl fmt::Debug for Imports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Imports")
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads a cache: its config, and the blobs that it says it has.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use buildkit::{CONFIG_TYPE, CacheConfig, MAX_CONFIG, annotation};
+use oci::{Descriptor, Digest, Document, Manifest, Platform, Reference};
+
+use super::CacheError;
+use super::request::{CacheFrom, LayoutCache};
+use crate::engine::Inner;
+use crate::error::EngineError;
+
+/// A cache that was read.
+pub(super) struct Opened {
+    pub(super) config: CacheConfig,
+    pub(super) blobs: Vec<Descriptor>,
+}
+
+impl Inner {
+    /// Reads the cache; of an image, the records inside.
+    pub(super) async fn open_cache(
+        self: &Arc<Self>,
+        from: &CacheFrom,
+        platform: &Platform,
+    ) -> Result<Opened, EngineError> {
+        let top = self.top(from).await?;
+        let manifest = match top {
+            Document::Manifest(manifest) => manifest,
+            Document::Index(index) => {
+                let (config, blobs): (Vec<_>, Vec<_>) =
+                    index.manifests.iter().cloned().partition(is_config);
+                if let Some(config) = config.first() {
+                    return self.opened(from, config, blobs).await;
+                }
+                let no_cache = || CacheError::NoCache(from.to_string());
+                let selected = crate::image::select(&index, platform).ok_or_else(no_cache)?;
+                let bytes = self
+                    .cache_blob(from, selected, oci::MAX_DOCUMENT_SIZE)
+                    .await?;
+                match parse(&selected.digest, &bytes)? {
+                    Document::Manifest(manifest) => manifest,
+                    Document::Index(_) => return Err(no_cache().into()),
+                }
+            }
+        };
+        if is_config(&manifest.config) {
+            let blobs = manifest.layers.clone();
+            return self.opened(from, &manifest.config, blobs).await;
+        }
+        self.open_image(from, &manifest).await
+    }
+
+    async fn opened(
+        self: &Arc<Self>,
+        from: &CacheFrom,
+        config: &Descriptor,
+        blobs: Vec<Descriptor>,
+    ) -> Result<Opened, EngineError> {
+        let bytes = self.cache_blob(from, config, MAX_CONFIG).await?;
+        let config = CacheConfig::parse(&bytes).map_err(CacheError::from)?;
+        Ok(Opened { config, blobs })
+    }
+
+    /// The records inside of an image, whose layers are the image's.
+    async fn open_image(
+        self: &Arc<Self>,
+        from: &CacheFrom,
+        manifest: &Manifest,
+    ) -> Result<Opened, EngineError> {
+        let bytes = self.cache_blob(from, &manifest.config, MAX_CONFIG).await?;
+        let image: oci::ImageConfig =
+            serde_json::from_slice(&bytes).map_err(|source| EngineError::InvalidConfig {
+                digest: manifest.config.digest,
+                source,
+            })?;
+        let records = image.cache.as_deref().map(|text| STANDARD.decode(text));
+        let Some(Ok(records)) = records else {
+            return Err(CacheError::NoCache(from.to_string()).into());
+        };
+        let layers = manifest.layers.iter().map(|layer| layer.digest).collect();
+        let config = CacheConfig::parse_inline(&records, layers).map_err(CacheError::from)?;
+        let made = image.history.iter().filter(|entry| !entry.empty_layer);
+        let times = made
+            .map(|entry| entry.created.clone())
+            .chain(std::iter::repeat(None));
+        let layers = manifest
+            .layers
+            .iter()
+            .zip(&image.rootfs.diff_ids)
+            .zip(times);
+        let annotated = |((blob, diff_id), time): ((&Descriptor, &oci::DiffId), Option<String>)| {
+            let mut blob = blob.clone();
+            let diff_id = diff_id.to_string();
+            blob.annotations
+                .insert(annotation::UNCOMPRESSED.to_owned(), diff_id);
+            if let Some(time) = time {
+                blob.annotations
+                    .insert(annotation::CREATED.to_owned(), time);
+            }
+            blob
+        };
+        Ok(Opened {
+            config,
+            blobs: layers.map(annotated).collect(),
+        })
+    }
+
+    /// The document that the name of the cache leads to.
+    async fn top(self: &Arc<Self>, from: &CacheFrom) -> Result<Document, EngineError> {
+        match from {
+            CacheFrom::Registry(reference) => {
+                let resolved = self.registry()?.resolve(reference).await;
+                Ok(resolved.map_err(|error| failed(from, error))?.document)
+            }
+            CacheFrom::Layout(layout) => {
+                let layout = layout.clone();
+                crate::blocking(move || read_top(&layout)).await?
+            }
+        }
+    }
+
+    /// The bytes of a blob of the cache, which are few.
+    async fn cache_blob(
+        self: &Arc<Self>,
+        from: &CacheFrom,
+        blob: &Descriptor,
+        limit: u64,
+    ) -> Result<Vec<u8>, EngineError> {
+        if blob.size > limit {
+            let (digest, what) = (blob.digest, "too large to be read");
+            return Err(CacheError::Document { digest, what }.into());
+        }
+        match from {
+            CacheFrom::Registry(reference) if blob.media_type.is_manifest() => {
+                let registry = self.registry()?;
+                let found = registry.manifest_by_descriptor(reference, blob).await;
+                Ok(found.map_err(|error| failed(from, error))?.bytes.to_vec())
+            }
+            CacheFrom::Registry(reference) => self.registry_blob(from, reference, blob).await,
+            CacheFrom::Layout(layout) => {
+                let (path, digest) = (layout.path.clone(), blob.digest);
+                crate::blocking(move || read_blob(&path, &digest, limit)).await?
+            }
+        }
+    }
+
+    async fn registry_blob(
+        &self,
+        from: &CacheFrom,
+        reference: &Reference,
+        blob: &Descriptor,
+    ) -> Result<Vec<u8>, EngineError> {
+        let read = async {
+            let mut stream = self
+                .registry()?
+                .blob(reference, blob, 0)
+                .await
+                .map_err(|e| failed(from, e))?;
+            let mut bytes = Vec::new();
+            // The stream ends at the descriptor's size, which was looked at.
+            while let Some(piece) = stream.next().await.map_err(|error| failed(from, error))? {
+                bytes.extend_from_slice(&piece);
+            }
+            Ok(bytes)
+        };
+        read.await
+    }
+}
+
+fn is_config(blob: &Descriptor) -> bool {
+    blob.media_type.as_str() == CONFIG_TYPE
+}
+
+fn failed(from: &CacheFrom, source: registry::Error) -> EngineError {
+    let what = format!("cannot read {from}");
+    CacheError::Registry { what, source }.into()
+}
+
+fn parse(digest: &Digest, bytes: &[u8]) -> Result<Document, EngineError> {
+    Document::parse(bytes, None).map_err(|source| EngineError::InvalidDocument {
+        digest: *digest,
+        source,
+    })
+}
+
+fn read_top(layout: &LayoutCache) -> Result<Document, EngineError> {
+    let digest = match layout.digest {
+        Some(digest) => digest,
+        None => {
+            let bytes = read_file(&layout.path.join("index.json"), oci::MAX_DOCUMENT_SIZE)?;
+            let index: oci::Index = serde_json::from_slice(&bytes).map_err(|source| {
+                let (kind, digest) = ("index", Digest::of(&bytes));
+                EngineError::InvalidDocument {
+                    digest,
+                    source: oci::DocumentError::Json { kind, source },
+                }
+            })?;
+            let is_wanted = |entry: &&Descriptor| {
+                let name = entry.annotations.get(oci::annotation::REF_NAME);
+                name == Some(&layout.tag)
+            };
+            let found = index.manifests.iter().find(is_wanted);
+            found
+                .map(|entry| entry.digest)
+                .ok_or_else(|| CacheError::NoEntry {
+                    path: layout.path.clone(),
+                    wanted: layout.tag.clone(),
+                })?
+        }
+    };
+    let bytes = read_blob(&layout.path, &digest, oci::MAX_DOCUMENT_SIZE)?;
+    parse(&digest, &bytes)
+}
+
+fn read_blob(layout: &Path, digest: &Digest, limit: u64) -> Result<Vec<u8>, EngineError> {
+    let bytes = read_file(&blob_path(layout, digest), limit)?;
+    if Digest::of(&bytes) != *digest {
+        let (digest, what) = (*digest, "something else");
+        return Err(CacheError::Document { digest, what }.into());
+    }
+    Ok(bytes)
+}
+
+/// Where a blob of a layout is.
+pub(super) fn blob_path(layout: &Path, digest: &Digest) -> PathBuf {
+    layout.join("blobs/sha256").join(digest.hex())
+}
+
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, EngineError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    read.map_err(|source| EngineError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(bytes)
+}
