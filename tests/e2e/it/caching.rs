@@ -162,12 +162,15 @@ fn independent_stages_run_at_once() {
     let kiln = Kiln::new();
     kiln.ok(["pull", "-q", "alpine"]);
     let project = Project::of(&dockerfile);
-    let begun = Instant::now();
-    kiln.build(&project, &[]);
-    let took = begun.elapsed();
+    // Other tests may keep the machine busy, so the quickest of some tries counts.
+    let mut tries = (0..5).map(|_| {
+        let begun = Instant::now();
+        kiln.build(&project, &["--no-cache"]);
+        begun.elapsed()
+    });
     assert!(
-        took < Duration::from_secs(5),
-        "{took:?}: one after the other takes six seconds"
+        tries.any(|took| took < Duration::from_millis(2600)),
+        "one after the other they take six seconds"
     );
     let begun = Instant::now();
     kiln.build(&project, &["--no-cache", "--jobs", "1"]);
