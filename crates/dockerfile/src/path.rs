@@ -38,10 +38,9 @@ fn shorten(path: &str) -> String {
     let mut short = String::with_capacity(path.len() + 1);
     short.push_str(&path[..root]);
     for part in path.split('/') {
-        let last = short[root..].rsplit('/').next().unwrap_or_default();
         match part {
             "" | "." => {}
-            ".." if !matches!(last, "" | "..") => {
+            ".." if goes_up(&short[root..]) => {
                 let end = short.rfind('/').unwrap_or_default();
                 short.truncate(end.max(root));
             }
@@ -58,6 +57,12 @@ fn shorten(path: &str) -> String {
         short.push('.');
     }
     short
+}
+
+/// Whether the last part of a clean path is one that `..` takes back.
+fn goes_up(short: &str) -> bool {
+    let last = short.rsplit('/').next().unwrap_or_default();
+    !matches!(last, "" | "..")
 }
 
 /// The last part of a path, as Go's `path.Base`.

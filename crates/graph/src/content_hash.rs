@@ -10,7 +10,7 @@ use std::sync::Arc;
 use oci::{Digest, Platform, Reference};
 
 /// Enters every digest; a change makes all cache keys new.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Feeds values to a digest. What is fed is short and comes in many parts, so that it is gathered
 /// and then hashed at once.
@@ -36,9 +36,14 @@ impl ContentHasher {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Adds a number.
-    pub fn number(&mut self, number: u64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
+    /// Adds a number: seven bits in a byte, the lowest first, so that small ones, which most are,
+    /// take one. No number's bytes begin another's.
+    pub fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
     }
 
     /// The digest of all that was added.

@@ -11,8 +11,8 @@ mod vertex;
 
 pub use content_hash::{ContentHash, ContentHasher};
 pub use op::exec::{
-    CacheSharing, Device, ExecOp, ExtraHost, FileOwner, Mount, MountSource, NetworkMode, Process,
-    SecretTarget, SecurityMode, Ulimit,
+    CacheSharing, Device, Environment, ExecOp, ExtraHost, FileOwner, Mount, MountSource,
+    NetworkMode, Process, SecretTarget, SecurityMode, Ulimit,
 };
 pub use op::file::{
     Chmod, Copy, FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName,

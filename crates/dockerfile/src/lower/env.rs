@@ -1,7 +1,9 @@
 //! Environments: names and values, in the order in which they were last set.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+
+use graph::Environment;
 
 use crate::word::Variables;
 
@@ -13,7 +15,7 @@ pub(super) struct Env {
     places: BTreeMap<Box<str>, usize>,
     bytes: usize,
     /// All of it, once a process was given it, until something is set.
-    shared: OnceLock<Arc<[String]>>,
+    shared: OnceLock<Environment>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,7 +78,7 @@ impl Env {
     }
 
     /// `KEY=value` texts.
-    pub(super) fn to_list(&self) -> Arc<[String]> {
+    pub(super) fn to_list(&self) -> Environment {
         let list = || self.list.iter().flatten().map(|entry| entry.text.clone());
         self.shared.get_or_init(|| list().collect()).clone()
     }

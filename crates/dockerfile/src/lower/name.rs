@@ -58,9 +58,8 @@ impl StepNames {
             name.push_str(&self.stage);
             name.push(' ');
         }
-        let (next, total) = (self.next.to_string(), self.total.to_string());
-        name.extend((next.len()..total.len()).map(|_| ' '));
-        name.extend([&next, "/", &total, "] "]);
+        let width = self.total.ilog10() as usize + 1;
+        let _never_fails = write!(name, "{:width$}/{}] ", self.next, self.total);
         if self.triggered {
             name.push_str("ONBUILD ");
         }

@@ -7,6 +7,8 @@ mod case;
 #[cfg(test)]
 mod fix;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod mutation;

@@ -5,6 +5,8 @@
 //! here and never held.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use oci::Digest;
@@ -43,12 +45,20 @@ pub struct ExecOp {
 pub struct Process {
     /// Program and arguments.
     pub args: Vec<String>,
-    /// `KEY=value`, in order. Steps of a stage share them while nothing is set between them.
-    pub env: Arc<[String]>,
+    /// `KEY=value`, in order.
+    pub env: Environment,
     /// Where it starts; made when it is missing.
     pub cwd: String,
     /// As in `USER`; root when empty.
     pub user: String,
+}
+
+/// `KEY=value`, in order. Steps of a stage share them while nothing is set between them, and so
+/// their digest too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Environment {
+    entries: Arc<[String]>,
+    digest: Digest,
 }
 
 /// Something at a path of the process's file system.
@@ -226,6 +236,39 @@ impl ContentHash for ExecOp {
         devices.feed(hasher);
         extra_hosts.feed(hasher);
         hostname.feed(hasher);
+    }
+}
+
+impl FromIterator<String> for Environment {
+    fn from_iter<T: IntoIterator<Item = String>>(entries: T) -> Self {
+        let entries: Arc<[String]> = entries.into_iter().collect();
+        let mut hasher = ContentHasher::new("environment");
+        entries.feed(&mut hasher);
+        Self {
+            digest: hasher.finish(),
+            entries,
+        }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entries.fmt(f)
+    }
+}
+
+impl Deref for Environment {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.entries
+    }
+}
+
+impl ContentHash for Environment {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        let Self { entries: _, digest } = self;
+        digest.feed(hasher);
     }
 }
 

@@ -247,7 +247,7 @@ fn exec(name: &str, inputs: usize) -> Op {
     Op::Exec(ExecOp {
         process: Process {
             args: vec![name.to_owned()],
-            env: [].into(),
+            env: graph::Environment::from_iter([]),
             cwd: "/".to_owned(),
             user: String::new(),
         },
