@@ -90,6 +90,7 @@ fn many_mounts() {
     let Some(fixture) = Fixture::new() else {
         return;
     };
+    let before = sandboxed(&fixture, "before", Network::Host);
     let at = fixture.dir.path().join("mounts");
     for number in 0..MOUNTS {
         let path = at.join(number.to_string());
@@ -103,7 +104,10 @@ fn many_mounts() {
     let first = first(&fixture);
     let host = sandboxed(&fixture, "host", Network::Host);
     println!("with {MOUNTS} mounts more: first {first:?}, host network {host:?}");
-    assert!(host.best < Duration::from_millis(100));
+    assert!(
+        host.best <= 2 * before.best,
+        "without them: {before:?}, with them: {host:?}"
+    );
 }
 
 /// From nothing prepared to the end of the first step.
