@@ -292,6 +292,18 @@ pub enum EngineError {
     /// A context that the client does not offer.
     #[error("there is no context {0:?}")]
     NoContext(String),
+    /// There is no such cache mount.
+    #[error("No such cache mount: {0}")]
+    NoSuchCacheMount(String),
+    /// No limit was set for that id.
+    #[error("cache mount {0} has no limit")]
+    NoSuchCacheMountLimit(String),
+    /// A step, or another command, has it.
+    #[error("cache mount {0} is in use")]
+    CacheMountInUse(String),
+    /// There is one already.
+    #[error("cache mount {0} exists already")]
+    CacheMountExists(String),
     /// There is no such image.
     #[error("No such image: {0}")]
     NoSuchImage(String),

@@ -63,7 +63,11 @@ impl Engine {
             dry_run,
             ..PruneRequest::new(engine.clock.now())
         };
-        Ok(engine.store.prune(&request)?)
+        let mut pruned = engine.store.prune(&request)?;
+        if !dry_run {
+            pruned.removed.extend(engine.keep_limits()?);
+        }
+        Ok(pruned)
     }
 
     /// Removes images without names that are old enough. One that a container uses stays.
@@ -113,6 +117,9 @@ impl Inner {
         };
         let since = now.duration_since(last.finished).unwrap_or_default();
         if since >= config.interval {
+            return Ok(true);
+        }
+        if self.store.cache_mounts().is_limit_due(last.finished)? {
             return Ok(true);
         }
         if since < SETTLE.min(config.interval) {

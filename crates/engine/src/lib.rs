@@ -9,6 +9,7 @@
 mod blocking;
 mod build;
 mod cache;
+mod cache_mount;
 mod clock;
 pub mod compress;
 mod config;
@@ -36,6 +37,7 @@ mod worker;
 pub(crate) use blocking::blocking;
 pub use build::{BuildOutcome, check, explain_missing, fix, outline, targets};
 pub use cache::StoredRecords;
+pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary};
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{
     BuildConfig, CdiConfig, Config, ConfigError, GcConfig, PolicyRule, RegistryConfig, Space,
@@ -75,6 +77,6 @@ pub mod events {
 }
 pub use store::{
     Collection, ContainerState, Depth, Filter as PruneFilter, FilterError as PruneFilterError,
-    Keep, Kind as UsageKind, Problem, PruneRequest, Pruned, Removed as RemovedItem,
-    Rule as PruneRule, Told, Usage, UsageItem,
+    Keep, Kind as UsageKind, MountEviction, MountLimit, MountSize, Problem, PruneRequest, Pruned,
+    Removed as RemovedItem, Rule as PruneRule, Told, Usage, UsageItem,
 };

@@ -4,6 +4,8 @@
 //! the file `lock` and the tree `data/`. Whoever uses it holds the lock, so a dead user never
 //! blocks anyone. An instance is seeded before it is seen.
 
+mod limit;
+
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,6 +16,8 @@ use crate::error::{Result, StoreError, io};
 use crate::lease::Lease;
 use crate::lock::{FileLock, Mode, Wait, lock};
 use crate::{Store, file};
+
+pub use limit::{MountEviction, MountLimit, MountSize};
 
 /// Who may use an instance at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,6 +141,16 @@ impl<'a> CacheMounts<'a> {
         self.store
             .database()
             .query(|connection| list(self.store, connection))
+    }
+
+    /// An instance for its sole use; none if somebody uses it, or if it is gone. While it is held,
+    /// others get another one or wait.
+    ///
+    /// # Errors
+    /// It cannot be locked.
+    pub fn open(&self, id: i64) -> Result<Option<CacheMount>> {
+        let lock = self.lock(id, Mode::Exclusive, Wait::Not)?;
+        Ok(lock.map(|lock| self.mount(id, lock)))
     }
 
     /// Removes an instance that nobody uses; whether it is gone.

@@ -176,7 +176,7 @@ impl Reclaimed {
     }
 }
 
-fn allocated(metadata: &Metadata) -> u64 {
+pub(crate) fn allocated(metadata: &Metadata) -> u64 {
     metadata.blocks() * BLOCK
 }
 

@@ -36,7 +36,9 @@ mod store;
 mod usage;
 
 pub use blob::{Blob, BlobWriter, Blobs, Download, Ingest, VerifiedReader};
-pub use cache_mount::{CacheMount, CacheMountRow, CacheMounts, Sharing};
+pub use cache_mount::{
+    CacheMount, CacheMountRow, CacheMounts, MountEviction, MountLimit, MountSize, Sharing,
+};
 pub use collection::{Collection, CollectionGuard};
 pub use container::{Container, ContainerState, Containers};
 pub use disk::Disk;

@@ -9,6 +9,7 @@
 )]
 
 mod builds;
+mod cache_mounts;
 mod caches;
 mod caching;
 mod case;

@@ -5,6 +5,7 @@
 //! laid out as docker lays them out ([`help`], [`refuse`]).
 
 pub mod build;
+pub mod cache;
 pub mod container;
 pub mod help;
 pub mod image;
@@ -127,18 +128,25 @@ pub enum Command {
         display_order = 2002
     )]
     Builder(system::Builder),
+    /// Manage what builds keep between them
+    #[command(
+        subcommand,
+        override_usage = "kiln cache COMMAND",
+        display_order = 2003
+    )]
+    Cache(cache::Cache),
     /// Manage kiln
     #[command(
         subcommand,
         override_usage = "kiln system COMMAND",
-        display_order = 2003
+        display_order = 2004
     )]
     System(system::System),
     /// Look after the store
     #[command(
         subcommand,
         override_usage = "kiln store COMMAND",
-        display_order = 2004
+        display_order = 2005
     )]
     Store(system::Store),
 }

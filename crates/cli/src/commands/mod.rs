@@ -1,6 +1,8 @@
 //! What each command does, one file each.
 
+mod archives;
 mod build;
+mod cache_mounts;
 mod check;
 mod completion;
 mod containers;
@@ -26,6 +28,7 @@ mod tag;
 mod terminal;
 mod version;
 
+use crate::args::cache::Cache;
 use crate::args::container::Container;
 use crate::args::image::Image;
 use crate::args::system::{Builder, Store, System};
@@ -83,6 +86,7 @@ pub(crate) fn run(
             prune::system(session, &args)
         }
         Command::Builder(Builder::Prune(args)) => prune::builder(session, &args),
+        Command::Cache(Cache::Mounts(args)) => cache_mounts::run(session, &args),
         Command::Store(Store::Gc(args)) => prune::policy(session, &args),
         Command::Store(Store::Fsck(args)) => return fsck::run(session, &args),
         Command::Version(args) | Command::Builder(Builder::Version(args)) => {

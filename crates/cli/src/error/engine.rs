@@ -84,6 +84,12 @@ fn hint(error: &EngineError) -> Option<String> {
         EngineError::MissingSecret(id) => Some(format!("offer it with --secret id={id},src=FILE")),
         EngineError::MissingAgent(id) => Some(format!("offer it with --ssh {id}")),
         EngineError::ContainerRuns(_) => Some("--force ends it first".to_owned()),
+        EngineError::CacheMountExists(_) => {
+            Some("--replace puts the archive in its place".to_owned())
+        }
+        EngineError::NoSuchCacheMount(_) => {
+            Some("`kiln cache mounts ls` shows those that there are".to_owned())
+        }
         EngineError::ImageInUse { .. } => Some("--force removes it all the same".to_owned()),
         _ => None,
     }

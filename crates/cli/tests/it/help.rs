@@ -43,6 +43,17 @@ fn pages() {
         "kiln system",
         "kiln store",
         "kiln store fsck --help",
+        "kiln store gc --help",
+        "kiln builder prune --help",
+        "kiln image prune --help",
+        "kiln cache mounts",
+        "kiln cache mounts ls --help",
+        "kiln cache mounts show --help",
+        "kiln cache mounts du --help",
+        "kiln cache mounts rm --help",
+        "kiln cache mounts export --help",
+        "kiln cache mounts import --help",
+        "kiln cache mounts limit --help",
     ];
     let pages = lines.map(|line| format!("$ {line}\n{}", page(line)));
     golden!(pages.join("\n"));

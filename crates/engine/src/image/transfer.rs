@@ -328,7 +328,7 @@ fn magic(start: &[u8]) -> oci::Compression {
 }
 
 /// Archives may be compressed as a whole.
-fn uncompressed(mut input: impl Read) -> Result<impl Read, EngineError> {
+pub(crate) fn uncompressed(mut input: impl Read) -> Result<impl Read, EngineError> {
     let failed = |source| EngineError::Io {
         action: "read the archive",
         source,

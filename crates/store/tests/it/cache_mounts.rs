@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc;
 
-use store::{CacheMount, Lease, Sharing, Store, StoreError};
+use store::{CacheMount, Lease, MountEviction, MountLimit, Sharing, Store, StoreError};
 
 use crate::{at, names, scratch};
 
@@ -104,4 +104,85 @@ fn removal_spares_those_in_use() {
     drop(acquire(&store, &lease, Sharing::Shared).unwrap());
     std::fs::remove_dir_all(store.root().join("cache-mounts/2")).unwrap();
     assert_eq!(acquire(&store, &lease, Sharing::Locked).unwrap().id(), 3);
+}
+
+/// A mount with files of 10 kB, the first used longest ago.
+fn filled(store: &Store, lease: &Lease, files: u64) -> i64 {
+    let mount = acquire(store, lease, Sharing::Locked).unwrap();
+    for number in 0..files {
+        let path = mount.path().join(format!("dir/{number}"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, vec![1; 10_000]).unwrap();
+        let used = at(number);
+        let times = std::fs::FileTimes::new()
+            .set_accessed(used)
+            .set_modified(used);
+        std::fs::File::open(&path)
+            .unwrap()
+            .set_times(times)
+            .unwrap();
+    }
+    mount.id()
+}
+
+#[test]
+fn limits_are_kept() {
+    let (_scratch, store) = scratch();
+    let lease = store.lease(at(100)).unwrap();
+    let mounts = store.cache_mounts();
+    let limit = |bytes, eviction| MountLimit {
+        mount: "key".to_owned(),
+        bytes,
+        eviction,
+    };
+    assert!(!mounts.is_limit_due(at(0)).unwrap());
+    mounts.set_limit(&limit(1, MountEviction::Whole)).unwrap();
+    mounts.set_limit(&limit(2, MountEviction::Files)).unwrap();
+    assert_eq!(mounts.limits().unwrap(), [limit(2, MountEviction::Files)]);
+    let id = filled(&store, &lease, 10);
+    assert!(
+        !mounts.is_limit_due(at(0)).unwrap(),
+        "the id is `key` with something after it"
+    );
+    let seed = |_: &Path| Ok::<_, StoreError>(());
+    drop(
+        mounts
+            .acquire(&lease, "key 755", Sharing::Shared, seed)
+            .unwrap(),
+    );
+    assert!(mounts.is_limit_due(at(100)).unwrap());
+    assert!(!mounts.is_limit_due(at(101)).unwrap());
+    assert!(mounts.remove_limit("key").unwrap());
+    assert!(!mounts.remove_limit("key").unwrap());
+
+    let size = mounts.size(id).unwrap();
+    assert_eq!(size.files, 11);
+    assert!((120_000..150_000).contains(&size.bytes), "{size:?}");
+    let freed = mounts
+        .trim(&lease, id, size.bytes, MountEviction::Files)
+        .unwrap();
+    assert_eq!(freed, Some(0));
+    // The seed is not old: it was made just now.
+    let freed = mounts
+        .trim(&lease, id, size.bytes - 30_000, MountEviction::Files)
+        .unwrap();
+    assert_eq!(freed, Some(3 * 12_288));
+    let names = names(&store, &format!("cache-mounts/{id}/data/dir"));
+    assert_eq!(names, ["3", "4", "5", "6", "7", "8", "9"]);
+    let held = mounts.open(id).unwrap().unwrap();
+    assert!(mounts.open(id).unwrap().is_none());
+    for eviction in [MountEviction::Files, MountEviction::Whole] {
+        assert_eq!(
+            mounts.trim(&lease, id, 0, eviction).unwrap(),
+            None,
+            "in use"
+        );
+    }
+    drop(held);
+    let rest = mounts.size(id).unwrap().bytes;
+    let freed = mounts
+        .trim(&lease, id, rest - 1, MountEviction::Whole)
+        .unwrap();
+    assert_eq!(freed, Some(rest));
+    assert_eq!(mounts.list().unwrap().len(), 1, "the other instance");
 }

@@ -12,6 +12,7 @@ use sys::mount::{Mount as SystemMount, MountFlags, MountGuard, MountKind};
 
 use super::environment::{HOSTNAME, SystemFiles, limits};
 use super::{network, security};
+use crate::cache_mount::CacheMountIdentity;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::op::trees::InputTree;
@@ -255,8 +256,7 @@ impl Builder<'_> {
             Some(input) => Some(self.engine.tree(input)?),
             None => None,
         };
-        // The identity of a cache mount is its id with what a new one would look like.
-        let key = format!("{id} {mode:o} {}:{}", owner.uid, owner.gid);
+        let identity = CacheMountIdentity::new(id, *mode, *owner);
         let engine = self.engine;
         let seed = |directory: &Path| {
             if let Some(tree) = &source {
@@ -265,10 +265,11 @@ impl Builder<'_> {
             }
             set_attributes(directory, *mode, *owner)
         };
-        let cache = engine
-            .store
-            .cache_mounts()
-            .acquire(&engine.lease, &key, sharing, seed)?;
+        let cache =
+            engine
+                .store
+                .cache_mounts()
+                .acquire(&engine.lease, &identity.key(), sharing, seed)?;
         let kind = MountKind::Bind {
             source: cache.path().to_owned(),
             recursive: false,
