@@ -59,6 +59,13 @@ pub enum Progress {
         /// When.
         at: SystemTime,
     },
+    /// A result was found beside the records of the storage. Told before it is told as cached.
+    Recalled {
+        /// Whose.
+        vertex: VertexDigest,
+        /// Where.
+        from: String,
+    },
     /// A step ran because something differs from an earlier build.
     Explained {
         /// Which one.

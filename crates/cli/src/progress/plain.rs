@@ -84,6 +84,9 @@ impl Plain {
                 self.end(*vertex, *at, format!("ERROR: {error}"));
             }
             Progress::Cancelled { vertex, at } => self.end(*vertex, *at, "CANCELED".to_owned()),
+            Progress::Recalled { vertex, from } => {
+                self.write(*vertex, vec![format!("found in {from}")]);
+            }
             Progress::Explained { vertex, reason } => {
                 self.write(*vertex, vec![format!("not cached: {reason}")]);
             }

@@ -67,6 +67,11 @@ impl RawJson {
                 let at = at.unwrap_or(SystemTime::UNIX_EPOCH);
                 ("logs", log(*vertex, at, 2, line.as_bytes()))
             }
+            Progress::Recalled { vertex, from } => {
+                let line = format!("found in {from}\n");
+                let at = SystemTime::UNIX_EPOCH;
+                ("logs", log(*vertex, at, 2, line.as_bytes()))
+            }
             Progress::Log {
                 vertex,
                 at,

@@ -53,7 +53,10 @@ impl Summary {
             Progress::Completed { vertex, .. } | Progress::Cancelled { vertex, .. } => {
                 self.steps.remove(vertex);
             }
-            Progress::Cached { .. } | Progress::Explained { .. } | Progress::Status { .. } => {}
+            Progress::Cached { .. }
+            | Progress::Recalled { .. }
+            | Progress::Explained { .. }
+            | Progress::Status { .. } => {}
         }
     }
 

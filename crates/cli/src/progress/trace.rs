@@ -117,7 +117,7 @@ impl Trace {
                     self.steps[*place].reason = Some(shown(reason));
                 }
             }
-            Progress::Warning(_) => {}
+            Progress::Recalled { .. } | Progress::Warning(_) => {}
         }
     }
 

@@ -155,6 +155,7 @@ impl Inner {
                     None => Ok(()),
                 });
             drop(noted);
+            step.progress().recalled(&cache.from.to_string());
             return Some(vec![Output::Stack(stack)]);
         }
         None

@@ -128,6 +128,14 @@ impl StepProgress {
         state.explained = Some(reason);
     }
 
+    /// Tells where its result was found.
+    pub fn recalled(&self, from: &str) {
+        for Ear { sender, vertex, .. } in &self.state().ears {
+            let (vertex, from) = (*vertex, from.to_owned());
+            sender.send(Progress::Recalled { vertex, from });
+        }
+    }
+
     /// Waits until one of the ears has heard a chunk and takes it out, or until all have gone,
     /// or until another ear has come, which was told of the chunk as it came.
     async fn wait_for_one(&self, chunk: &Chunk, behind: &mut Vec<Ear>, arrivals: u64) {

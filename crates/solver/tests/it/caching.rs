@@ -1,5 +1,7 @@
 //! What runs, and what does not, from build to build.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use graph::{Graph, VertexId};
 use solver::{CacheStorage, InputPart, Portion};
@@ -60,6 +62,45 @@ async fn the_first_build_runs_everything_once() {
     assert_eq!(first.targets[0].output, second.targets[0].output);
     assert_eq!(first.targets[0].cache_key, second.targets[0].cache_key);
     assert!(second.targets[0].was_cached);
+}
+
+/// What another storage knows is asked for only once one's own does not, and then nothing is made that
+/// leads to it.
+#[tokio::test]
+async fn what_is_known_elsewhere_is_not_made() {
+    let there = World::new();
+    let (graph, target) = two_stages();
+    let made = there.build(&graph, &[target]).await.unwrap();
+    let here = World::new();
+    here.script(|script| script.elsewhere = Some(Arc::clone(there.solver.storage())));
+    let found = here.build(&graph, &[target]).await.unwrap();
+    assert_eq!(
+        here.events(),
+        "pin base, pin context, run context, sum copy, guess ship, recall ship"
+    );
+    assert_eq!(found.targets[0].output, made.targets[0].output);
+    assert!(found.targets[0].was_cached);
+    assert_eq!(here.solver.storage().locked(), 0);
+    // What leads to the key of contents is told.
+    let told = |solution: &solver::Solution<_>| {
+        let vertices = solution.vertices.iter();
+        vertices.map(|v| v.definition.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&found), [false, false, false, false, true]);
+
+    // What changed since is made; what it leads to is still found, since it is the same.
+    here.script(|script| {
+        script
+            .sources
+            .insert("build".to_owned(), "changed".to_owned())
+    });
+    change_source("context/a")(&here);
+    here.build(&graph, &[target]).await.unwrap();
+    assert_eq!(
+        here.events(),
+        "pin base, pin context, run context, sum copy, guess ship, recall build, recall copy, \
+         recall base, run copy, run build, sum ship, recall ship"
+    );
 }
 
 #[test]

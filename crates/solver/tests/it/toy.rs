@@ -14,8 +14,8 @@ use graph::{
 };
 use solver::progress::LogStream;
 use solver::{
-    BuildOptions, CacheKey, Checksum, How, InputPart, MemoryStorage, Portion, ProgressSender,
-    Solution, SolveError, Solver, Step, Worker,
+    BuildOptions, CacheKey, CacheStorage, Checksum, DefinitionKey, How, InputPart, MemoryStorage,
+    Portion, ProgressSender, Solution, SolveError, Solver, Step, Worker,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,8 @@ pub(crate) struct Script {
     pub(crate) same: bool,
     /// Steps that make something else each time.
     pub(crate) restless: BTreeSet<String>,
+    /// Records that are not the storage's.
+    pub(crate) elsewhere: Option<Arc<Storage>>,
     moods: usize,
     /// What ran under each key.
     keys: BTreeMap<CacheKey, Vec<InputPart>>,
@@ -414,6 +416,27 @@ impl Worker for Toy {
             return Err(Broken(name));
         }
         Ok(vec![self.make(step, &inputs)])
+    }
+
+    fn recalls(&self) -> bool {
+        self.script(|script| script.elsewhere.is_some())
+    }
+
+    async fn canonical(&self, step: &Step, definition: DefinitionKey) -> Option<CacheKey> {
+        self.note("guess", step);
+        let elsewhere = self.script(|script| script.elsewhere.clone())?;
+        elsewhere.canonical(definition).await.unwrap()
+    }
+
+    async fn recall(
+        &self,
+        step: &Step,
+        key: CacheKey,
+        _: Option<DefinitionKey>,
+    ) -> Option<Vec<Text>> {
+        self.note("recall", step);
+        let elsewhere = self.script(|script| script.elsewhere.clone())?;
+        elsewhere.load(key).await.unwrap()
     }
 }
 
