@@ -169,6 +169,17 @@ pub enum EngineError {
         /// The blob.
         digest: Digest,
     },
+    /// A layer is no longer where its blob could be had.
+    #[error("layer blob {digest} is no longer where it was")]
+    LayerGone {
+        /// The layer.
+        layer: store::LayerId,
+        /// Its blob.
+        digest: Digest,
+        /// What who had it says.
+        #[source]
+        source: Box<EngineError>,
+    },
     /// A layer has neither a snapshot nor a blob.
     #[error("layer {0} has neither a snapshot nor a blob")]
     EmptyLayer(store::LayerId),

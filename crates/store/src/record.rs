@@ -244,6 +244,29 @@ impl<'a> Records<'a> {
             })
     }
 
+    /// Forgets the records that need `layer`, which can no longer be had; how many there were.
+    ///
+    /// # Errors
+    /// The database cannot be read or written.
+    pub fn forget_layer(&self, layer: LayerId) -> Result<usize> {
+        self.store
+            .database()
+            .write(Durability::Relaxed, |connection| {
+                let mut forgotten = 0;
+                let mut select = connection.prepare_cached("SELECT key, layers FROM record")?;
+                let records: Vec<(Key, Vec<u8>)> = select
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect::<rusqlite::Result<_>>()?;
+                for (key, layers) in records {
+                    if db::layer_ids("record", &layers)?.contains(&layer) {
+                        remove(connection, &key)?;
+                        forgotten += 1;
+                    }
+                }
+                Ok(forgotten)
+            })
+    }
+
     /// What the key of the record under `key` was made of.
     ///
     /// # Errors

@@ -185,3 +185,24 @@ fn a_cache_that_is_not_there_stops_nothing() {
         &["--cache-to", &format!("{to},ignore-error=true")],
     );
 }
+
+/// A hit whose layers are gone before they were needed is made after all.
+#[test]
+fn a_layer_that_is_gone_is_made_again() {
+    let (here, there) = (Kiln::new(), Kiln::new());
+    let project = project();
+    let scratch = Scratch::new();
+    let place = scratch.join("cache");
+    let to = format!("type=local,dest={}", place.display());
+    here.build(&project, &["--cache-to", &to]);
+    let from = format!("type=local,src={}", place.display());
+    let told = there.build(&project, &["--cache-from", &from]);
+    assert_eq!(run(&told), NONE, "{told}");
+    let found = format!("found in local cache {}", place.display());
+    assert!(told.contains(&found), "{told}");
+    std::fs::remove_dir_all(&place).unwrap();
+    let told = there.build(&project, &["-t", "app"]);
+    assert!(!run(&told).is_empty(), "{told}");
+    assert_eq!(there.ok(["run", "--rm", "app", "cat", "/again"]), "one");
+    there.assert_clean();
+}

@@ -69,7 +69,25 @@ impl Engine {
 }
 
 impl Inner {
+    /// Builds, and once more when a layer of a record can no longer be had: then it is made again.
     async fn build(
+        self: &Arc<Self>,
+        request: BuildRequest,
+        progress: ProgressSender,
+    ) -> Result<BuildOutcome, EngineError> {
+        let error = match self.attempt(request.clone(), progress.clone()).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error,
+        };
+        match gone(&error) {
+            Some(layer) if self.store.records().forget_layer(layer)? > 0 => {
+                self.attempt(request, progress).await
+            }
+            _ => Err(error),
+        }
+    }
+
+    async fn attempt(
         self: &Arc<Self>,
         request: BuildRequest,
         progress: ProgressSender,
@@ -387,6 +405,15 @@ struct Solved {
     has_run: bool,
     /// What caches need to know, if there are any.
     cached: Option<Arc<Exported>>,
+}
+
+/// The layer that an error says is gone.
+fn gone(error: &EngineError) -> Option<store::LayerId> {
+    match error {
+        EngineError::LayerGone { layer, .. } => Some(*layer),
+        EngineError::Step { step } => gone(&step.error),
+        _ => None,
+    }
 }
 
 fn image_parts(target: TargetImage, stack: Stack, epoch: Option<i64>) -> ImageParts {

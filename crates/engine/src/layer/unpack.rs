@@ -68,19 +68,31 @@ impl Inner {
                 return Ok(());
             }
         }
+        let gone = |digest, error| EngineError::LayerGone {
+            layer: row.id,
+            digest,
+            source: Box::new(error),
+        };
+        let mut missing = None;
         for (blob, layout) in in_layouts(row) {
             let (engine, digest) = (Arc::clone(self), blob.digest);
             let taken = crate::blocking(move || engine.take_blob(&layout, &digest)).await?;
-            // The directory may be gone, and the blob be elsewhere.
-            if taken.is_ok() {
-                return Ok(());
+            match taken {
+                Ok(()) => return Ok(()),
+                Err(error) => missing = Some(gone(digest, error)),
             }
         }
         let blob = row.blobs.first().ok_or(EngineError::EmptyLayer(row.id))?;
         let sources = source_references(&row.sources, &blob.digest);
+        if let Some(missing) = missing.filter(|_| sources.is_empty()) {
+            return Err(missing);
+        }
         let transfer = progress
             .map(|progress| Transfer::begin(progress, blob.digest.to_string(), Some(blob.size)));
-        self.fetch_blob(&sources, blob, transfer).await
+        match self.fetch_blob(&sources, blob, transfer).await {
+            Err(error) if is_missing(&error) => Err(gone(blob.digest, error)),
+            fetched => fetched,
+        }
     }
 
     /// Makes the snapshot of a layer from its blob, which is here. One process at a time does it.
@@ -150,6 +162,14 @@ impl Inner {
         let committed = Committed::from_place(place)?;
         committed.publish_as(&self.store, row.id, Synced::No)?;
         Ok(layer_directory(&self.store.snapshots().path(row.id)))
+    }
+}
+
+/// Nobody says that the blob is only out of reach.
+fn is_missing(error: &EngineError) -> bool {
+    match error {
+        EngineError::Fetch { source, .. } => source.is_not_found(),
+        _ => false,
     }
 }
 
