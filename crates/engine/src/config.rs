@@ -23,6 +23,8 @@ pub struct Config {
     pub cdi: CdiConfig,
     /// What of the cache goes by itself.
     pub gc: GcConfig,
+    /// What is kept of past builds.
+    pub history: HistoryConfig,
 }
 
 /// How one registry is reached.
@@ -54,6 +56,20 @@ pub struct CdiConfig {
     /// Directories of the files that register devices, later ones first choice; `/etc/cdi`,
     /// `/var/run/cdi` and `/etc/buildkit/cdi` when none.
     pub spec_dirs: Option<Vec<PathBuf>>,
+}
+
+/// What is kept of past builds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HistoryConfig {
+    /// How many builds are kept, with their logs; none when 0.
+    pub builds: u32,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { builds: 100 }
+    }
 }
 
 /// Why `kiln.toml` is not read.

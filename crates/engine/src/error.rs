@@ -74,6 +74,15 @@ pub enum EngineError {
         /// Why nothing is known of it.
         source: std::io::Error,
     },
+    /// The history has no such build.
+    #[error("no such build: {0}")]
+    NoBuild(String),
+    /// The IDs of several builds begin so.
+    #[error("the IDs of several builds begin with {0}")]
+    SeveralBuilds(String),
+    /// A build goes on.
+    #[error("build {0} is running")]
+    BuildRuns(String),
     /// The build was cancelled.
     #[error("build cancelled")]
     Cancelled,

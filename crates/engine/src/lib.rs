@@ -20,6 +20,7 @@ mod error;
 mod explain;
 mod export;
 mod gc;
+mod history;
 mod house;
 mod image;
 mod layer;
@@ -40,7 +41,8 @@ pub use cache::StoredRecords;
 pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary};
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{
-    BuildConfig, CdiConfig, Config, ConfigError, GcConfig, PolicyRule, RegistryConfig, Space,
+    BuildConfig, CdiConfig, Config, ConfigError, GcConfig, HistoryConfig, PolicyRule,
+    RegistryConfig, Space,
 };
 pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
@@ -54,6 +56,9 @@ pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, ProcessExit, StepFailure};
 pub use export::ExportedImage;
 pub use graph::{ExtraHost, GitSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest};
+pub use history::{
+    About, BuildStatus, HistoryBuild, HistoryImage, HistoryStep, StepCounts, StepState,
+};
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
 pub use output::{LocalTree, Output, Stack};
 pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
@@ -71,8 +76,8 @@ pub use worker::BuildWorker;
 /// What is told about work while it goes on.
 pub mod events {
     pub use solver::progress::{
-        LogStream, PlannedVertex, Progress, ProgressReceiver, ProgressSender, Status, Warning,
-        channel,
+        LogStream, Origin, PlannedVertex, Progress, ProgressReceiver, ProgressSender, Status,
+        Warning, channel,
     };
 }
 pub use store::{

@@ -65,7 +65,7 @@ pub struct BuildRequest {
     pub cache_to: Vec<crate::remote_cache::CacheTo>,
     /// Steps at once; what the configuration says when none.
     pub jobs: Option<usize>,
-    /// Whether it is told of each step that runs why it does.
+    /// Whether it is found out of each step that runs why it does, also without a history.
     pub explain: bool,
     /// Seconds since 1970 that stand for all later times in the result.
     pub source_date_epoch: Option<i64>,
@@ -85,6 +85,8 @@ pub struct MoreTarget {
 pub struct Dockerfile {
     /// As messages call it.
     pub name: String,
+    /// The file of this machine that it was read from, if it was.
+    pub path: Option<PathBuf>,
     /// Its text.
     pub text: String,
 }

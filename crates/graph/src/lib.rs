@@ -23,4 +23,6 @@ pub use op::source::{
 };
 pub use op::{DiffOp, MergeOp, Op};
 pub use selection::{InputKey, SelectedPath, Selection};
-pub use vertex::{Edge, Graph, GraphError, Location, Meta, Vertex, VertexDigest, VertexId};
+pub use vertex::{
+    Edge, Graph, GraphError, Location, Meta, Vertex, VertexDigest, VertexId, Written,
+};

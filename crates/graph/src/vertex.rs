@@ -67,8 +67,30 @@ pub struct Meta {
     pub name: String,
     /// Run it even when its result is known.
     pub ignore_cache: bool,
+    /// The instruction without its variables put in, when it names some that are set.
+    pub written: Option<Box<Written>>,
     /// Where in a Dockerfile it was written; several places when equal vertices were merged.
     pub locations: Vec<Location>,
+}
+
+/// An instruction as it was written.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Its text.
+    pub text: String,
+    /// The variables that it names, with their values.
+    pub variables: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secrets.
+        let names = self.variables.iter().map(|(name, _)| name);
+        f.debug_struct("Written")
+            .field("text", &self.text)
+            .field("variables", &names.collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// Lines of a source file, counted from 1, both ends included.

@@ -43,7 +43,7 @@ use crate::keys::{CacheKey, Checksum};
 use crate::limits::Limiter;
 use crate::plan::{Place, Plan};
 use crate::progress::step::StepProgress;
-use crate::progress::{Progress, ProgressSender};
+use crate::progress::{Origin, Progress, ProgressSender};
 use crate::solver::{BuildOptions, Shared, Solution};
 use crate::worker::{Identity, Step, Worker};
 
@@ -182,7 +182,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
                 let record = self.answered(place, answer)?;
                 self.loaded(place, record)
             }
-            Event::Recalled(place, record) => self.recalled(place, record),
+            Event::Recalled(place, record) => self.recalled(place, record, Origin::Imported),
             Event::Ran(place, answer) => match self.or_error(place, answer)? {
                 Some(made) => {
                     self.done(place, made);

@@ -170,6 +170,7 @@ async fn save<S: Subject>(subject: &S, key: CacheKey, numbers: &[u32]) -> Checke
     let outputs: Vec<_> = numbers.iter().map(|&n| subject.output(n)).collect();
     let parts = KeyParts {
         name: "a step".to_owned(),
+        written: None,
         op: Op::Merge(MergeOp),
         inputs: Vec::new(),
     };

@@ -19,8 +19,8 @@ use crate::cache_storage::CacheStorage;
 use crate::error::{Doing, Failure};
 use crate::keys::CacheKey;
 use crate::limits::{Limiter, Permit, Turn};
-use crate::progress::StepProgress;
 use crate::progress::step::Listener;
+use crate::progress::{Origin, StepProgress};
 use crate::worker::{Identity, Step, Worker};
 
 /// What makes two executions the same.
@@ -84,15 +84,15 @@ struct Entry<W: Worker, S: CacheStorage<Output = W::Output>> {
 }
 
 impl<W: Worker, S: CacheStorage<Output = W::Output>> InFlight<W, S> {
-    /// The slot of a key: the one that runs, or a new one.
-    pub(crate) fn join(self: &Arc<Self>, key: SlotKey, job: Job<W, S>) -> Arc<Slot<W, S>> {
+    /// The slot of a key: the one that runs, or a new one; and whether it runs already.
+    pub(crate) fn join(self: &Arc<Self>, key: SlotKey, job: Job<W, S>) -> (Arc<Slot<W, S>>, bool) {
         let mut slots = self.slots();
         let running = slots.slots.get(&key).and_then(|(_, slot)| slot.upgrade());
         if let Some(slot) = running {
             // Not under the lock: what the job holds may end other slots.
             drop(slots);
             drop(job);
-            return slot;
+            return (slot, true);
         }
         slots.arrivals += 1;
         let number = slots.arrivals;
@@ -103,7 +103,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> InFlight<W, S> {
         };
         let slot = Slot::new(job, Some(entry));
         slots.slots.insert(key, (number, Arc::downgrade(&slot)));
-        slot
+        (slot, false)
     }
 
     /// The number of keys that are being worked on.
@@ -271,7 +271,7 @@ pub(crate) async fn take_part<W: Worker, S: CacheStorage<Output = W::Output>>(
         }
         Ok(made) => {
             if made.was_cached {
-                listener.cached();
+                listener.cached(Origin::MadeMeanwhile);
             } else {
                 listener.completed();
             }

@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use graph::{ContentHash, ContentHasher, Op, Selection};
+use graph::{ContentHash, ContentHasher, Op, Selection, Written};
 use oci::Digest;
 
 /// What a vertex is known by before anything is read: its op and the keys of its inputs.
@@ -40,6 +40,8 @@ pub enum Portion {
 pub struct KeyParts {
     /// The name of the vertex, which is in no key.
     pub name: String,
+    /// The instruction as it was written, where the name is not that; in no key either.
+    pub written: Option<Box<Written>>,
     /// What it does.
     pub op: Op,
     /// How each input entered.

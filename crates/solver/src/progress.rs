@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use graph::{Location, VertexDigest};
 
-pub use channel::{ProgressReceiver, ProgressSender, channel};
+pub use channel::{ProgressReceiver, ProgressSender, Recorder, channel};
 pub use step::StepProgress;
 
 /// Something that happened in a build.
@@ -35,6 +35,14 @@ pub enum Progress {
         vertex: VertexDigest,
         /// When that was found out.
         at: SystemTime,
+        /// Where it was.
+        origin: Origin,
+    },
+    /// Another build of this process runs the step, and this one waits for the same result: what
+    /// is told of it from here on is told to both.
+    Shared {
+        /// Which one.
+        vertex: VertexDigest,
     },
     /// A step ended well.
     Completed {
@@ -95,6 +103,21 @@ pub enum Progress {
     },
     /// Something that people should know and that does not stop the build.
     Warning(Warning),
+}
+
+/// Where a result was that nobody had to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// In the storage.
+    Recorded,
+    /// In a cache that is none of the storage's.
+    Imported,
+    /// Another build made it while this one waited for it.
+    MadeMeanwhile,
+    /// This build made it, for a step that is the same.
+    MadeBefore,
+    /// Nowhere: only steps whose results are recorded use it, so that nobody looked.
+    NotNeeded,
 }
 
 /// A vertex that a build may come to.

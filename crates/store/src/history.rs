@@ -1,27 +1,31 @@
 //! Past and running builds.
+//!
+//! A build is one file, which is its log; what is in it is the caller's. It is locked while the build
+//! goes on, so that anybody can tell a running build from one whose process died. Nothing of it is
+//! in the database: a build that finds everything known would wait for the disk then.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rusqlite::{Connection, Row, params};
-
-use crate::db::{Durability, millis, time};
+use crate::db::{millis, time};
 use crate::error::Result;
+use crate::lock::{FileLock, Mode, Wait};
 use crate::{Store, file};
+
+/// What the name of a log ends with.
+const SUFFIX: &str = ".log";
 
 /// A build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     /// Its ID.
     pub id: String,
-    /// When it began.
+    /// When it began, to the millisecond.
     pub started: SystemTime,
-    /// When it ended, if it did.
-    pub finished: Option<SystemTime>,
-    /// How it ended, a JSON document of the caller's.
-    pub outcome: Option<String>,
     /// Where its log is.
-    pub log: Option<PathBuf>,
+    pub log: PathBuf,
 }
 
 /// The builds that a store knows.
@@ -30,106 +34,86 @@ pub struct History<'a> {
     store: &'a Store,
 }
 
+/// The log of a build that goes on; it has ended when this is dropped.
+#[derive(Debug)]
+pub struct BuildLog {
+    lock: FileLock,
+}
+
 impl<'a> History<'a> {
     pub(crate) const fn new(store: &'a Store) -> Self {
         Self { store }
     }
 
-    /// Writes a build, in place of what was known of it.
+    /// Begins the log of the build `id`.
     ///
     /// # Errors
-    /// The database cannot be written.
-    pub fn put(&self, build: &Build) -> Result<()> {
-        self.store
-            .database()
-            .write(Durability::Relaxed, |connection| {
-                connection
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO build (id, started, finished, outcome, log)
-                         VALUES (?, ?, ?, ?, ?)",
-                    )?
-                    .execute(params![
-                        build.id,
-                        millis(build.started),
-                        build.finished.map(millis),
-                        build.outcome,
-                        build.log.as_ref().map(|path| path.to_string_lossy()),
-                    ])?;
-                Ok(())
-            })
+    /// The file cannot be made.
+    pub fn begin(&self, id: &str, started: SystemTime) -> Result<BuildLog> {
+        let name = format!("{:013}-{id}{SUFFIX}", millis(started));
+        let path = self.store.layout().logs().join(name);
+        let lock = FileLock::wait(&path, Mode::Exclusive)?;
+        Ok(BuildLog { lock })
     }
 
-    /// A build.
+    /// All builds, the latest first.
     ///
     /// # Errors
-    /// The database cannot be read.
-    pub fn get(&self, id: &str) -> Result<Option<Build>> {
-        self.store.database().query(|connection| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT id, started, finished, outcome, log FROM build WHERE id = ?",
-                )?
-                .query_map([id], build)?
-                .next()
-                .transpose()?)
-        })
+    /// The directory cannot be read.
+    pub fn list(&self) -> Result<Vec<Build>> {
+        let logs = self.store.layout().logs();
+        let names = file::names(&logs)?;
+        let mut builds: Vec<Build> = names.iter().filter_map(|name| build(&logs, name)).collect();
+        builds.sort_by(|a, b| (b.started, &b.id).cmp(&(a.started, &a.id)));
+        Ok(builds)
     }
 
-    /// The latest builds, newest first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn list(&self, limit: usize) -> Result<Vec<Build>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.store
-            .database()
-            .query(|connection| list(connection, limit))
-    }
-
-    /// Where the log of a build goes; its [`put`](Self::put) names it.
+    /// Whether a build goes on.
     #[must_use]
-    pub fn log_path(&self, id: &str) -> PathBuf {
-        self.store.layout().logs().join(format!("{id}.log"))
+    pub fn is_running(&self, build: &Build) -> bool {
+        let Ok(file) = File::open(&build.log) else {
+            return false;
+        };
+        let free = crate::lock::lock(&file, Mode::Shared, Wait::Not);
+        matches!(free, Ok(false))
     }
 
-    /// Forgets a build, and removes its log if that is in the store; whether it was known.
+    /// Forgets all but the latest `keep` builds, and those that go on.
     ///
     /// # Errors
-    /// The database cannot be written, or the log not removed.
-    pub fn remove(&self, id: &str) -> Result<bool> {
-        let log = self.get(id)?.and_then(|build| build.log);
-        if let Some(log) = log.filter(|log| log.starts_with(self.store.root())) {
-            file::remove_file(&log)?;
-        }
-        self.store
-            .database()
-            .write(Durability::Relaxed, |connection| {
-                Ok(connection
-                    .prepare_cached("DELETE FROM build WHERE id = ?")?
-                    .execute([id])?
-                    > 0)
-            })
+    /// The directory cannot be read, or a log not removed.
+    pub fn trim(&self, keep: usize) -> Result<()> {
+        let builds = self.list()?;
+        let old = builds.iter().skip(keep);
+        old.filter(|build| !self.is_running(build))
+            .try_for_each(|build| self.remove(build).map(drop))
+    }
+
+    /// Forgets a build; whether it was there.
+    ///
+    /// # Errors
+    /// Its log cannot be removed.
+    pub fn remove(&self, build: &Build) -> Result<bool> {
+        file::remove_file(&build.log)
     }
 }
 
-/// The latest builds, newest first.
-pub(crate) fn list(connection: &Connection, limit: i64) -> Result<Vec<Build>> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT id, started, finished, outcome, log FROM build
-             ORDER BY started DESC, id DESC LIMIT ?",
-        )?
-        .query_map([limit], build)?
-        .collect::<Result<_, _>>()?)
+impl BuildLog {
+    /// Adds to it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file: &File = self.lock.file();
+        file.write_all(bytes)
+    }
 }
 
-fn build(row: &Row<'_>) -> rusqlite::Result<Build> {
-    let log: Option<String> = row.get(4)?;
-    Ok(Build {
-        id: row.get(0)?,
-        started: time(row.get(1)?),
-        finished: row.get::<_, Option<i64>>(2)?.map(time),
-        outcome: row.get(3)?,
-        log: log.map(PathBuf::from),
+fn build(logs: &Path, name: &str) -> Option<Build> {
+    let (started, id) = name.strip_suffix(SUFFIX)?.split_once('-')?;
+    Some(Build {
+        id: id.to_owned(),
+        started: time(started.parse().ok()?),
+        log: logs.join(name),
     })
 }

@@ -209,7 +209,11 @@ fn parse(line: &str) -> Option<Resource> {
     }
 }
 
-fn new_id() -> Result<String> {
+/// A name that nothing else has: 24 hexadecimal characters.
+///
+/// # Errors
+/// The kernel has no random numbers.
+pub fn new_id() -> Result<String> {
     let mut bytes = [0; 12];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| io("read", Path::new("/dev/urandom"))(error.into()))?;

@@ -56,6 +56,12 @@ impl Store {
         self.layout().root()
     }
 
+    /// Whether nothing can be written, since a newer kiln keeps more in it than this one knows.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.state.database.is_read_only()
+    }
+
     /// Begins a lease: what is taken or made under it stays until its last clone is dropped.
     /// `now` is the time that its creations and uses are noted with.
     ///

@@ -41,7 +41,7 @@ pub struct Build {
     /// Rewrite what "--check" finds where that is mechanical
     #[arg(long)]
     pub fix: bool,
-    /// Tell of each step that runs why it does
+    /// Tell of each step why it runs, or where its result was
     #[arg(long)]
     pub explain: bool,
     /// Format of what "--call" prints ("text", "json")

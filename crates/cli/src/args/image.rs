@@ -10,7 +10,7 @@ pub enum Image {
     /// Build an image from a Dockerfile
     Build(Box<Build>),
     /// Show the history of an image
-    History(History),
+    History(ImageHistory),
     /// Display detailed information on one or more images
     Inspect(Inspect),
     /// Load an image from a tar archive or STDIN
@@ -78,7 +78,7 @@ pub struct Inspect {
 /// Flags of `history`.
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln history [OPTIONS] IMAGE")]
-pub struct History {
+pub struct ImageHistory {
     /// Format output: "table", "table TEMPLATE", "json" or a template
     #[arg(long, value_name = "string")]
     pub format: Option<String>,
@@ -103,7 +103,7 @@ pub struct History {
     pub quiet: bool,
     /// The image
     #[arg(value_name = "IMAGE", required = true)]
-    pub image: String,
+    pub image: Option<String>,
 }
 
 /// Arguments of `tag`.

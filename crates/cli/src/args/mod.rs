@@ -8,6 +8,7 @@ pub mod build;
 pub mod cache;
 pub mod container;
 pub mod help;
+pub mod history;
 pub mod image;
 pub mod prune;
 pub mod refuse;
@@ -75,8 +76,8 @@ pub enum Command {
     Images(image::Ls),
     /// Return low-level information on images and containers
     Inspect(image::Inspect),
-    /// Show the history of an image
-    History(image::History),
+    /// Show the history of an image, or past builds
+    History(history::History),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
     Tag(image::Tag),
     /// Remove one or more images

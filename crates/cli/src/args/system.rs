@@ -13,6 +13,9 @@ pub enum Builder {
     Build(Box<Build>),
     /// Show disk usage
     Du(Du),
+    /// Show past builds
+    #[command(subcommand, override_usage = "kiln builder history COMMAND")]
+    History(super::history::Builds),
     /// Remove build cache
     Prune(BuilderPrune),
     /// Show the version

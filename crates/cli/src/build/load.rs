@@ -205,6 +205,7 @@ fn of_remote(
 fn unknown() -> Dockerfile {
     Dockerfile {
         name: "Dockerfile".to_owned(),
+        path: None,
         text: String::new(),
     }
 }
@@ -258,7 +259,11 @@ fn read_dockerfile(path: &Path) -> Result<Dockerfile, Error> {
         .to_string_lossy()
         .into_owned();
     match read_text(path) {
-        Ok(text) => Ok(Dockerfile { name, text }),
+        Ok(text) => Ok(Dockerfile {
+            name,
+            path: Some(path.to_path_buf()),
+            text,
+        }),
         Err(error) => Err(solve_error(&format!("open {name}: {}", io_text(&error)))),
     }
 }
@@ -272,7 +277,11 @@ fn dockerfile_of_stdin(stdin: impl Read) -> Result<Dockerfile, Error> {
     let text = text(bytes)
         .map_err(|error| solve_error(&format!("standard input: {}", io_text(&error))))?;
     let name = "Dockerfile".to_owned();
-    Ok(Dockerfile { name, text })
+    Ok(Dockerfile {
+        name,
+        path: None,
+        text,
+    })
 }
 
 fn solve_error(message: &str) -> Error {

@@ -4,9 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use engine::{
-    BuildOutcome, Diagnostic, Dockerfile, EngineError, ExportedImage, Source, explain_missing,
-};
+use engine::{BuildOutcome, Diagnostic, Dockerfile, ExportedImage, Source, explain_missing};
 use serde_json::{Map, Value, json};
 
 use super::check;
@@ -27,22 +25,17 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     if let Some(path) = &iidfile {
         remove_stale(path)?;
     }
-    let request = load(plan, session.environment, ui::input())
+    let mut request = load(plan, session.environment, ui::input())
         .map_err(|error| error.context("failed to build"))?;
     let engine = session.engine()?;
     let store = engine.clone();
-    let (mut dockerfile, context) = (request.dockerfile.clone(), request.context.clone());
-    let known = &mut dockerfile;
-    let (outcome, mut summary) = session.show(mode, |progress, cancel| async move {
-        // The Dockerfile may be among what is brought in, and errors show its lines.
-        let brought = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(EngineError::Cancelled),
-            brought = engine.bring_in(request, &progress) => brought?,
-        };
-        *known = brought.dockerfile.clone();
-        engine.build(brought, progress, cancel).await
+    let context = request.context.clone();
+    let (explains, known) = (request.explain, &mut request);
+    let (outcome, mut summary) = session.show(mode, explains, |progress, cancel| async move {
+        engine.build(known, progress, cancel).await
     })?;
+    // It may be among what was brought in, and errors show its lines.
+    let dockerfile = request.dockerfile;
     let shows_more = !matches!(mode, ProgressMode::RawJson | ProgressMode::Quiet);
     let outcome = match outcome {
         Ok(outcome) => outcome,

@@ -1,4 +1,4 @@
-//! `kiln history`.
+//! `kiln history IMAGE`.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use engine::HistoryRow;
 
 use super::images::since;
 use super::session::Session;
-use crate::args::image::History;
+use crate::args::image::ImageHistory;
 use crate::error::{CliError, Error};
 use crate::ui::human;
 use crate::ui::listing::Listing;
@@ -14,8 +14,9 @@ use crate::ui::listing::Listing;
 const MISSING: &str = "<missing>";
 
 /// Shows what made an image, newest first.
-pub(super) fn run(session: &mut Session<'_, '_>, args: &History) -> Result<(), Error> {
-    let rows = session.engine()?.image_history(&args.image)?;
+pub(super) fn run(session: &mut Session<'_, '_>, args: &ImageHistory) -> Result<(), Error> {
+    let image = args.image.as_deref().unwrap_or_default();
+    let rows = session.engine()?.image_history(image)?;
     if args.quiet {
         let ids = rows
             .iter()
@@ -49,7 +50,7 @@ fn id(row: &HistoryRow, whole: bool) -> String {
     }
 }
 
-fn row(row: &HistoryRow, args: &History, now: SystemTime) -> Vec<String> {
+fn row(row: &HistoryRow, args: &ImageHistory, now: SystemTime) -> Vec<String> {
     let entry = &row.entry;
     let created = entry.created.as_deref();
     let created_by = entry.created_by.replace('\t', " ");

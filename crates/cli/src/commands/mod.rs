@@ -2,6 +2,7 @@
 
 mod archives;
 mod build;
+mod builds;
 mod cache_mounts;
 mod check;
 mod completion;
@@ -72,7 +73,11 @@ pub(crate) fn run(
         }
         Command::Image(image) => run_image(session, image),
         Command::Images(args) => images::run(session, &args),
-        Command::History(args) => history::run(session, &args),
+        Command::History(args) => match args.command {
+            Some(command) => builds::run(session, &command),
+            None => history::run(session, &args.image),
+        },
+        Command::Builder(Builder::History(command)) => builds::run(session, &command),
         Command::Tag(args) => tag::run(session, &args),
         Command::Rmi(args) => rmi::run(session, &args),
         Command::Pull(args) => pull::run(session, &args),

@@ -16,7 +16,7 @@ use crate::args::Global;
 use crate::build::ProgressMode;
 use crate::environment::Environment;
 use crate::error::{CliError, Error, INTERRUPTED};
-use crate::progress::{Display, Plain, RawJson, Summary, Tty};
+use crate::progress::{Display, Plain, RawJson, Renderer, Summary, Tty};
 use crate::ui::Ui;
 
 /// How much of what steps write may wait to be shown.
@@ -91,18 +91,22 @@ impl<'a, 'ui> Session<'a, 'ui> {
         (self.environment.now)()
     }
 
-    /// Runs `work` to its end and shows its progress on standard error meanwhile. The first
-    /// interrupt cancels it; the second ends the process.
+    /// Runs `work` to its end and shows its progress on standard error meanwhile, with why steps
+    /// run when it `explains`. The first interrupt cancels it; the second ends the process.
     pub(super) fn show<T, F>(
         &mut self,
         mode: ProgressMode,
+        explains: bool,
         work: impl FnOnce(ProgressSender, CancellationToken) -> F,
     ) -> Result<(T, Summary), Error>
     where
         F: Future<Output = T>,
     {
         let (sender, mut receiver) = channel(LOG_BYTES);
-        let display = self.display(mode);
+        let display = Display {
+            renderer: self.renderer(mode),
+            explains,
+        };
         let now = self.environment.now;
         let err = self.ui.err();
         block_on(async {
@@ -122,15 +126,16 @@ impl<'a, 'ui> Session<'a, 'ui> {
     where
         F: Future<Output = Result<T, EngineError>>,
     {
-        let (done, mut summary) = self.show(self.transfer_mode(quiet), |sender, cancel| {
-            let work = work(sender);
-            async move {
-                tokio::select! {
-                    () = cancel.cancelled() => Err(EngineError::Cancelled),
-                    done = work => done,
+        let (done, mut summary) =
+            self.show(self.transfer_mode(quiet), false, |sender, cancel| {
+                let work = work(sender);
+                async move {
+                    tokio::select! {
+                        () = cancel.cancelled() => Err(EngineError::Cancelled),
+                        done = work => done,
+                    }
                 }
-            }
-        })?;
+            })?;
         let failures = summary.failures();
         if done.is_err() && !failures.is_empty() {
             self.ui.ask(&failures);
@@ -138,13 +143,13 @@ impl<'a, 'ui> Session<'a, 'ui> {
         Ok(done?)
     }
 
-    fn display(&self, mode: ProgressMode) -> Display {
+    fn renderer(&self, mode: ProgressMode) -> Renderer {
         let colours = self.environment.os("NO_COLOR").is_none();
         match mode {
-            ProgressMode::Tty => Display::Tty(Tty::new(colours, self.now())),
-            ProgressMode::Plain => Display::Plain(Plain::default()),
-            ProgressMode::RawJson => Display::RawJson(RawJson::default()),
-            ProgressMode::Quiet => Display::Quiet,
+            ProgressMode::Tty => Renderer::Tty(Tty::new(colours, self.now())),
+            ProgressMode::Plain => Renderer::Plain(Plain::default()),
+            ProgressMode::RawJson => Renderer::RawJson(RawJson::default()),
+            ProgressMode::Quiet => Renderer::Quiet,
         }
     }
 

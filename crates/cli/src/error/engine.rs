@@ -83,6 +83,10 @@ fn hint(error: &EngineError) -> Option<String> {
         EngineError::Step { step } => hint(&step.error),
         EngineError::MissingSecret(id) => Some(format!("offer it with --secret id={id},src=FILE")),
         EngineError::MissingAgent(id) => Some(format!("offer it with --ssh {id}")),
+        EngineError::NoBuild(_) | EngineError::SeveralBuilds(_) => {
+            Some("`kiln history ls` lists them; ^0 is the latest, ^1 the one before it".to_owned())
+        }
+        EngineError::BuildRuns(_) => Some("interrupt its kiln first".to_owned()),
         EngineError::ContainerRuns(_) => Some("--force ends it first".to_owned()),
         EngineError::CacheMountExists(_) => {
             Some("--replace puts the archive in its place".to_owned())

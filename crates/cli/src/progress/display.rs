@@ -6,14 +6,23 @@ use std::time::{Duration, SystemTime};
 use engine::events::{Progress, ProgressReceiver};
 
 use super::tty::Size;
-use super::{Plain, RawJson, Summary, Tty};
+use super::{Plain, RawJson, Summary, Tty, explain};
 
 /// How often a renderer is told the time.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Shows a build.
+#[derive(Debug)]
+pub struct Display {
+    /// How.
+    pub renderer: Renderer,
+    /// Also why steps run.
+    pub explains: bool,
+}
+
 /// One of the renderers.
 #[derive(Debug)]
-pub enum Display {
+pub enum Renderer {
     /// In place.
     Tty(Tty),
     /// As lines.
@@ -61,38 +70,53 @@ impl Display {
 
     fn update(&mut self, progress: &Progress, summary: &mut Summary) {
         summary.update(progress);
-        match self {
-            Self::Tty(tty) => tty.update(progress),
-            Self::Plain(plain) => plain.update(progress),
-            Self::RawJson(json) => json.update(progress),
-            Self::Quiet => {}
+        let is_cached = matches!(progress, Progress::Cached { .. });
+        // Elsewhere a line for each would hide what runs.
+        let says = !is_cached || matches!(self.renderer, Renderer::Plain(_));
+        if let Some(line) = explain::line(progress).filter(|_| self.explains && says) {
+            self.render(&line);
+        }
+        if !matches!(
+            progress,
+            Progress::Explained { .. } | Progress::Shared { .. }
+        ) {
+            self.render(progress);
+        }
+    }
+
+    fn render(&mut self, progress: &Progress) {
+        match &mut self.renderer {
+            Renderer::Tty(tty) => tty.update(progress),
+            Renderer::Plain(plain) => plain.update(progress),
+            Renderer::RawJson(json) => json.update(progress),
+            Renderer::Quiet => {}
         }
     }
 
     fn tick(&mut self, now: SystemTime) {
-        if let Self::Plain(plain) = self {
+        if let Renderer::Plain(plain) = &mut self.renderer {
             plain.tick(now);
         }
     }
 
     fn text(&mut self, now: SystemTime) -> String {
-        match self {
-            Self::Tty(tty) => tty.draw(now, terminal_size()),
-            Self::Plain(plain) => plain.take(),
-            Self::RawJson(json) => json.take(),
-            Self::Quiet => String::new(),
+        match &mut self.renderer {
+            Renderer::Tty(tty) => tty.draw(now, terminal_size()),
+            Renderer::Plain(plain) => plain.take(),
+            Renderer::RawJson(json) => json.take(),
+            Renderer::Quiet => String::new(),
         }
     }
 
     fn finish(&mut self, now: SystemTime) -> String {
-        match self {
-            Self::Tty(tty) => tty.finish(now, terminal_size()),
-            Self::Plain(plain) => {
+        match &mut self.renderer {
+            Renderer::Tty(tty) => tty.finish(now, terminal_size()),
+            Renderer::Plain(plain) => {
                 plain.finish(now);
                 plain.take()
             }
-            Self::RawJson(json) => json.take(),
-            Self::Quiet => String::new(),
+            Renderer::RawJson(json) => json.take(),
+            Renderer::Quiet => String::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! write. [`display`] drives them.
 
 pub mod display;
+pub mod explain;
 pub mod log;
 pub mod plain;
 pub mod raw_json;
@@ -11,7 +12,7 @@ pub mod summary;
 pub mod trace;
 pub mod tty;
 
-pub use display::Display;
+pub use display::{Display, Renderer};
 pub use plain::Plain;
 pub use raw_json::RawJson;
 pub use summary::Summary;

@@ -75,7 +75,7 @@ impl Plain {
                 step.ending = None;
                 self.show(*at);
             }
-            Progress::Cached { vertex, at } => self.end(*vertex, *at, "CACHED".to_owned()),
+            Progress::Cached { vertex, at, .. } => self.end(*vertex, *at, "CACHED".to_owned()),
             Progress::Completed { vertex, at } => {
                 let elapsed = between(self.open(*vertex).started, *at).as_secs_f64();
                 self.end(*vertex, *at, format!("DONE {elapsed:.1}s"));
@@ -88,7 +88,7 @@ impl Plain {
                 self.write(*vertex, vec![format!("found in {from}")]);
             }
             Progress::Explained { vertex, reason } => {
-                self.write(*vertex, vec![format!("not cached: {reason}")]);
+                self.write(*vertex, vec![reason.clone()]);
             }
             Progress::Log {
                 vertex, at, bytes, ..
@@ -106,7 +106,7 @@ impl Plain {
                 }
             }
             // Warnings are said at the end, all together.
-            Progress::Warning(_) => {}
+            Progress::Warning(_) | Progress::Shared { .. } => {}
         }
     }
 

@@ -30,6 +30,8 @@ impl RawJson {
     /// Takes note of what happened.
     pub fn update(&mut self, progress: &Progress) {
         let (key, value) = match progress {
+            // BuildKit does not tell of it.
+            Progress::Shared { .. } => return,
             Progress::Planned(vertices) => {
                 for planned in vertices {
                     let vertex = self.vertices.entry(planned.vertex).or_default();
@@ -44,7 +46,7 @@ impl RawJson {
                 (known.completed, known.cached) = (None, false);
                 known.error.clear();
             }),
-            Progress::Cached { vertex, at } => self.change(*vertex, |known| {
+            Progress::Cached { vertex, at, .. } => self.change(*vertex, |known| {
                 known.started = Some(*at);
                 known.completed = Some(*at);
                 known.cached = true;
@@ -63,7 +65,7 @@ impl RawJson {
             // BuildKit never says why: a line of the log is where people would look for it.
             Progress::Explained { vertex, reason } => {
                 let at = self.vertices.get(vertex).and_then(|known| known.started);
-                let line = format!("not cached: {reason}\n");
+                let line = format!("{reason}\n");
                 let at = at.unwrap_or(SystemTime::UNIX_EPOCH);
                 ("logs", log(*vertex, at, 2, line.as_bytes()))
             }

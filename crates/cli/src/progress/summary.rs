@@ -56,6 +56,7 @@ impl Summary {
             Progress::Cached { .. }
             | Progress::Recalled { .. }
             | Progress::Explained { .. }
+            | Progress::Shared { .. }
             | Progress::Status { .. } => {}
         }
     }

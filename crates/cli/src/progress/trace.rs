@@ -32,7 +32,7 @@ pub struct Step {
     pub started: SystemTime,
     /// How it ended, and when.
     pub ended: Option<(Ending, SystemTime)>,
-    /// Why it runs, if that was told.
+    /// Why it runs, if that was told, as a line.
     pub reason: Option<String>,
     /// Its parts.
     pub statuses: Vec<ShownStatus>,
@@ -100,7 +100,7 @@ impl Trace {
                 step.started = *at;
                 step.ended = None;
             }
-            Progress::Cached { vertex, at } => self.end(*vertex, *at, Ending::Cached),
+            Progress::Cached { vertex, at, .. } => self.end(*vertex, *at, Ending::Cached),
             Progress::Completed { vertex, at } => self.end(*vertex, *at, Ending::Done),
             Progress::Failed { vertex, at, .. } => self.end(*vertex, *at, Ending::Failed),
             Progress::Cancelled { vertex, at } => self.end(*vertex, *at, Ending::Cancelled),
@@ -117,7 +117,7 @@ impl Trace {
                     self.steps[*place].reason = Some(shown(reason));
                 }
             }
-            Progress::Recalled { .. } | Progress::Warning(_) => {}
+            Progress::Recalled { .. } | Progress::Shared { .. } | Progress::Warning(_) => {}
         }
     }
 

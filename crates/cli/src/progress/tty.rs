@@ -197,7 +197,7 @@ fn step_lines(step: &Step, now: SystemTime, width: usize) -> Vec<Line> {
     }];
     if let Some(reason) = &step.reason {
         lines.push(Line {
-            text: cut(&format!(" => => not cached: {reason}"), width),
+            text: cut(&format!(" => => {reason}"), width),
             look: Look::Faint,
         });
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cli::progress::tty::Size;
 use cli::progress::{Plain, RawJson, Summary, Tty};
 use engine::VertexDigest;
-use engine::events::{LogStream, PlannedVertex, Progress, Status, Warning};
+use engine::events::{LogStream, Origin, PlannedVertex, Progress, Status, Warning};
 
 fn vertex(name: &str) -> VertexDigest {
     VertexDigest(oci::Digest::of(name.as_bytes()))
@@ -80,11 +80,12 @@ fn two_at_once() -> Vec<Progress> {
         Progress::Cached {
             vertex: vertex(COPY),
             at: at(1001),
+            origin: Origin::Recorded,
         },
         started(MAKE, 1100),
         Progress::Explained {
             vertex: vertex(MAKE),
-            reason: "src/main.c changed".to_owned(),
+            reason: "not cached: src/main.c changed".to_owned(),
         },
         started(TEST, 1101),
         log(MAKE, 1200, "cc -o a\n"),

@@ -76,6 +76,7 @@ impl Dispatcher<'_> {
         let span = self.lowering.table.nodes[id].span;
         let meta = Meta {
             name,
+            written: None,
             ignore_cache: false,
             locations: span.map(Location::from).into_iter().collect(),
         };

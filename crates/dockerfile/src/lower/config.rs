@@ -8,6 +8,7 @@ use oci::{Empty, HealthConfig};
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
 use super::image::HistoryLayer;
+use super::name::Named;
 use super::outline::OutlineArg;
 use super::signal::is_signal;
 use super::transfer::owner;
@@ -324,7 +325,7 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         path: String,
     ) -> Result<HistoryLayer, LowerError> {
-        let name = self.step_name(stage, at, "")?;
+        let Named { name, written } = self.step_name(stage, at, "")?;
         stage.names.pass();
         let scope = &mut stage.scope;
         let user = scope.image.config.config.user.as_str();
@@ -345,6 +346,7 @@ impl Dispatcher<'_> {
         });
         let meta = Meta {
             name,
+            written,
             ignore_cache: false,
             locations: vec![Location::from(at.span)],
         };

@@ -13,6 +13,7 @@ use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
 use super::git;
 use super::image::HistoryLayer;
+use super::name::Named;
 use super::options::BuildContext;
 use super::transfer::{Destination, Transfers, parse_mode};
 use super::url;
@@ -74,7 +75,7 @@ impl Dispatcher<'_> {
         let written = self.expand(stage, at, &transfer.destination)?;
         let destination = Destination::new(stage.scope.directory(), written);
         let mode = parse_mode(&chmod)?;
-        let name = self.step_name(stage, at, "")?;
+        let named = self.step_name(stage, at, "")?;
         // A mode may be for what is already there, through links of the image.
         let link = transfer.link && chmod.is_empty();
         let base = stage.scope.edge.filter(|_| !link);
@@ -94,7 +95,7 @@ impl Dispatcher<'_> {
             chown,
             chmod,
             mode,
-            name,
+            named,
             has_base: base.is_some(),
             inputs,
             actions: Vec::with_capacity(sources),
@@ -147,7 +148,7 @@ impl Dispatcher<'_> {
                 SourceOp::Http(file) => Some(format!("/{}", file.file_name)),
                 _ => None,
             };
-            let edge = self.sources.source(op, transfers.name.clone())?;
+            let edge = self.sources.source(op, transfers.named.name.clone())?;
             match file_name {
                 Some(path) => transfers.push_file(edge, path, options.unpack == Some(true)),
                 None => transfers.push_repository(edge),
@@ -218,21 +219,22 @@ impl Dispatcher<'_> {
         mut transfers: Transfers<'_>,
     ) -> Result<HistoryLayer, LowerError> {
         let link = transfers.link;
-        let name = std::mem::take(&mut transfers.name);
-        let meta = |name: String| Meta {
+        let named = std::mem::take(&mut transfers.named);
+        let meta = |Named { name, written }: Named| Meta {
             name,
+            written,
             ignore_cache: stage.ignore_cache,
             locations: vec![Location::from(at.span)],
         };
         let (op, inputs) = transfers.into_op();
-        let mut edge: Edge = self.sources.graph.add(op, inputs, meta(name))?.into();
+        let mut edge: Edge = self.sources.graph.add(op, inputs, meta(named))?.into();
         if let Some(base) = stage.scope.edge.filter(|_| link) {
-            let name = self.step_name(stage, at, "LINK ")?;
+            let named = self.step_name(stage, at, "LINK ")?;
             let inputs = vec![base, edge];
             edge = self
                 .sources
                 .graph
-                .add(Op::Merge(MergeOp), inputs, meta(name))?
+                .add(Op::Merge(MergeOp), inputs, meta(named))?
                 .into();
         }
         stage.names.pass();

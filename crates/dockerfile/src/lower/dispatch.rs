@@ -6,13 +6,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use graph::Written;
+
 use super::budget::Budget;
 use super::copy::ignored;
 use super::done::Done;
 use super::driver::Lowering;
 use super::error::LowerError;
 use super::image::{Lowered, Results, TargetImage};
-use super::name::{StepNames, shown};
+use super::name::{Masked, Named, Shown, StepNames, shown};
 use super::node::{Base, NodeId, NodeStep};
 use super::outline::Noted;
 use super::run::proxies;
@@ -253,15 +255,31 @@ impl Dispatcher<'_> {
         stage: &Stage<'_>,
         at: Current<'_>,
         prefix: &str,
-    ) -> Result<String, LowerError> {
+    ) -> Result<Named, LowerError> {
         let text = at.step.told_text();
-        let mut text = shown(self.lex, &text, &stage.scope.env);
-        self.budget.spend(text.len())?;
+        let scope = &stage.scope;
+        let variables = Masked {
+            variables: &scope.env,
+            secrets: &[],
+        };
+        let Shown { mut text, written } = shown(self.lex, &text, &variables);
+        self.spend_on_names(&text, written.as_deref())?;
         if !prefix.is_empty() {
             text = Cow::Owned([prefix, &text].concat());
         }
-        let scope = &stage.scope;
-        Ok(stage.names.current(&text, &scope.platform, &scope.env))
+        let name = stage.names.current(&text, &scope.platform, &scope.env);
+        Ok(Named { name, written })
+    }
+
+    /// Accounts for what people are told of a step.
+    pub(super) fn spend_on_names(
+        &mut self,
+        text: &str,
+        written: Option<&Written>,
+    ) -> Result<(), LowerError> {
+        let variables = written.map_or(&[][..], |written| &written.variables);
+        let values: usize = variables.iter().map(|(_, value)| value.len()).sum();
+        self.budget.spend(text.len() + values)
     }
 
     pub(super) fn report(&mut self, comments: &[String], span: Span, finding: &Finding) {

@@ -3,10 +3,46 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use graph::Written;
 use oci::Platform;
 
 use super::env::Env;
+use crate::lint;
 use crate::word::{Lex, Variables};
+
+/// What people are told of a step.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// As progress shows it.
+    pub(super) name: String,
+    /// The instruction, where its variables are not as they were written.
+    pub(super) written: Option<Box<Written>>,
+}
+
+/// The text of an instruction as it is shown, and as it was written.
+pub(super) struct Shown<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) written: Option<Box<Written>>,
+}
+
+/// Variables as they are shown: none whose name says that it holds a secret.
+pub(super) struct Masked<'a> {
+    pub(super) variables: &'a Env,
+    /// Those that are secrets whatever their names are.
+    pub(super) secrets: &'a [String],
+}
+
+impl Variables for Masked<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let is_secret = self.secrets.iter().any(|secret| secret == name);
+        let value = self.variables.get(name);
+        if is_secret || (value.is_some() && lint::is_secret(name)) {
+            Some("****")
+        } else {
+            value
+        }
+    }
+}
 
 /// Numbers the steps of a stage.
 #[derive(Debug, Clone, Default)]
@@ -70,10 +106,32 @@ impl StepNames {
 
 /// The text of an instruction with its keyword in upper case and its variables expanded, or as it
 /// was written when they cannot be.
-pub(super) fn shown<'a>(lex: Lex, text: &'a str, variables: &dyn Variables) -> Cow<'a, str> {
-    let text = lex
-        .expand(text, variables)
-        .map_or(Cow::Borrowed(text), |word| word.text);
+pub(super) fn shown<'a>(lex: Lex, text: &'a str, variables: &Masked<'_>) -> Shown<'a> {
+    let Ok(expanded) = lex.expand(text, variables) else {
+        return Shown {
+            text: with_keyword(Cow::Borrowed(text)),
+            written: None,
+        };
+    };
+    let value = |name: &&str| {
+        let value = variables.variables.get(name)?;
+        Some(((*name).to_owned(), value.to_owned()))
+    };
+    let named: Vec<_> = expanded.matched.iter().filter_map(value).collect();
+    let written = (!named.is_empty()).then(|| {
+        Box::new(Written {
+            text: with_keyword(Cow::Borrowed(text)).into_owned(),
+            variables: named,
+        })
+    });
+    Shown {
+        text: with_keyword(expanded.text),
+        written,
+    }
+}
+
+/// The text with its keyword in upper case.
+fn with_keyword(text: Cow<'_, str>) -> Cow<'_, str> {
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
     let (keyword, rest) = text.split_at(end);
     if keyword.bytes().all(|byte| byte.is_ascii_uppercase()) {

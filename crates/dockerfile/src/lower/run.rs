@@ -12,12 +12,12 @@ use super::config::with_shell;
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
 use super::image::HistoryLayer;
-use super::name::shown;
+use super::name::{Masked, Named, Shown, shown};
 use super::scope::Scope;
 use crate::heredoc::Heredoc;
 use crate::instruction::{Run, RunNetwork};
 use crate::path;
-use crate::word::{Lex, Variables};
+use crate::word::{Lex, Variables as _};
 
 /// Where the agent's socket is looked for.
 const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
@@ -73,13 +73,14 @@ impl Dispatcher<'_> {
         // The root is first, and whatever is within something else comes after it.
         mounts.sort_by(|a, b| a.target.cmp(&b.target));
         self.budget.spend(stage.scope.env.bytes() + arguments)?;
-        let name = self.run_name(stage, at, &prepared.summary, &secrets)?;
+        let Named { name, written } = self.run_name(stage, at, &prepared.summary, &secrets)?;
         let op = ExecOp {
             devices,
             ..self.exec(process, mounts, run)
         };
         let meta = Meta {
             name,
+            written,
             ignore_cache: stage.ignore_cache,
             locations: vec![Location::from(at.span)],
         };
@@ -176,7 +177,7 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         summary: &str,
         secrets: &[String],
-    ) -> Result<String, LowerError> {
+    ) -> Result<Named, LowerError> {
         let lex = Lex {
             raw_quotes: true,
             keep_unset: true,
@@ -187,22 +188,14 @@ impl Dispatcher<'_> {
             "" => Cow::Borrowed(at.step.instruction.text.as_str()),
             summary => Cow::Owned([&at.step.instruction.text, summary].concat()),
         };
-        let text = shown(lex, &text, &Masked(&scope.env, secrets));
-        self.budget.spend(text.len())?;
-        Ok(stage.names.next(&text, &scope.platform, &scope.env))
-    }
-}
-
-/// Variables of which some are secrets.
-struct Masked<'a>(&'a dyn Variables, &'a [String]);
-
-impl Variables for Masked<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        if self.1.iter().any(|secret| secret == name) {
-            Some("****")
-        } else {
-            self.0.get(name)
-        }
+        let variables = Masked {
+            variables: &scope.env,
+            secrets,
+        };
+        let Shown { text, written } = shown(lex, &text, &variables);
+        self.spend_on_names(&text, written.as_deref())?;
+        let name = stage.names.next(&text, &scope.platform, &scope.env);
+        Ok(Named { name, written })
     }
 }
 

@@ -11,6 +11,7 @@ use graph::{
 };
 
 use super::error::LowerError;
+use super::name::Named;
 use super::source::Sources;
 use super::{git, url};
 use crate::instruction::{AddOptions, Transfer};
@@ -35,8 +36,8 @@ pub(super) struct Transfers<'a> {
     pub(super) chown: Cow<'a, str>,
     pub(super) chmod: Cow<'a, str>,
     pub(super) mode: Option<Chmod>,
-    /// The name of the step.
-    pub(super) name: String,
+    /// What people are told of the step.
+    pub(super) named: Named,
     /// The first input is what is copied onto.
     pub(super) has_base: bool,
     pub(super) inputs: Vec<Edge>,

@@ -1,9 +1,11 @@
 //! From the text of a Dockerfile to a graph, with the images that it names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dockerfile::{BuildContext, ImageAnswer, ImageQuestion, Lowered, Lowering, QuestionId, Step};
+use dockerfile::{
+    BuildContext, ImageAnswer, ImageQuestion, InstructionKind, Lowered, Lowering, QuestionId, Step,
+};
 use futures_util::future::join_all;
 use graph::Graph;
 use oci::{Platform, Reference};
@@ -25,6 +27,16 @@ pub(super) struct Plan {
     pub(super) images: HashMap<Reference, ResolvedImage>,
     /// Those that the graph's devices are among.
     pub(super) devices: Arc<Catalogue>,
+    /// Names of the arguments that the Dockerfile declares.
+    declared: BTreeSet<String>,
+}
+
+impl Plan {
+    /// Names of variables that are build arguments.
+    pub(super) fn build_args(&self, request: &BuildRequest) -> BTreeSet<String> {
+        let given = request.build_args.keys();
+        self.declared.iter().chain(given).cloned().collect()
+    }
 }
 
 impl Inner {
@@ -36,6 +48,7 @@ impl Inner {
     ) -> Result<Plan, EngineError> {
         let devices = Arc::new(Catalogue::read(self.config.cdi.spec_dirs.as_deref()));
         let parsed = dockerfile::parse(request.dockerfile.text.as_bytes());
+        let declared = declared(&parsed);
         let options = dockerfile::Options {
             secret_digests,
             devices: Some(devices.offered(request.allow_devices.clone())),
@@ -72,6 +85,7 @@ impl Inner {
                         lowered: *lowered,
                         images,
                         devices,
+                        declared,
                     });
                 }
             }
@@ -99,6 +113,15 @@ impl Inner {
             ),
         )
     }
+}
+
+fn declared(parsed: &dockerfile::Parsed) -> BTreeSet<String> {
+    let kinds = parsed.stages.iter().flat_map(|stage| &stage.instructions);
+    let args = kinds.filter_map(|instruction| match &instruction.kind {
+        InstructionKind::Arg(args) => Some(args),
+        _ => None,
+    });
+    args.flatten().map(|arg| arg.key.clone()).collect()
 }
 
 pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, EngineError> {

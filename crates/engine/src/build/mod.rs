@@ -12,6 +12,7 @@ use std::sync::Arc;
 use dockerfile::{HistoryLayer, TargetImage};
 use graph::{Edge, Op};
 use oci::{ImageConfig, Platform, Reference};
+use solver::progress::Recorder;
 use solver::{BuildOptions, How, ProgressSender, SolveError};
 use tokio_util::sync::CancellationToken;
 
@@ -19,10 +20,11 @@ use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, StepFailure};
 use crate::explain::Explain;
 use crate::export::{ExportedImage, ImageParts};
+use crate::history::{About, Listener, Outcome, Recording};
 use crate::output::{Output, Stack};
 use crate::progress::Task;
 use crate::remote_cache::{CacheTo, Exported, Imports, Steps};
-use crate::request::{BuildRequest, Export, FilesExport, ImageExport, MoreTarget};
+use crate::request::{BuildRequest, Export, FilesExport, ImageExport, MoreTarget, NoCache};
 use crate::session::Session;
 use crate::worker::BuildWorker;
 
@@ -43,20 +45,27 @@ pub struct BuildOutcome {
 }
 
 impl Engine {
-    /// Builds, and exports what the request asks for. Dropping the future, or `cancel`, ends it and
-    /// all its steps.
+    /// Builds, and exports what the request asks for; what was brought in for it takes its place in
+    /// the request. Dropping the future, or `cancel`, ends the build and all its steps. However it
+    /// ends, it is in the history.
     ///
     /// # Errors
     /// The Dockerfile is wrong, a step failed, or something could not be had or written.
     pub async fn build(
         &self,
-        request: BuildRequest,
+        request: &mut BuildRequest,
         progress: ProgressSender,
         cancel: CancellationToken,
     ) -> Result<BuildOutcome, EngineError> {
+        let recording = self.0.record_build(request)?;
+        let progress = match &recording {
+            Some(recording) => progress.recorded(Arc::clone(&recording.0) as Arc<dyn Recorder>),
+            None => progress,
+        };
+        let told = progress.clone();
         let build = async {
-            let request = self.bring_in(request, &progress).await?;
-            self.0.build(request, progress).await
+            *request = self.bring_in(request.clone(), &progress).await?;
+            self.0.build(request.clone(), progress).await
         };
         let outcome = tokio::select! {
             biased;
@@ -64,11 +73,35 @@ impl Engine {
             outcome = build => outcome,
         };
         self.0.discarded.gone().await;
+        if let Some(recording) = recording {
+            let ended = match &outcome {
+                Ok(made) => Outcome::completed(made.image.iter().chain(&made.more_images)),
+                Err(error) => Outcome::failed(error),
+            };
+            let warning = crate::blocking(move || recording.end(ended)).await?;
+            warning.into_iter().for_each(|warning| told.send(warning));
+        }
         outcome
     }
 }
 
 impl Inner {
+    /// Begins the build's record, if builds are kept.
+    fn record_build(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+    ) -> Result<Option<Listener>, EngineError> {
+        if !self.keeps_history() {
+            return Ok(None);
+        }
+        let recording = Recording::begin(self, About::of(request))?;
+        Ok(Some(Listener(recording)))
+    }
+
+    fn keeps_history(&self) -> bool {
+        self.config.history.builds > 0 && !self.store.is_read_only()
+    }
+
     /// Builds, and once more when a layer of a record can no longer be had: then it is made again.
     async fn build(
         self: &Arc<Self>,
@@ -187,7 +220,7 @@ impl Inner {
         let imports = steps.as_ref().filter(|_| !request.cache_from.is_empty());
         let worker = Arc::new(BuildWorker {
             engine: Arc::clone(self),
-            session,
+            session: Arc::clone(&session),
             images: plan.images.clone(),
             looks: crate::op::Looks::default(),
             commits: crate::source::Commits::default(),
@@ -199,10 +232,15 @@ impl Inner {
                     progress,
                 ))
             }),
-            explain: request.explain.then(|| {
+            explain: (request.explain || self.keeps_history()).then(|| {
                 Arc::new(Explain {
                     graph: Arc::clone(&plan.graph),
-                    build_args: request.build_args.keys().cloned().collect(),
+                    build_args: plan.build_args(request),
+                    no_cache: match request.no_cache {
+                        NoCache::Stages(_) => "--no-cache-filter",
+                        NoCache::All | NoCache::Off => "--no-cache",
+                    },
+                    session,
                 })
             }),
         });

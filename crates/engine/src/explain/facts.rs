@@ -1,13 +1,23 @@
 //! What a key was made of, in words.
 
+mod describe;
+
 use std::collections::BTreeMap;
 
-use graph::{ExecOp, Mount, MountSource, Op};
+use graph::Op;
 use serde::{Deserialize, Serialize};
 use solver::{Checksum, InputPart, KeyParts};
 
-/// What an instruction does; told only where its text says nothing of it.
+use describe::short_digest;
+
+/// What files a step makes and how; told only where its text says nothing of it.
 const ACTION: &str = "what it does";
+/// What the shell of a step runs; told likewise.
+const SCRIPT: &str = "its script";
+/// What it is given to.
+const SHELL: &str = "the shell";
+/// Where files go; told unless the text says it.
+const PLACE: &str = "the destination";
 
 /// Everything that is in the key of one step, each with its value or the beginning of its digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,12 +26,16 @@ pub(crate) struct Facts(BTreeMap<Subject, String>);
 /// What a fact is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Subject {
-    /// The text of the instruction.
+    /// The text of the instruction as it was written.
     Instruction,
-    /// A variable of the process, by name.
+    /// A variable of the process or of the instruction, by name; its value is a digest.
     Variable(String),
     /// Something else that is set for it.
     Setting(String),
+    /// What is mounted, by target.
+    Mount(String),
+    /// The bytes of a secret, by its ID; the value is a digest.
+    Secret(String),
     /// An input that counts as a whole, by number.
     Input(usize),
     /// What is read of an input, by number.
@@ -39,7 +53,7 @@ pub(crate) struct Fact {
 }
 
 impl Fact {
-    /// What happened to it.
+    /// What happened to something whose value is not told.
     pub(crate) fn change(&self) -> &'static str {
         match (&self.before, &self.now) {
             (None, _) => "is new",
@@ -47,19 +61,35 @@ impl Fact {
             (Some(_), None) => "is gone",
         }
     }
+
+    /// What happened to something whose value can be told.
+    pub(crate) fn told(&self, name: &str) -> String {
+        match (&self.before, &self.now) {
+            (Some(_), Some(_)) if matches!(name, ACTION | SCRIPT) => format!("{name} has changed"),
+            (Some(before), Some(now)) => format!("{name} was {before} and is {now}"),
+            (None, Some(now)) => format!("{name} is new: {now}"),
+            (before, None) => {
+                format!(
+                    "{name} is gone: it was {}",
+                    before.as_deref().unwrap_or("nothing")
+                )
+            }
+        }
+    }
 }
 
 impl Facts {
     pub(crate) fn of(parts: &KeyParts) -> Self {
         let mut facts = Self::default();
-        let (_, instruction) = split(&parts.name);
+        let instruction = instruction(parts);
         facts.add(Subject::Instruction, instruction.to_owned());
         match &parts.op {
-            Op::Exec(exec) => facts.exec(exec),
+            Op::Exec(exec) => facts.exec(exec, instruction),
             Op::File(file) => {
-                let mut hasher = graph::ContentHasher::new("fact");
-                graph::ContentHash::feed(file, &mut hasher);
-                facts.set(ACTION, &hasher.finish().hex());
+                facts.file(file);
+                for (name, value) in parts.written.iter().flat_map(|written| &written.variables) {
+                    facts.add(Subject::Variable(name.clone()), short_digest(value));
+                }
             }
             Op::Merge(_) | Op::Diff(_) | Op::Source(_) => {}
         }
@@ -88,18 +118,34 @@ impl Facts {
         Some(Self(list.into_iter().collect()))
     }
 
-    /// What is not as in `earlier`.
+    /// What is not as in `earlier`, without what only follows from something else that is not.
     pub(crate) fn differences(&self, earlier: &Self) -> Vec<Fact> {
         let mut subjects: Vec<&Subject> = self.0.keys().chain(earlier.0.keys()).collect();
         subjects.sort_unstable();
         subjects.dedup();
-        let differs = |subject: &&Subject| self.0.get(subject) != earlier.0.get(subject);
-        if differs(&&Subject::Instruction) {
-            subjects.retain(|subject| *subject != &Subject::Setting(ACTION.to_owned()));
+        subjects.retain(|subject| self.0.get(subject) != earlier.0.get(subject));
+        // A step that needs no shell has another text than one that does.
+        let shell = Subject::Setting(SHELL.to_owned());
+        if self.0.contains_key(&shell) != earlier.0.contains_key(&shell) {
+            subjects.retain(|subject| **subject != shell);
         }
+        // What another mount shows is not compared with what was there.
+        let is_bind = |facts: &Self, subject: &Subject| {
+            facts
+                .0
+                .get(subject)
+                .is_some_and(|value| value.starts_with(describe::BIND))
+        };
+        let binds = |subject: &&Subject| {
+            matches!(subject, Subject::Mount(_))
+                && (is_bind(self, subject) || is_bind(earlier, subject))
+        };
+        if subjects.iter().any(binds) {
+            subjects.retain(|subject| !matches!(subject, Subject::Files(_)));
+        }
+        drop_consequences(&mut subjects);
         subjects
             .into_iter()
-            .filter(differs)
             .map(|subject| Fact {
                 subject: subject.clone(),
                 before: earlier.0.get(subject).cloned(),
@@ -130,35 +176,47 @@ impl Facts {
         self.0.insert(subject, value);
     }
 
-    fn set(&mut self, name: &str, value: &str) {
-        self.add(Subject::Setting(name.to_owned()), value.to_owned());
+    fn set(&mut self, name: &str, value: String) {
+        self.add(Subject::Setting(name.to_owned()), value);
     }
+}
 
-    fn exec(&mut self, exec: &ExecOp) {
-        for entry in exec.process.env.iter() {
-            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-            self.add(Subject::Variable(name.to_owned()), short_digest(value));
-        }
-        self.set(ACTION, &short_digest(&exec.process.args.join("\0")));
-        self.set("the working directory", &exec.process.cwd);
-        self.set("the user", &exec.process.user);
-        self.set("the network", &format!("{:?}", exec.network));
-        self.set("the security mode", &format!("{:?}", exec.security));
-        self.set(
-            "the host name",
-            exec.hostname.as_deref().unwrap_or_default(),
+/// Another text says that something else is done; flags in it say what else is set; and a variable
+/// in it says both.
+fn drop_consequences(subjects: &mut Vec<&Subject>) {
+    let is_action = |subject: &Subject| matches!(subject, Subject::Setting(name) if name == ACTION || name == SCRIPT);
+    let is_cause = |subject: &Subject| {
+        let of_step = matches!(
+            subject,
+            Subject::Variable(_) | Subject::Setting(_) | Subject::Mount(_) | Subject::Secret(_)
         );
-        self.set(
-            "the list of extra hosts",
-            &format!("{:?}", exec.extra_hosts),
-        );
-        for device in &exec.devices {
-            let digest = device.digest.hex();
-            self.set(&format!("device {}", device.name), &digest);
-        }
-        for mount in exec.mounts.iter().filter(|mount| mount.target != "/") {
-            self.set(&format!("mount {}", mount.target), &described(mount));
-        }
+        of_step && !is_action(subject)
+    };
+    let text = subjects.contains(&&Subject::Instruction);
+    let action = subjects.iter().any(|subject| is_action(subject));
+    let cause = subjects.iter().any(|subject| is_cause(subject));
+    // Where it looks is no longer the same, so that nobody knows what would be there.
+    if subjects
+        .iter()
+        .any(|subject| matches!(subject, Subject::Setting(name) if name == ACTION))
+    {
+        subjects.retain(|subject| !matches!(subject, Subject::Files(_)));
+    }
+    if text && action {
+        let of_text = |name: &str| matches!(name, ACTION | SCRIPT | PLACE);
+        subjects.retain(|subject| !matches!(subject, Subject::Setting(name) if of_text(name)));
+    } else if text && cause {
+        subjects.retain(|subject| **subject != Subject::Instruction);
+    } else if action && cause {
+        subjects.retain(|subject| !matches!(subject, Subject::Setting(name) if name == ACTION));
+    }
+    // The place is in the value of a variable, if one changed.
+    if subjects
+        .iter()
+        .any(|subject| matches!(subject, Subject::Variable(_)))
+    {
+        let place = Subject::Setting(PLACE.to_owned());
+        subjects.retain(|subject| **subject != place);
     }
 }
 
@@ -166,6 +224,14 @@ impl Facts {
 pub(super) fn checksum(value: &str) -> Option<Checksum> {
     let digest = oci::Digest::from_hex(value).ok()?;
     Some(Checksum(*digest.as_bytes()))
+}
+
+/// The text of the instruction as it was written.
+pub(super) fn instruction(parts: &KeyParts) -> &str {
+    match &parts.written {
+        Some(written) => &written.text,
+        None => split(&parts.name).1,
+    }
 }
 
 /// The stage and the instruction in a vertex's name, `[stage 2/5] RUN make`.
@@ -178,25 +244,6 @@ pub(super) fn split(name: &str) -> (&str, &str) {
     };
     let stage = label.rsplit_once(' ').map_or("", |(stage, _)| stage);
     (stage, instruction)
-}
-
-fn described(mount: &Mount) -> String {
-    let access = if mount.read_only {
-        "read-only"
-    } else {
-        "writable"
-    };
-    match &mount.source {
-        MountSource::Bind { selector, .. } => format!("bind {selector} {access}"),
-        other => format!("{} {access}", short_digest(&format!("{other:?}"))),
-    }
-}
-
-/// Enough to see that two values differ, too little to find out what they are by trying.
-fn short_digest(value: &str) -> String {
-    let mut hasher = graph::ContentHasher::new("fact");
-    hasher.bytes(value.as_bytes());
-    hasher.finish().hex().chars().take(8).collect()
 }
 
 #[cfg(test)]

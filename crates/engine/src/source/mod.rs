@@ -9,5 +9,5 @@ mod time;
 
 pub(crate) use archive::key as archive_key;
 pub use git::GitError;
-pub(crate) use git::{Commits, key as git_key};
+pub(crate) use git::{Commits, key as git_key, shown as without_password};
 pub use layout::LayoutError;

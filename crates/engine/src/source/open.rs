@@ -201,6 +201,7 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<Dockerfile, EngineError> {
     }
     Ok(Dockerfile {
         name: name.to_owned(),
+        path: None,
         text: String::from_utf8(bytes).map_err(|_| refuse("not UTF-8"))?,
     })
 }

@@ -45,9 +45,19 @@ pub enum What {
     /// Its content, target or attributes are others.
     Content,
     /// Its permissions are others.
-    Mode,
-    /// Its owner or group is another one.
-    Owner,
+    Mode {
+        /// What they were.
+        before: u32,
+        /// What they are.
+        now: u32,
+    },
+    /// Its owner or group is another one; each by number.
+    Owner {
+        /// Who they were.
+        before: (u32, u32),
+        /// Who they are.
+        now: (u32, u32),
+    },
 }
 
 impl Listing {
@@ -187,9 +197,15 @@ impl Listed {
         } else if self.rest != before.rest {
             Some(What::Content)
         } else if self.mode != before.mode {
-            Some(What::Mode)
+            Some(What::Mode {
+                before: before.mode,
+                now: self.mode,
+            })
         } else if (self.uid, self.gid) != (before.uid, before.gid) {
-            Some(What::Owner)
+            Some(What::Owner {
+                before: (before.uid, before.gid),
+                now: (self.uid, self.gid),
+            })
         } else {
             None
         }
@@ -198,19 +214,20 @@ impl Listed {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.what {
-            What::Added => "is new",
-            What::Removed => "is gone",
-            What::Kind => "is a file of another kind",
-            What::Content => "has other content",
-            What::Mode => "has another mode",
-            What::Owner => "has another owner",
-        };
-        let path = self.path.display();
-        if self.path.as_os_str().is_empty() {
-            write!(f, "/ {what}")
-        } else {
-            write!(f, "{path} {what}")
+        match self.path.as_os_str().is_empty() {
+            true => f.write_str("/")?,
+            false => write!(f, "{}", self.path.display())?,
+        }
+        match self.what {
+            What::Added => f.write_str(" is new"),
+            What::Removed => f.write_str(" is gone"),
+            What::Kind => f.write_str(" is a file of another kind"),
+            What::Content => f.write_str(" has other content"),
+            What::Mode { before, now } => write!(f, " has mode {now:04o}, not {before:04o}"),
+            What::Owner { before, now } => {
+                let ((uid, gid), (new_uid, new_gid)) = (before, now);
+                write!(f, " has owner {new_uid}:{new_gid}, not {uid}:{gid}")
+            }
         }
     }
 }

@@ -186,7 +186,7 @@ fn privileged_what_changed_is_told_by_name() {
     assert_eq!(
         told.join("\n"),
         "d/f has other content\ngone is gone\nk is a file of another kind\nl has other content\n\
-         m has another mode\nnew is new\no has another owner"
+         m has mode 0755, not 0644\nnew is new\no has owner 1:1, not 0:0"
     );
     assert_eq!(after.changes(&after), []);
     assert_eq!(Listing::from_bytes(&after.to_bytes()), Some(after));

@@ -11,8 +11,8 @@ use crate::error::Failure;
 use crate::in_flight::{Job, Made, Slot, SlotKey, take_part};
 use crate::keys::{CacheKey, KeyParts};
 use crate::plan::Place;
-use crate::progress::Progress;
 use crate::progress::step::StepProgress;
+use crate::progress::{Origin, Progress};
 use crate::worker::{Identity, Worker};
 
 impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
@@ -61,7 +61,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
     ) -> Result<(), BuildError<W, S>> {
         match record {
             None if self.worker.recalls() => self.recall(place),
-            record => self.recalled(place, record),
+            record => self.recalled(place, record, Origin::Recorded),
         }
     }
 
@@ -84,10 +84,11 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
         &mut self,
         place: Place,
         record: Option<Vec<W::Output>>,
+        origin: Origin,
     ) -> Result<(), BuildError<W, S>> {
         match record {
             Some(outputs) => {
-                self.tell_untouched(place);
+                self.tell_untouched(place, origin);
                 self.done(place, Made::new(outputs, true));
                 Ok(())
             }
@@ -138,7 +139,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
     pub(super) fn start(&mut self, place: Place) -> Result<(), BuildError<W, S>> {
         let known = self.states[place].key.and_then(|key| self.made.get(&key));
         if let Some(made) = known.cloned() {
-            self.tell_untouched(place);
+            self.tell_untouched(place, Origin::MadeBefore);
             self.done(place, made);
             return Ok(());
         }
@@ -157,13 +158,16 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
             fresh,
             starter: Arc::downgrade(&self.presence),
         };
-        let slot = match key {
+        let (slot, is_shared) = match key {
             Some(key) => self.shared.in_flight.join(SlotKey { key, fresh }, job),
-            None => Slot::alone(job),
+            None => (Slot::alone(job), false),
         };
         self.states[place].phase = Phase::Running;
         self.look_ahead(place);
         let listener = slot.progress.listen(self.progress.clone(), vertex);
+        if is_shared {
+            self.progress.send(Progress::Shared { vertex });
+        }
         let turn = self.critical_path.turn(place, &self.plan, &self.states);
         let limiter = Arc::clone(&self.limiter);
         self.ask(async move { Event::Ran(place, take_part(slot, listener, limiter, turn).await) });
@@ -237,6 +241,7 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
         };
         let parts = Arc::new(KeyParts {
             name: vertex.meta.name.clone(),
+            written: vertex.meta.written.clone(),
             op: vertex.op.clone(),
             inputs,
         });
@@ -248,9 +253,9 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
     }
 
     /// Tells that a vertex is cached, and with it those that only it would have needed.
-    fn tell_untouched(&mut self, place: Place) {
+    fn tell_untouched(&mut self, vertex: Place, origin: Origin) {
         let mut found = Vec::new();
-        let mut stack = vec![place];
+        let mut stack = vec![vertex];
         while let Some(next) = stack.pop() {
             if std::mem::replace(&mut self.states[next].told, true) {
                 continue;
@@ -266,8 +271,12 @@ impl<W: Worker, S: CacheStorage<Output = W::Output>> Build<W, S> {
         let at = (self.shared.clock)();
         for place in found {
             if let Some(planned) = self.plan.get(place) {
+                let origin = match place == vertex {
+                    true => origin,
+                    false => Origin::NotNeeded,
+                };
                 let vertex = planned.digest;
-                self.progress.send(Progress::Cached { vertex, at });
+                self.progress.send(Progress::Cached { vertex, at, origin });
             }
         }
     }

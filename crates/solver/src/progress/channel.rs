@@ -4,6 +4,7 @@
 //! What steps write is bounded in bytes: a writer waits until the reader has caught up. Statuses
 //! that are soon outdated are left out while the reader is behind.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
@@ -25,15 +26,24 @@ pub fn channel(log_bytes: u32) -> (ProgressSender, ProgressReceiver) {
             room: Arc::clone(&room),
             capacity,
         }),
+        recorder: None,
     };
     (sender, ProgressReceiver { receiver, room })
 }
 
+/// Takes note of everything that is told, whether or not a reader can follow. Called by whoever
+/// tells it, which goes on only afterwards.
+pub trait Recorder: Send + Sync {
+    /// Takes note.
+    fn record(&self, progress: &Progress);
+}
+
 /// Tells what happens. Clones tell the same reader.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ProgressSender {
     /// None when nobody reads.
     open: Option<Open>,
+    recorder: Option<Arc<dyn Recorder>>,
 }
 
 /// Reads what happens, in order. When it is dropped, what is told is thrown away.
@@ -55,7 +65,7 @@ pub(super) enum Offer {
     NobodyReads,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Open {
     sender: mpsc::UnboundedSender<Told>,
     room: Arc<Semaphore>,
@@ -72,13 +82,38 @@ impl ProgressSender {
     /// A sender that nobody reads from.
     #[must_use]
     pub const fn discard() -> Self {
-        Self { open: None }
+        Self {
+            open: None,
+            recorder: None,
+        }
+    }
+
+    /// Tells the same reader, and `recorder` in place of the one before.
+    #[must_use]
+    pub fn recorded(&self, recorder: Arc<dyn Recorder>) -> Self {
+        Self {
+            open: self.open.clone(),
+            recorder: Some(recorder),
+        }
+    }
+
+    /// Has only the recorder take note.
+    pub(super) fn record(&self, progress: &Progress) {
+        if let Some(recorder) = &self.recorder {
+            recorder.record(progress);
+        }
+    }
+
+    /// Whether there is a recorder.
+    pub(super) const fn is_recorded(&self) -> bool {
+        self.recorder.is_some()
     }
 
     /// Tells something without waiting. What has a size belongs to [`send_bounded`].
     ///
     /// [`send_bounded`]: Self::send_bounded
     pub fn send(&self, progress: Progress) {
+        self.record(&progress);
         if let Some(open) = &self.open {
             open.send(progress, None);
         }
@@ -86,6 +121,7 @@ impl ProgressSender {
 
     /// Tells something when there is room for it; what is larger than all room waits for all.
     pub async fn send_bounded(&self, progress: Progress) {
+        self.record(&progress);
         let size = size(&progress);
         if let Some(room) = self.room(size).await {
             self.send_in(room, progress);
@@ -94,6 +130,7 @@ impl ProgressSender {
 
     /// Tells something if there is room for it now.
     pub fn send_if_room(&self, progress: Progress) {
+        self.record(&progress);
         if let Offer::Room(room) = self.try_room(size(&progress)) {
             self.send_in(room, progress);
         }
@@ -120,11 +157,20 @@ impl ProgressSender {
         }
     }
 
-    /// Tells something that room was found for.
+    /// Tells the reader something that room was found for.
     pub(super) fn send_in(&self, room: Room, progress: Progress) {
         if let Some(open) = &self.open {
             open.send(progress, Some(room));
         }
+    }
+}
+
+impl fmt::Debug for ProgressSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProgressSender")
+            .field("is_read", &self.open.is_some())
+            .field("is_recorded", &self.is_recorded())
+            .finish()
     }
 }
 

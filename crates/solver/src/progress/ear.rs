@@ -39,6 +39,13 @@ impl Ear {
         }
     }
 
+    /// Has the build's recorder take note of a chunk.
+    pub(super) fn record(&self, chunk: &Chunk) {
+        if self.sender.is_recorded() {
+            self.sender.record(&chunk.progress(self.vertex));
+        }
+    }
+
     /// Tells of a chunk if there is room. True when nothing is left to do for this ear.
     pub(super) fn hears(&self, chunk: &Chunk) -> bool {
         match self.sender.try_room(chunk.bytes.len()) {

@@ -19,7 +19,7 @@ use graph::VertexDigest;
 use tokio::sync::Notify;
 
 use crate::progress::ear::{Chunk, Ear};
-use crate::progress::{LogStream, Progress, ProgressSender, Status};
+use crate::progress::{LogStream, Origin, Progress, ProgressSender, Status};
 use crate::solver::Clock;
 
 /// How much of what a step wrote is kept for builds that join it later.
@@ -90,6 +90,7 @@ impl StepProgress {
             state.keep(chunk.clone());
             (state.ears.clone(), state.arrivals)
         };
+        ears.iter().for_each(|ear| ear.record(&chunk));
         let (told, mut behind): (Vec<_>, Vec<_>) =
             ears.into_iter().partition(|ear| ear.hears(&chunk));
         if told.is_empty() {
@@ -238,8 +239,8 @@ impl Listener {
         self.end(|vertex, at| Progress::Completed { vertex, at });
     }
 
-    pub(crate) fn cached(self) {
-        self.end(|vertex, at| Progress::Cached { vertex, at });
+    pub(crate) fn cached(self, origin: Origin) {
+        self.end(|vertex, at| Progress::Cached { vertex, at, origin });
     }
 
     pub(crate) fn failed(self, error: String) {

@@ -1,11 +1,12 @@
 //! What is told, to whom, and in which order.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join;
 use graph::{Graph, VertexId};
-use solver::progress::channel;
+use solver::progress::{Recorder, channel};
 use solver::{BuildOptions, Progress, ProgressReceiver};
 use tokio::time::{sleep, timeout};
 
@@ -36,7 +37,10 @@ fn told(graph: &Graph, receiver: &mut ProgressReceiver) -> String {
         let line = match progress {
             Progress::Planned(_) => continue,
             Progress::Started { vertex, .. } => format!("started {}", name(vertex)),
-            Progress::Cached { vertex, .. } => format!("cached {}", name(vertex)),
+            Progress::Cached { vertex, origin, .. } => {
+                format!("cached {} ({origin:?})", name(vertex))
+            }
+            Progress::Shared { vertex } => format!("shared {}", name(vertex)),
             Progress::Completed { vertex, .. } => format!("completed {}", name(vertex)),
             Progress::Failed { vertex, error, .. } => {
                 format!("failed {}: {error}", name(vertex))
@@ -88,7 +92,8 @@ async fn a_build_tells_what_it_does() {
         .unwrap();
     assert_eq!(
         told(&graph, &mut receiver),
-        "cached base\ncached left\ncached right\ncached target\n"
+        "cached base (NotNeeded)\ncached left (NotNeeded)\ncached right (NotNeeded)\n\
+         cached target (Recorded)\n"
     );
 }
 
@@ -205,7 +210,48 @@ async fn who_joins_a_running_step_is_told_what_it_said() {
     assert!(one.is_ok() && two.is_ok());
     let first = told(&graph, &mut first_receiver);
     assert_eq!(chunks(&first), 8);
-    assert_eq!(first, told(&graph, &mut second_receiver));
+    let second = told(&graph, &mut second_receiver);
+    assert!(second.contains("shared writer\n"), "{second}");
+    assert_eq!(first, second.replace("shared writer\n", ""));
+}
+
+/// What its recorder took note of, by the names of its cases.
+#[derive(Default)]
+struct Notes(Mutex<Vec<Progress>>);
+
+impl Recorder for Notes {
+    fn record(&self, progress: &Progress) {
+        self.0.lock().unwrap().push(progress.clone());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorder_hears_everything_in_order_though_the_reader_misses_some() {
+    let world = World::new();
+    let (graph, target) = writer(&world);
+    let (mut stuck, mut stuck_receiver) = told_to(40);
+    let (quick, _quick_receiver) = told_to(1024);
+    let notes = Arc::new(Notes::default());
+    stuck.progress = stuck.progress.recorded(notes.clone());
+    let join_later = async {
+        sleep(5 * SECOND).await;
+        world.build_with(&graph, &[target], quick).await
+    };
+    let (one, two) = join(world.build_with(&graph, &[target], stuck), join_later).await;
+    assert!(one.is_ok() && two.is_ok());
+    assert!(chunks(&told(&graph, &mut stuck_receiver)) < 8);
+    let (told_again, mut receiver) = told_to(1024);
+    for progress in notes.0.lock().unwrap().drain(..) {
+        told_again.progress.send(progress);
+    }
+    let heard = told(&graph, &mut receiver);
+    let expected: Vec<String> = (0..8).map(|n| format!("\"chunk {n} of eight\"")).collect();
+    let lines: Vec<&str> = heard
+        .lines()
+        .filter(|line| line.contains("chunk"))
+        .collect();
+    assert_eq!(lines, expected);
+    assert!(heard.starts_with("started writer\n") && heard.ends_with("completed writer\n"));
 }
 
 /// A client that reads nothing cannot hold up another's build; it learns that it missed

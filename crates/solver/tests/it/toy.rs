@@ -224,6 +224,7 @@ impl Add for Graph {
     fn vertex(&mut self, name: &str, op: Op, inputs: &[VertexId], fresh: bool) -> VertexId {
         let meta = Meta {
             name: name.to_owned(),
+            written: None,
             ignore_cache: fresh,
             locations: Vec::new(),
         };

@@ -88,12 +88,3 @@ CREATE TABLE cache_mount (
     used INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX cache_mount_by_key ON cache_mount (key);
-
-CREATE TABLE build (
-    id TEXT NOT NULL PRIMARY KEY,
-    started INTEGER NOT NULL,
-    finished INTEGER,
-    outcome TEXT,
-    log TEXT
-) STRICT, WITHOUT ROWID;
-CREATE INDEX build_by_started ON build (started);

@@ -17,7 +17,7 @@
 //! locks/collect         shared while something is taken under a lease, exclusive in collection
 //! locks/policy          held by who collects by policy
 //! locks/keys/<hex>      locks on cache keys
-//! logs/<build>.log      what a build said
+//! logs/<millis>-<id>.log a build: when it began, its ID; locked by it while it runs
 //! trash/                removed trees on their way out
 //! kiln.db               metadata (SQLite, write-ahead log)
 //! ```

@@ -35,7 +35,6 @@ pub(super) struct Plan {
     pub(super) records: Vec<(Key, String)>,
     pub(super) layers: Vec<LayerId>,
     pub(super) cache_mounts: Vec<i64>,
-    pub(super) builds: Vec<String>,
     pub(super) doomed: Vec<Doomed>,
     /// What the cache takes afterwards, if it was measured.
     pub(super) used: Option<u64>,
@@ -61,7 +60,7 @@ impl Plan {
         plan.take_rows(store, &choice, &reach);
         plan.take_blobs(store, &reach)?;
         plan.take_cache_mounts(store, choice);
-        plan.take_builds(store, connection, request.builds)?;
+        plan.take_builds(store, request.builds)?;
         plan.take_downloads(store, request)?;
         leftovers::gather(&mut plan, store, connection)?;
         Ok(plan)
@@ -125,22 +124,15 @@ impl Plan {
         }
     }
 
-    fn take_builds(&mut self, store: &Store, connection: &Connection, keep: Keep) -> Result<()> {
+    fn take_builds(&mut self, store: &Store, keep: Keep) -> Result<()> {
         if keep == Keep::All {
             return Ok(());
         }
-        for build in crate::history::list(connection, i64::MAX)? {
-            let used = build.finished.unwrap_or(build.started);
-            if keep.keeps(millis(used)) {
-                continue;
+        let history = store.history();
+        for build in history.list()? {
+            if !keep.keeps(millis(build.started)) && !history.is_running(&build) {
+                self.doom(Kind::Build, build.id, build.log);
             }
-            match build.log {
-                Some(log) if log.starts_with(store.root()) => {
-                    self.doom(Kind::Build, build.id.clone(), log)
-                }
-                _ => self.doom_row(Kind::Build, build.id.clone()),
-            }
-            self.builds.push(build.id);
         }
         Ok(())
     }

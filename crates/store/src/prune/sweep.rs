@@ -35,11 +35,6 @@ pub(super) fn forget(
             for mount in &plan.cache_mounts {
                 crate::cache_mount::forget(connection, *mount)?;
             }
-            for build in &plan.builds {
-                connection
-                    .prepare_cached("DELETE FROM build WHERE id = ?")?
-                    .execute([build])?;
-            }
             connection.execute(
                 "DELETE FROM record_alias WHERE key NOT IN (SELECT key FROM record)",
                 [],

@@ -141,12 +141,9 @@ impl Survey<'_> {
 
     /// Logs of past builds.
     fn builds(&mut self) -> Result<()> {
-        for build in self.store.history().list(usize::MAX)? {
-            let own = build.log.filter(|log| log.starts_with(self.store.root()));
-            if let Some(log) = own {
-                let item = self.add(Kind::Build, build.id, log, false);
-                item.used = Some(build.finished.unwrap_or(build.started));
-            }
+        for build in self.store.history().list()? {
+            let item = self.add(Kind::Build, build.id, build.log, false);
+            item.used = Some(build.started);
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 
 use oci::{ChainId, Descriptor, DiffId, Digest, MediaType, Reference};
 use store::{
-    Blob, Build, Container, ContainerState, FileStat, Ingest, LayerId, LayerSource, NewLayer,
-    NewRecord, StoreError, Synced,
+    Blob, Container, ContainerState, FileStat, Ingest, Keep, LayerId, LayerSource, NewLayer,
+    NewRecord, PruneRequest, StoreError, Synced,
 };
 
 use crate::{at, names, record, scratch};
@@ -421,24 +421,47 @@ fn containers_have_names_and_directories() {
 #[test]
 fn builds_are_listed_newest_first() {
     let (_directory, store) = scratch();
-    let build = |id: &str, started| Build {
-        id: id.to_owned(),
-        started: at(started),
-        finished: None,
-        outcome: None,
-        log: Some("/logs/x".into()),
-    };
-    for (id, started) in [("a", 1), ("b", 2), ("c", 3)] {
-        store.history().put(&build(id, started)).unwrap();
+    let history = store.history();
+    for (id, started) in [("b", 2), ("a", 1), ("c", 3)] {
+        drop(history.begin(id, at(started)).unwrap());
     }
-    let done = Build {
-        finished: Some(at(5)),
-        outcome: Some("{}".to_owned()),
-        ..build("b", 2)
+    std::fs::write(store.root().join("logs/other"), "").unwrap();
+    let ids = || -> Vec<String> {
+        let builds = history.list().unwrap().into_iter();
+        builds.map(|build| build.id).collect()
     };
-    store.history().put(&done).unwrap();
-    assert_eq!(store.history().get("b").unwrap(), Some(done.clone()));
-    assert_eq!(store.history().list(2).unwrap(), [build("c", 3), done]);
-    assert!(store.history().remove("b").unwrap());
-    assert_eq!(store.history().get("b").unwrap(), None);
+    assert_eq!(ids(), ["c", "b", "a"]);
+    let build = history.list().unwrap().remove(1);
+    assert_eq!(build.started, at(2));
+    assert!(history.remove(&build).unwrap());
+    assert!(!history.remove(&build).unwrap());
+    assert_eq!(ids(), ["c", "a"]);
+    history.trim(1).unwrap();
+    assert_eq!(ids(), ["c"]);
+}
+
+#[test]
+fn a_build_runs_while_its_log_is_held() {
+    let (_directory, store) = scratch();
+    let history = store.history();
+    let log = history.begin("a", at(1)).unwrap();
+    log.append(b"one\n").unwrap();
+    log.append(b"two\n").unwrap();
+    let build = history.list().unwrap().remove(0);
+    assert_eq!(std::fs::read(&build.log).unwrap(), b"one\ntwo\n");
+    assert!(history.is_running(&build));
+    // Whoever makes room leaves alone what goes on.
+    drop(history.begin("b", at(2)).unwrap());
+    history.trim(0).unwrap();
+    let request = PruneRequest {
+        builds: Keep::Nothing,
+        ..PruneRequest::new(at(9))
+    };
+    store.prune(&request).unwrap();
+    assert_eq!(history.list().unwrap(), std::slice::from_ref(&build));
+    drop(log);
+    assert!(!history.is_running(&build));
+    let pruned = store.prune(&request).unwrap();
+    assert_eq!(pruned.removed.len(), 1);
+    assert_eq!(history.list().unwrap(), []);
 }

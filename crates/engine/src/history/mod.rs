@@ -1,0 +1,389 @@
+//! What was built before: each build leaves a record of what it was and how it ended, and a log of
+//! everything that was told of it.
+//!
+//! Both are one file. In its first line is what was asked for, in its last how it ended, so that a
+//! list of builds needs no more. Between them is the build's progress: it can be shown again as it
+//! was, and what became of each step is read from it.
+
+mod ends;
+mod event;
+mod recording;
+mod steps;
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use solver::Progress;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::export::ExportedImage;
+use crate::request::{BuildRequest, Context, Remote};
+
+use event::{Event, Numbers};
+pub(crate) use recording::{Listener, Recording};
+pub use steps::{HistoryStep, StepState};
+
+/// What a build was asked for, as people call it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct About {
+    /// A short name: the directory of the context, and the target when one was asked for.
+    pub name: String,
+    /// A directory, a URL, or `-` for what came on standard input.
+    pub context: String,
+    /// The Dockerfile, within the context when it is there.
+    pub dockerfile: String,
+    /// The stages that were asked for; none for the last one.
+    pub targets: Vec<String>,
+    /// The platform that was asked for.
+    pub platform: Option<String>,
+}
+
+/// A build, past or going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryBuild {
+    /// Its ID.
+    pub id: String,
+    /// What was asked for.
+    pub about: About,
+    /// How it stands.
+    pub status: BuildStatus,
+    /// When it began.
+    pub started: SystemTime,
+    /// When it ended.
+    pub finished: Option<SystemTime>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// How many steps it had.
+    pub steps: StepCounts,
+    /// What it made.
+    pub images: Vec<HistoryImage>,
+    /// Why its log is not whole.
+    pub log_error: Option<String>,
+    log: store::Build,
+}
+
+/// How a build stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildStatus {
+    /// It goes on.
+    Running,
+    /// It came to its end.
+    Completed,
+    /// It failed.
+    Failed,
+    /// Somebody ended it.
+    Cancelled,
+    /// Its process died.
+    Lost,
+}
+
+/// Numbers of steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepCounts {
+    /// All that were planned.
+    pub total: usize,
+    /// Those that ended well, or were known.
+    pub completed: usize,
+    /// Those that were known.
+    pub cached: usize,
+}
+
+/// An image that a build made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryImage {
+    /// The digest of its configuration.
+    pub id: String,
+    /// The digest of its manifest.
+    pub digest: String,
+    /// Its names.
+    pub names: Vec<String>,
+}
+
+/// How a build ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    ending: Ending,
+    /// Microseconds since 1970.
+    finished: i64,
+    error: Option<String>,
+    steps: StepCounts,
+    images: Vec<HistoryImage>,
+    log_error: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Ending {
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Engine {
+    /// The builds that are known, latest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn history(&self) -> Result<Vec<HistoryBuild>, EngineError> {
+        let history = self.0.store.history();
+        let builds = history.list()?.into_iter();
+        Ok(builds
+            .map(|build| HistoryBuild::of(build, |build| history.is_running(build)))
+            .collect())
+    }
+
+    /// The build that `reference` means: an ID, the beginning of one that no other build has,
+    /// `^N` for the one before the last N, or the latest one when it is empty.
+    ///
+    /// # Errors
+    /// It means none, or several.
+    pub fn history_build(&self, reference: &str) -> Result<HistoryBuild, EngineError> {
+        let mut builds = self.history()?;
+        let none = || EngineError::NoBuild(reference.to_owned());
+        if let Some(offset) = reference.strip_prefix('^') {
+            let offset: usize = offset.parse().map_err(|_| none())?;
+            return builds.into_iter().nth(offset).ok_or_else(none);
+        }
+        if reference.is_empty() {
+            return builds.into_iter().next().ok_or_else(none);
+        }
+        builds.retain(|build| build.id.starts_with(reference));
+        match (builds.pop(), builds.len()) {
+            (None, _) => Err(none()),
+            (Some(only), 0) => Ok(only),
+            (Some(last), _) => builds
+                .into_iter()
+                .chain([last])
+                .find(|build| build.id == reference)
+                .ok_or_else(|| EngineError::SeveralBuilds(reference.to_owned())),
+        }
+    }
+
+    /// Tells again what was told of a build, in order.
+    ///
+    /// # Errors
+    /// Its log cannot be read.
+    pub fn replay(
+        &self,
+        build: &HistoryBuild,
+        mut tell: impl FnMut(Progress),
+    ) -> Result<(), EngineError> {
+        let path = &build.log.log;
+        let failed = |source| EngineError::Read {
+            path: path.clone(),
+            source,
+        };
+        let mut lines = BufReader::new(File::open(path).map_err(failed)?);
+        let (mut numbers, mut line) = (Numbers::default(), Vec::new());
+        loop {
+            line.clear();
+            if lines.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+                return Ok(());
+            }
+            // The last line of a build that goes on, or whose process died, may be half a line.
+            let event = serde_json::from_slice::<Event>(&line).ok();
+            if let Some(progress) = event.and_then(|event| numbers.progress(event)) {
+                tell(progress);
+            }
+        }
+    }
+
+    /// What became of the steps of a build, in the order in which they began.
+    ///
+    /// # Errors
+    /// Its log cannot be read.
+    pub fn history_steps(&self, build: &HistoryBuild) -> Result<Vec<HistoryStep>, EngineError> {
+        let mut steps = steps::Steps::default();
+        self.replay(build, |progress| steps.update(&progress))?;
+        Ok(steps.finish(build.status == BuildStatus::Running))
+    }
+
+    /// Forgets a build with its log.
+    ///
+    /// # Errors
+    /// It goes on, or the store cannot be written.
+    pub fn remove_history(&self, build: &HistoryBuild) -> Result<(), EngineError> {
+        if build.status == BuildStatus::Running {
+            return Err(EngineError::BuildRuns(build.id.clone()));
+        }
+        self.0.store.history().remove(&build.log)?;
+        Ok(())
+    }
+}
+
+impl HistoryBuild {
+    /// What is known of a build; a log that is not readable is that of a build that died early.
+    fn of(log: store::Build, is_running: impl Fn(&store::Build) -> bool) -> Self {
+        let (first, last) = ends::of(&log.log).unwrap_or_default();
+        let about = match serde_json::from_slice(&first) {
+            Ok(Event::Begun(about)) => about,
+            _ => About::default(),
+        };
+        let ended = match serde_json::from_slice(&last) {
+            Ok(Event::Ended(outcome)) => Some(*outcome),
+            _ => None,
+        };
+        let status = match ended.as_ref().map(|outcome| outcome.ending) {
+            Some(Ending::Completed) => BuildStatus::Completed,
+            Some(Ending::Failed) => BuildStatus::Failed,
+            Some(Ending::Cancelled) => BuildStatus::Cancelled,
+            None if is_running(&log) => BuildStatus::Running,
+            None => BuildStatus::Lost,
+        };
+        let outcome = ended.unwrap_or_else(Outcome::cancelled);
+        Self {
+            id: log.id.clone(),
+            about,
+            status,
+            started: log.started,
+            finished: (outcome.finished > 0).then(|| event::time(outcome.finished)),
+            error: outcome.error,
+            steps: outcome.steps,
+            images: outcome.images,
+            log_error: outcome.log_error,
+            log,
+        }
+    }
+
+    /// How long it took, or has gone on until `now`; nothing when that is not known.
+    #[must_use]
+    pub fn duration(&self, now: SystemTime) -> Option<Duration> {
+        let until = match self.status {
+            BuildStatus::Running => now,
+            _ => self.finished?,
+        };
+        Some(until.duration_since(self.started).unwrap_or_default())
+    }
+}
+
+impl Outcome {
+    fn new(ending: Ending) -> Self {
+        Self {
+            ending,
+            finished: 0,
+            error: None,
+            steps: StepCounts::default(),
+            images: Vec::new(),
+            log_error: None,
+        }
+    }
+
+    pub(crate) fn completed<'a>(images: impl Iterator<Item = &'a ExportedImage>) -> Self {
+        let images = images.map(|image| HistoryImage {
+            id: image.id.to_string(),
+            digest: image.manifest.digest.to_string(),
+            names: image.names.iter().map(ToString::to_string).collect(),
+        });
+        Self {
+            images: images.collect(),
+            ..Self::new(Ending::Completed)
+        }
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self::new(Ending::Cancelled)
+    }
+
+    pub(crate) fn failed(error: &EngineError) -> Self {
+        match error {
+            EngineError::Cancelled => Self::cancelled(),
+            error => Self {
+                error: Some(error.chain()),
+                ..Self::new(Ending::Failed)
+            },
+        }
+    }
+}
+
+impl About {
+    /// What `request` asks for.
+    pub(crate) fn of(request: &BuildRequest) -> Self {
+        let (context, directory) = match &request.context {
+            Context::Directory { path, .. } => {
+                let whole = path.canonicalize();
+                let shown = whole.as_ref().unwrap_or(path).display().to_string();
+                (shown, Some(path))
+            }
+            Context::Empty => ("-".to_owned(), None),
+            Context::Remote { from, .. } => (from_where(from), None),
+            Context::Source(_) => (String::new(), None),
+        };
+        let path = request.dockerfile.path.as_deref();
+        let within = path.and_then(|path| path.strip_prefix(directory?).ok());
+        let dockerfile = match within.or(path) {
+            Some(path) => path.display().to_string(),
+            None => request.dockerfile.name.clone(),
+        };
+        let more = request.more_targets.iter().map(|more| &more.stage);
+        let targets: Vec<String> = request.target.iter().chain(more).cloned().collect();
+        Self {
+            name: name(&context, &dockerfile, &targets),
+            context,
+            dockerfile,
+            targets,
+            platform: request.platform.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+fn from_where(from: &Remote) -> String {
+    match from {
+        Remote::Stream(_) => "-".to_owned(),
+        Remote::Url(url) => crate::source::without_password(url),
+        Remote::Git(git) => {
+            let url = crate::source::without_password(&git.url);
+            match &git.reference {
+                Some(reference) => format!("{url}#{reference}"),
+                None => url,
+            }
+        }
+    }
+}
+
+/// As buildx names builds: the last part of the context, the Dockerfile when it has a name of its
+/// own, and the target.
+fn name(context: &str, dockerfile: &str, targets: &[String]) -> String {
+    let mut name = match context.trim_end_matches('/').rsplit_once('/') {
+        Some((_, last)) if !context.contains("://") => last.to_owned(),
+        _ => context.to_owned(),
+    };
+    if !matches!(dockerfile, "Dockerfile" | "dockerfile") {
+        name = format!("{name}/{}", dockerfile.trim_start_matches('/'));
+    }
+    if !targets.is_empty() {
+        name = format!("{name} ({})", targets.join(", "));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (context, dockerfile, targets, expected) in [
+            ("/home/me/app", "Dockerfile", &[][..], "app"),
+            (
+                "/home/me/app/",
+                "docker/Dockerfile",
+                &["test"],
+                "app/docker/Dockerfile (test)",
+            ),
+            ("-", "Dockerfile", &["a", "b"], "- (a, b)"),
+            (
+                "https://host/r.git#main",
+                "Dockerfile",
+                &[],
+                "https://host/r.git#main",
+            ),
+        ] {
+            let targets: Vec<String> = targets.iter().map(|t| (*t).to_owned()).collect();
+            assert_eq!(name(context, dockerfile, &targets), expected);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The commands of pages in `docs/`: each of them does what it is there for, in the order of the page.
+
+use std::path::Path;
+
+use crate::kiln::{Kiln, Project, command, finish};
+
+/// The lines after `$ ` in blocks of commands.
+fn commands(page: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(page);
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks = page.split("```console\n").skip(1);
+    blocks
+        .filter_map(|block| Some(block.split_once("```")?.0))
+        .flat_map(str::lines)
+        .filter_map(|line| Some(line.strip_prefix("$ ")?.to_owned()))
+        .collect()
+}
+
+/// Runs the commands of a page in a project.
+fn run(page: &str, project: &Project) {
+    let kiln = Kiln::new();
+    let commands = commands(page);
+    assert!(commands.len() > 3, "{commands:?}");
+    let like = kiln.command();
+    let program = like.get_program().to_str().unwrap().to_owned();
+    for line in commands {
+        let words = line.strip_prefix("kiln ").unwrap();
+        let mut shell = command("sh");
+        shell
+            .args(["-c", &format!("{program} {words}")])
+            .current_dir(project.path())
+            .env_clear();
+        for (name, value) in like.get_envs() {
+            shell.envs(value.map(|value| (name, value)));
+        }
+        let ran = finish(&mut shell);
+        assert_eq!(ran.code, 0, "{line}\n{}{}", ran.stdout, ran.stderr);
+    }
+    kiln.assert_clean();
+}
+
+#[test]
+fn history() {
+    let project = Project::of("FROM alpine\nCOPY src /src\nRUN ls /src\n");
+    project.write("src/a", "1");
+    run("history.md", &project);
+}
