@@ -38,7 +38,7 @@ mod worker;
 pub(crate) use blocking::blocking;
 pub use build::{BuildOutcome, check, explain_missing, fix, outline, targets};
 pub use cache::StoredRecords;
-pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary};
+pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary, CacheMountsTo};
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{
     BuildConfig, CdiConfig, Config, ConfigError, GcConfig, HistoryConfig, PolicyRule,

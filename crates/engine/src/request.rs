@@ -63,6 +63,10 @@ pub struct BuildRequest {
     pub cache_from: Vec<crate::remote_cache::CacheFrom>,
     /// Caches to write.
     pub cache_to: Vec<crate::remote_cache::CacheTo>,
+    /// Where cache mounts come from that the machine does not have.
+    pub cache_mounts_from: Vec<crate::remote_cache::CacheFrom>,
+    /// Where the cache mounts of the build go.
+    pub cache_mounts_to: Vec<crate::cache_mount::CacheMountsTo>,
     /// Steps at once; what the configuration says when none.
     pub jobs: Option<usize>,
     /// Whether it is found out of each step that runs why it does, also without a history.

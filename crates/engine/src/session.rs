@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cache_mount::Carried;
 use crate::device::Catalogue;
 use crate::error::EngineError;
 use crate::request::{BuildRequest, Context, NamedContext, OfferedSecret, Secret};
@@ -27,6 +28,8 @@ pub(crate) struct Session {
     pub(crate) agents: BTreeMap<String, SshAgent>,
     /// The machine's devices, once they are known.
     pub(crate) devices: Arc<Catalogue>,
+    /// Where cache mounts come from that the machine does not have.
+    pub(crate) carried: Option<Carried>,
 }
 
 impl Session {
@@ -46,6 +49,7 @@ impl Session {
             secrets: request.secrets.clone(),
             agents: request.ssh.clone(),
             devices: Arc::default(),
+            carried: None,
         }
     }
 

@@ -10,8 +10,10 @@
 
 mod builds;
 mod cache_mounts;
+mod cache_page;
 mod caches;
 mod caching;
+mod carried;
 mod case;
 mod checks;
 mod collection;

@@ -24,6 +24,12 @@ pub struct Build {
     /// Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")
     #[arg(long, value_name = "stringArray")]
     pub cache_to: Vec<String>,
+    /// Where cache mounts come from that are not here (e.g., "type=local,src=path/to/dir")
+    #[arg(long, value_name = "stringArray")]
+    pub cache_mounts_from: Vec<String>,
+    /// Where the cache mounts of the build go (e.g., "type=registry,ref=user/app:mounts")
+    #[arg(long, value_name = "stringArray")]
+    pub cache_mounts_to: Vec<String>,
     /// Set method for evaluating build ("check", "outline", "targets", "subrequests.describe")
     #[arg(
         long,

@@ -80,6 +80,8 @@ pub fn load(
         exports: plan.exports,
         cache_from: plan.cache_from,
         cache_to: plan.cache_to,
+        cache_mounts_from: plan.cache_mounts_from,
+        cache_mounts_to: plan.cache_mounts_to,
         jobs: plan.jobs,
         explain: plan.explain,
         source_date_epoch: plan.source_date_epoch,

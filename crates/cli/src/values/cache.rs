@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use engine::{CacheExport, CacheFrom, CacheMode, CacheTo, LayerFormat, LayoutCache};
+use engine::{CacheExport, CacheFrom, CacheMode, CacheMountsTo, CacheTo, LayerFormat, LayoutCache};
 use oci::{Compression, Digest, Reference};
 
 use super::output::{check_level, compression};
@@ -81,10 +81,7 @@ pub fn to(text: &str) -> Result<CacheTo, ValueError> {
         }
         "registry" => {
             fields.allow(&[LAYERS, &["ref"]].concat())?;
-            let reference = fields.reference()?;
-            if reference.digest().is_some() {
-                return Err(fields.invalid("ref", "expected a name without a digest"));
-            }
+            let reference = fields.own_reference()?;
             fields.export(CacheFrom::Registry(reference))
         }
         "local" => {
@@ -93,6 +90,41 @@ pub fn to(text: &str) -> Result<CacheTo, ValueError> {
         }
         _ => Err(fields.elsewhere()),
     }
+}
+
+/// Where the cache mounts go that `text` of a `--cache-mounts-to` names.
+///
+/// # Errors
+/// It is malformed, of an unknown type, or has an attribute that kiln does not honour.
+pub fn mounts_to(text: &str) -> Result<CacheMountsTo, ValueError> {
+    const TARS: &[&str] = &["compression", "compression-level", "ignore-error"];
+    let mut fields = Fields::parse(text)?;
+    if fields.get("compression").is_none() {
+        // Nobody but kiln reads them.
+        let zstd = ("compression".to_owned(), "zstd".to_owned());
+        fields.values.push(zstd);
+    }
+    let to = match fields.kind.as_str() {
+        "registry" => {
+            fields.allow(&[TARS, &["ref"]].concat())?;
+            CacheFrom::Registry(fields.own_reference()?)
+        }
+        "local" => {
+            fields.allow(&[TARS, &["dest", "tag"]].concat())?;
+            fields.layout("dest", None)?
+        }
+        "inline" => return Err(fields.unknown("use type=registry or type=local")),
+        _ => return Err(fields.elsewhere()),
+    };
+    let LayerFormat {
+        compression, level, ..
+    } = fields.layers(true, false)?;
+    Ok(CacheMountsTo {
+        to,
+        compression,
+        level,
+        ignore_error: fields.flag("ignore-error", false)?,
+    })
 }
 
 /// What was typed.
@@ -147,13 +179,26 @@ impl Fields {
         }
     }
 
-    fn export(&self, to: CacheFrom) -> Result<CacheTo, ValueError> {
-        let flag = |key, default| match self.get(key) {
+    fn flag(&self, key: &'static str, default: bool) -> Result<bool, ValueError> {
+        match self.get(key) {
             Some(value) => {
                 go_bool(value).ok_or_else(|| self.invalid(key, "expected true or false"))
             }
             None => Ok(default),
-        };
+        }
+    }
+
+    /// A name that content is put under.
+    fn own_reference(&self) -> Result<Reference, ValueError> {
+        let reference = self.reference()?;
+        if reference.digest().is_some() {
+            return Err(self.invalid("ref", "expected a name without a digest"));
+        }
+        Ok(reference)
+    }
+
+    fn export(&self, to: CacheFrom) -> Result<CacheTo, ValueError> {
+        let flag = |key, default| self.flag(key, default);
         let oci_media_types = flag("oci-mediatypes", true)?;
         let image_manifest = flag("image-manifest", oci_media_types)?;
         if image_manifest && !oci_media_types {

@@ -16,6 +16,7 @@ use solver::progress::Recorder;
 use solver::{BuildOptions, How, ProgressSender, SolveError};
 use tokio_util::sync::CancellationToken;
 
+use crate::cache_mount::Carried;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, StepFailure};
 use crate::explain::Explain;
@@ -140,12 +141,16 @@ impl Inner {
             cache: cache.clone(),
             ..image_parts(target, stack, epoch)
         };
+        let graph = Arc::clone(&plan.graph);
         let targets = plan.lowered.into_targets().zip(solved.stacks.clone());
         let targets: Vec<ImageParts> = targets.map(|(t, stack)| parts(t, stack)).collect();
         let (images, ()) = tokio::try_join!(
             self.export_targets(&request, &targets, &progress),
             self.export_caches(&request, solved.cached.as_ref(), &progress),
         )?;
+        for export in &request.cache_mounts_to {
+            self.export_cache_mounts(&graph, export, &progress).await?;
+        }
         let (engine, lease) = (Arc::clone(self), self.lease.clone());
         crate::blocking(move || engine.tidy_up(&lease, solved.has_run)).await??;
         Ok(BuildOutcome { warnings, ..images })
@@ -213,6 +218,7 @@ impl Inner {
         }
         let session = Arc::new(Session {
             devices: Arc::clone(&plan.devices),
+            carried: Some(Carried::new(&request.cache_mounts_from, progress)),
             ..Session::of(request)
         });
         let steps = self.steps(request, plan, &session, began);

@@ -79,10 +79,9 @@ impl Engine {
                 return Err(EngineError::CacheMountInUse(identity.id));
             }
         }
-        let tree = unpacked.tree.clone();
         let seed = |data: &Path| unpacked.become_mount(data, &identity);
         drop(mounts.acquire(&engine.lease, &key, Sharing::Private, seed)?);
-        if tree.exists() {
+        if unpacked.is_there() {
             // A step was quicker and has one of its own by now.
             return Err(EngineError::CacheMountExists(identity.to_string()));
         }
@@ -159,6 +158,11 @@ impl Unpacked {
             uid: import.uid.unwrap_or(uid),
             gid: import.gid.unwrap_or(gid),
         })
+    }
+
+    /// Whether it still belongs to nothing.
+    pub(crate) fn is_there(&self) -> bool {
+        self.tree.exists()
     }
 
     /// Takes the place of the empty directory `data`.

@@ -4,6 +4,7 @@
 //! may be several instances of one, since a mount that somebody uses alone is not shared.
 
 mod archive;
+mod carry;
 mod identity;
 
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 
 pub use archive::CacheMountImport;
+pub use carry::CacheMountsTo;
+pub(crate) use carry::{Carried, Seeds};
 pub use identity::CacheMountIdentity;
 
 /// An instance of a cache mount.

@@ -24,6 +24,7 @@ pub(crate) use export::Exported;
 pub(crate) use import::Imports;
 pub(crate) use inline::InlineRecords;
 pub(crate) use layers::layout_of;
+pub(crate) use ship::layout;
 pub(crate) use steps::Steps;
 
 /// Why a cache cannot be used or written.
@@ -52,6 +53,9 @@ pub enum CacheError {
     /// What was found is another thing.
     #[error("{0} holds neither a cache nor an image with one")]
     NoCache(String),
+    /// What was found is another thing.
+    #[error("{0} holds no cache mounts")]
+    NoCacheMounts(String),
     /// A document is not what it should be.
     #[error("document {digest} is {what}")]
     Document {

@@ -111,7 +111,7 @@ impl Inner {
     }
 
     /// The document that the name of the cache leads to.
-    async fn top(self: &Arc<Self>, from: &CacheFrom) -> Result<Document, EngineError> {
+    pub(crate) async fn top(self: &Arc<Self>, from: &CacheFrom) -> Result<Document, EngineError> {
         match from {
             CacheFrom::Registry(reference) => {
                 let resolved = self.registry()?.resolve(reference).await;

@@ -1,6 +1,6 @@
 //! Sends a cache to where it goes: blobs that are not there, then the config, then what leads to it.
 
-mod layout;
+pub(crate) mod layout;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

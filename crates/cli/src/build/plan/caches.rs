@@ -1,6 +1,6 @@
 //! Caches to look in, and caches to write.
 
-use engine::{CacheExport, CacheFrom, CacheTo, LayoutCache};
+use engine::{CacheExport, CacheFrom, CacheMountsTo, CacheTo, LayoutCache};
 
 use super::each;
 use crate::args::build::Build;
@@ -22,6 +22,31 @@ pub(super) fn to(typed: &Build, environment: &Environment) -> Result<Vec<CacheTo
             to: absolute(export.to, environment),
             ..export
         }),
+    };
+    Ok(parsed.into_iter().map(absolute).collect())
+}
+
+pub(super) fn mounts_from(
+    typed: &Build,
+    environment: &Environment,
+) -> Result<Vec<CacheFrom>, Error> {
+    let parsed = each(&typed.cache_mounts_from, "--cache-mounts-from", cache::from)?;
+    let absolute = |from| absolute(from, environment);
+    Ok(parsed.into_iter().map(absolute).collect())
+}
+
+pub(super) fn mounts_to(
+    typed: &Build,
+    environment: &Environment,
+) -> Result<Vec<CacheMountsTo>, Error> {
+    let parsed = each(
+        &typed.cache_mounts_to,
+        "--cache-mounts-to",
+        cache::mounts_to,
+    )?;
+    let absolute = |to: CacheMountsTo| CacheMountsTo {
+        to: absolute(to.to, environment),
+        ..to
     };
     Ok(parsed.into_iter().map(absolute).collect())
 }

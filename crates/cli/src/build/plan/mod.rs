@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::{
-    CacheFrom, CacheTo, Export, ExtraHost, MoreTarget, NamedContext, NetworkMode, NoCache,
-    OfferedSecret, PullPolicy, Remote, Ulimit,
+    CacheFrom, CacheMountsTo, CacheTo, Export, ExtraHost, MoreTarget, NamedContext, NetworkMode,
+    NoCache, OfferedSecret, PullPolicy, Remote, Ulimit,
 };
 use oci::{Platform, Reference};
 
@@ -76,6 +76,10 @@ pub struct BuildPlan {
     pub cache_from: Vec<CacheFrom>,
     /// Caches to write.
     pub cache_to: Vec<CacheTo>,
+    /// Where cache mounts come from that the machine does not have.
+    pub cache_mounts_from: Vec<CacheFrom>,
+    /// Where the cache mounts of the build go.
+    pub cache_mounts_to: Vec<CacheMountsTo>,
     /// Steps at once.
     pub jobs: Option<usize>,
     /// Tell why steps run.
@@ -165,6 +169,8 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         exports: exports(typed, epoch.is_some(), environment)?,
         cache_from: caches::from(typed, environment)?,
         cache_to: caches::to(typed, environment)?,
+        cache_mounts_from: caches::mounts_from(typed, environment)?,
+        cache_mounts_to: caches::mounts_to(typed, environment)?,
         jobs: jobs(typed.jobs.as_deref())?,
         explain: typed.explain,
         source_date_epoch: epoch.and_then(Epoch::seconds),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use graph::{ExecOp, NetworkMode, SecurityMode};
 use solver::Step;
 
+use crate::cache_mount::Seeds;
 use crate::engine::Inner;
 use crate::error::{EngineError, ProcessExit};
 use crate::output::Output;
@@ -34,9 +35,13 @@ impl Inner {
         session: &Arc<Session>,
     ) -> Result<Vec<Output>, EngineError> {
         let inputs = self.trees(step, inputs).await?;
+        let seeds = match &session.carried {
+            Some(carried) => self.carried_seeds(carried, op).await?,
+            None => Seeds::new(),
+        };
         let prepared = {
             let (engine, session, op) = (Arc::clone(self), Arc::clone(session), op.clone());
-            crate::blocking(move || Prepared::new(&engine, &session, &op, inputs)).await??
+            crate::blocking(move || Prepared::new(&engine, &session, &op, inputs, seeds)).await??
         };
         let exit = run_to_end(self, step.progress(), &prepared.spec).await?;
         if exit != ProcessExit::Code(0) {

@@ -12,7 +12,7 @@ use sys::mount::{Mount as SystemMount, MountFlags, MountGuard, MountKind};
 
 use super::environment::{HOSTNAME, SystemFiles, limits};
 use super::{network, security};
-use crate::cache_mount::CacheMountIdentity;
+use crate::cache_mount::{CacheMountIdentity, Seeds};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::op::trees::InputTree;
@@ -46,6 +46,7 @@ impl Prepared {
         session: &Session,
         op: &ExecOp,
         inputs: Vec<InputTree>,
+        seeds: Seeds,
     ) -> Result<Self, EngineError> {
         let scratch = engine.store.snapshots().allocate(&engine.lease)?;
         let mut builder = Builder {
@@ -59,6 +60,7 @@ impl Prepared {
             writable: Vec::new(),
             views: Vec::new(),
             caches: Vec::new(),
+            seeds,
             secrets: Vec::new(),
             agents: Vec::new(),
         };
@@ -119,6 +121,8 @@ pub(super) struct Builder<'a> {
     writable: Vec<Writable>,
     views: Vec<View>,
     caches: Vec<CacheMount>,
+    /// What cache mounts begin with that came from elsewhere.
+    seeds: Seeds,
     secrets: Vec<MountGuard>,
     agents: Vec<Relay>,
 }
@@ -258,7 +262,11 @@ impl Builder<'_> {
         };
         let identity = CacheMountIdentity::new(id, *mode, *owner);
         let engine = self.engine;
+        let carried = self.seeds.get(&identity);
         let seed = |directory: &Path| {
+            if let Some(carried) = carried.filter(|carried| carried.is_there()) {
+                return carried.become_mount(directory, &identity);
+            }
             if let Some(tree) = &source {
                 let upper = Upper::open(directory, &[], engine.marks)?;
                 crate::op::copy_contents(engine, tree, selector, &upper)?;

@@ -28,7 +28,7 @@ pub(super) fn has(layout: &Path, blob: &Descriptor) -> bool {
 }
 
 /// Puts the file `from` there as a blob.
-pub(super) fn take(layout: &Path, digest: &Digest, from: &Path) -> Result<(), EngineError> {
+pub(crate) fn take(layout: &Path, digest: &Digest, from: &Path) -> Result<(), EngineError> {
     let path = blob_path(layout, digest);
     if fs::metadata(&path).is_ok_and(|found| found.is_file()) && touch(&path).is_ok() {
         return Ok(());
@@ -46,7 +46,7 @@ pub(super) fn take(layout: &Path, digest: &Digest, from: &Path) -> Result<(), En
 }
 
 /// Writes the config and what leads to it, and names that in the index.
-pub(super) fn finish(
+pub(crate) fn finish(
     layout: &LayoutCache,
     config: &[u8],
     kind: MediaType,
