@@ -8,6 +8,7 @@
 
 mod caching;
 mod failures;
+mod interleaved;
 mod limits;
 mod progress;
 mod properties;

@@ -1,9 +1,9 @@
 //! Any graph, any order of events: every vertex at most once, results as of one step after the
 //! other, nothing held and nothing half-done recorded at the end.
 //!
-//! Each case has three rounds over one storage: several builds at the same time, with failures
-//! and cancellations; then, with records lost and sources changed, one build; then the same
-//! again, which must find everything.
+//! Each case has three rounds over one storage: several builds of two processes at the same time,
+//! with failures and cancellations; then, with records lost and sources changed, one build; then
+//! the same again, which must find everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -16,6 +16,7 @@ use proptest::test_runner::TestCaseError;
 use solver::{BuildOptions, CacheStorage, How, SolveError};
 use tokio::task::JoinSet;
 
+use crate::interleaved::Interleaved;
 use crate::toy::{Add, Outcome, Text, World, options};
 
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ struct Case {
     lost: Vec<bool>,
     /// Which sources change before it, by the place of the vertex.
     changed: Vec<bool>,
+    /// Which of the builds that can go on does, time and again.
+    order: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +61,10 @@ struct BuildCase {
     start: u8,
     end: Option<(u8, bool)>,
     jobs: usize,
+    /// It has a solver of its own, over the same storage.
+    elsewhere: bool,
+    /// It runs everything, whatever is recorded.
+    fresh: bool,
 }
 
 /// A case as a graph.
@@ -102,24 +109,30 @@ fn cases() -> impl Strategy<Value = Case> {
         0..10_u8,
         end,
         1..4_usize,
+        any::<bool>(),
+        prop::bool::weighted(0.1),
     );
-    let build = build.prop_map(|(targets, start, end, jobs)| BuildCase {
+    let build = build.prop_map(|(targets, start, end, jobs, elsewhere, fresh)| BuildCase {
         targets,
         start,
         end,
         jobs,
+        elsewhere,
+        fresh,
     });
     (
         prop::collection::vec(vertex, 1..24),
-        prop::collection::vec(build, 1..4),
+        prop::collection::vec(build, 1..5),
         prop::collection::vec(prop::bool::weighted(0.6), 24),
         prop::collection::vec(prop::bool::weighted(0.1), 24),
+        prop::collection::vec(any::<u8>(), 1..32),
     )
-        .prop_map(|(vertices, builds, lost, changed)| Case {
+        .prop_map(|(vertices, builds, lost, changed, order)| Case {
             vertices,
             builds,
             lost,
             changed,
+            order,
         })
 }
 
@@ -141,6 +154,10 @@ impl Case {
                 script.turns.insert(name.clone(), vertex.delay.into());
                 if vertex.broken {
                     script.broken.insert(name.clone());
+                }
+                if vertex.broken && vertex.restless {
+                    // Of a source: it cannot even be asked what it stands for.
+                    script.broken.insert(format!("pin {name}"));
                 }
                 if vertex.restless {
                     script.restless.insert(name);
@@ -225,6 +242,19 @@ impl Built {
         }
     }
 
+    /// The graph as a build has it.
+    fn graph_of(&self, build: &BuildCase) -> Graph {
+        let mut graph = Graph::default();
+        for (_, vertex) in self.graph.iter() {
+            let mut meta = vertex.meta.clone();
+            meta.ignore_cache |= build.fresh;
+            graph
+                .add(vertex.op.clone(), vertex.inputs.clone(), meta)
+                .unwrap();
+        }
+        graph
+    }
+
     /// What each vertex makes when they run one after the other.
     fn expected(&self, world: &World) -> BTreeMap<String, Text> {
         let mut made = BTreeMap::<String, Text>::new();
@@ -285,6 +315,11 @@ impl Built {
                         prop_assert_eq!(&solved.output, &expected[&name]);
                     }
                 }
+                for vertex in solution.vertices.iter().filter(|_| case.fresh) {
+                    let name = self.name(vertex.id);
+                    let ran = matches!(vertex.how, How::Executed(_));
+                    prop_assert!(ran, "{name} did not run");
+                }
             }
         }
         Ok(())
@@ -308,7 +343,7 @@ impl Built {
     }
 
     /// How often each vertex ran to its end since the last time.
-    fn check_runs(&self, world: &World, builds: usize) -> Result<(), TestCaseError> {
+    fn check_runs(&self, world: &World, builds: &[BuildCase]) -> Result<(), TestCaseError> {
         let broken = world.script(|script| script.broken.clone());
         let mut runs = BTreeMap::<String, usize>::new();
         for event in world.script(|script| std::mem::take(&mut script.events)) {
@@ -317,12 +352,14 @@ impl Built {
             }
         }
         // What is made anew and differs each time gives new keys to those who read it.
-        let unsteady = self.repeated.intersection(&self.moody).next().is_some();
+        let unsteady = self.repeated.intersection(&self.moody).next().is_some()
+            || builds.iter().any(|build| build.fresh);
         for (name, count) in runs {
             let several = self.repeated.contains(&name)
                 || broken.contains(&name)
                 || (unsteady && self.moody.contains(&name));
-            let most = if several { builds } else { 1 };
+            let fresh = builds.iter().filter(|build| build.fresh).count();
+            let most = if several { builds.len() } else { 1 + fresh };
             prop_assert!(count <= most, "{name} ran {count} times");
         }
         Ok(())
@@ -336,10 +373,12 @@ impl Built {
             start: 0,
             end: None,
             jobs: 2,
+            elsewhere: true,
+            fresh: false,
         };
         let outcome = Some(world.build(&self.graph, &self.ids).await);
         self.check_result(&world, &alone, &self.ids, &outcome)?;
-        self.check_runs(&world, 1)?;
+        self.check_runs(&world, &[alone])?;
         let solution = world.build(&self.graph, &self.ends()).await;
         let Ok(solution) = solution else {
             return Err(TestCaseError::fail("the last round failed"));
@@ -395,40 +434,38 @@ async fn yields(turns: u8) {
     }
 }
 
-/// All builds on one thread, on a clock that stands still.
+/// All builds on one thread, in the case's order, on a clock that stands still.
 async fn check_by_time(case: &Case) -> Result<(), TestCaseError> {
-    let world = World::new();
+    let (world, other) = two_worlds();
     let built = case.build(&world);
     let builds = case.builds.iter().map(|build| {
-        let (world, graph) = (world.clone(), built.graph.clone());
-        run(
-            world,
-            graph,
-            case.targets(&built, build),
-            build.clone(),
-            sleep,
-        )
+        let world = if build.elsewhere { &other } else { &world };
+        let (world, graph) = (world.clone(), built.graph_of(build));
+        let targets = case.targets(&built, build);
+        run(world, graph, targets, build.clone(), sleep).boxed_local()
     });
-    let outcomes = futures_util::future::join_all(builds).await;
+    let outcomes = Interleaved::new(builds.collect(), &case.order).await;
     for (build, outcome) in case.builds.iter().zip(&outcomes) {
         let targets = case.targets(&built, build);
         built.check_result(&world, build, &targets, outcome)?;
     }
     let jobs: usize = case.builds.iter().map(|build| build.jobs).sum();
     prop_assert!(world.script(|script| script.most_running) <= jobs);
+    prop_assert_eq!(other.solver.in_flight(), 0);
     built.check_rest(&world)?;
-    built.check_runs(&world, case.builds.len())?;
+    built.check_runs(&world, &case.builds)?;
     built.later_rounds(case, &world).await
 }
 
 /// All builds on threads of their own, in whatever order those come.
 async fn check_by_threads(case: &Case) -> Result<(), TestCaseError> {
-    let world = World::new();
+    let (world, other) = two_worlds();
     let built = case.build(&world);
     world.script(|script| script.delays.clear());
     let mut builds = JoinSet::new();
     for build in &case.builds {
-        let (world, graph) = (world.clone(), built.graph.clone());
+        let world = if build.elsewhere { &other } else { &world };
+        let (world, graph) = (world.clone(), built.graph_of(build));
         let targets = case.targets(&built, build);
         let case = build.clone();
         builds.spawn(async move {
@@ -440,9 +477,17 @@ async fn check_by_threads(case: &Case) -> Result<(), TestCaseError> {
         let (build, targets, outcome) = result.map_err(|e| TestCaseError::fail(e.to_string()))?;
         built.check_result(&world, &build, &targets, &outcome)?;
     }
+    prop_assert_eq!(other.solver.in_flight(), 0);
     built.check_rest(&world)?;
-    built.check_runs(&world, case.builds.len())?;
+    built.check_runs(&world, &case.builds)?;
     built.later_rounds(case, &world).await
+}
+
+/// Two processes with one storage.
+fn two_worlds() -> (World, World) {
+    let world = World::new();
+    let other = world.restart();
+    (world, other)
 }
 
 proptest! {
