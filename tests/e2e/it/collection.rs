@@ -100,6 +100,55 @@ fn the_policy_on_demand() {
 }
 
 #[test]
+fn a_killed_collection_loses_nothing() {
+    let kiln = Kiln::configured(&format!("[gc]\nenabled = false\n{STRICT}"));
+    for round in 0..24 {
+        let image = project(&format!("image {}", round % 4));
+        kiln.build(&image, &["-t", "image"]);
+        kiln.build(&project(&format!("gone {round}")), NOTHING);
+        let mut child = kiln.start(kiln.command().args(["store", "gc"]));
+        std::thread::sleep(Duration::from_millis(round % 8));
+        // It may have come to its end already.
+        let _ = child.kill();
+        drop(crate::kiln::ended(child));
+        kiln.assert_clean();
+        let said = kiln.ok(["run", "--rm", "image", "cat", "/said"]);
+        assert_eq!(said, format!("image {}\n", round % 4));
+    }
+    kiln.ok(["store", "gc"]);
+    // The base's, and the image's.
+    let layers = kiln.ok(["du", "--format", "{{.Type}} {{.TotalCount}}"]);
+    assert!(layers.contains("Snapshots 2\n"), "{layers}");
+}
+
+#[test]
+fn a_collection_that_fails_is_told_of() {
+    let kiln = Kiln::configured(&format!("[gc]\nwait = true\n{STRICT}"));
+    kiln.build(&project("image"), &["-t", "image"]);
+    let digest = kiln.ok([
+        "images",
+        "image",
+        "--no-trunc",
+        "--digests",
+        "--format",
+        "{{.Digest}}",
+    ]);
+    let hex = digest.trim().strip_prefix("sha256:").unwrap().to_owned();
+    let manifest = kiln.root().join("blobs/sha256").join(hex);
+    std::fs::write(manifest, "{\"schemaVersion\":2,\"config\":7}").unwrap();
+    let told = kiln.build(&project("other"), NOTHING);
+    assert!(
+        told.contains("WARNING: the cache is not collected: "),
+        "{told}"
+    );
+    let told = kiln.build(&project("other"), NOTHING);
+    assert!(
+        told.contains("WARNING: the last collection of the cache failed: "),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_wrong_policy_is_named() {
     let kiln = Kiln::configured("[gc]\nmax-used-space = \"10GX\"\n");
     let error = kiln.run(["du"]).stderr;

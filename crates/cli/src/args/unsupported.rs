@@ -224,6 +224,21 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     ),
     (&["inspect"], "-s", "`kiln du` shows what the store holds"),
     (&["prune"], "--volumes", "kiln makes no volumes"),
+    (
+        &["prune", "du"],
+        "--builder",
+        "kiln builds in its own process",
+    ),
+    (
+        &["prune", "du"],
+        "--timeout",
+        "there is no builder to be waited for",
+    ),
+    (
+        &["du"],
+        "--filter",
+        "`kiln du --verbose --format json` lists everything",
+    ),
 ];
 
 /// Commands of docker's.
