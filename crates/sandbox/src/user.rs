@@ -2,7 +2,8 @@
 //!
 //! A name or number, a colon, a group's name or number; all optional. A number means that number,
 //! even if there is a user of that name, and needs no entry. The first entry that matches counts.
-//! Supplementary groups are those that list the user, and only when no group was given.
+//! Supplementary groups are those that list the user, and only when no group was given; the user's
+//! own group is always among them, so that files which are closed to that group stay closed.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -56,6 +57,7 @@ impl User {
     pub fn root() -> User {
         User {
             home: "/".into(),
+            groups: vec![0],
             ..User::default()
         }
     }
@@ -82,10 +84,14 @@ pub fn resolve(root: &Root, user: &str) -> Result<User, UserError> {
 /// There is no such user or group.
 pub fn find(passwd: &str, group: &str, user: &str) -> Result<User, UserError> {
     let (user_part, group_part) = user.split_once(':').unwrap_or((user, ""));
-    find_parts(passwd, group, user_part, group_part)
+    let mut found = find_parts(passwd, group, user_part, group_part)?;
+    if !found.groups.contains(&found.gid) {
+        found.groups.insert(0, found.gid);
+    }
+    Ok(found)
 }
 
-/// The same in texts.
+/// The same in texts, with the groups that list the user.
 fn find_parts(
     passwd: &str,
     group: &str,
@@ -116,6 +122,7 @@ fn find_parts(
         },
         (None, Some(uid)) => User {
             uid,
+            groups: Vec::new(),
             ..User::root()
         },
         (None, None) => return Err(UserError::NoUser(user.into())),

@@ -155,7 +155,7 @@ fn devices_that_a_step_does_not_get() {
     let project = Project::of("FROM alpine\nRUN --device=gpu test \"$V\" = 1\n");
     kiln.build(&project, &["--allow", "device=v.org/x=a,alias=gpu"]);
     // Nothing runs, so nothing is asked for.
-    let project = Project::of("FROM scratch\nRUN --device=gpu,required true\n");
+    let project = Project::of("FROM scratch\nRUN --device=gpu,required --security=insecure true\n");
     let checked = kiln.ok(["build", "--check", project.path().to_str().unwrap()]);
     assert!(
         checked.contains("Check complete, no warnings found."),

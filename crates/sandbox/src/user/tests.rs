@@ -21,8 +21,7 @@ wheel:x:10:root,app
 
 #[track_caller]
 fn check(user: &str, expected: &str) {
-    let (user, group) = user.split_once(':').unwrap_or((user, ""));
-    let found = match find_parts(PASSWD, GROUP, user, group) {
+    let found = match find(PASSWD, GROUP, user) {
         Ok(User {
             uid,
             gid,
@@ -36,18 +35,18 @@ fn check(user: &str, expected: &str) {
 
 #[test]
 fn as_docker_finds_them() {
-    check("", "0:0 [10] /root");
-    check("root", "0:0 [10] /root");
-    check("app", "1000:1001 [50, 10] /home/app");
-    check("1000", "1000:1001 [50, 10] /home/app");
-    check("app:staff", "1000:50 [] /home/app");
-    check("app:4000", "1000:4000 [] /home/app");
-    check("4000", "4000:0 [] /");
-    check("4000:staff", "4000:50 [] /");
-    check(":staff", "0:50 [] /root");
+    check("", "0:0 [0, 10] /root");
+    check("root", "0:0 [0, 10] /root");
+    check("app", "1000:1001 [1001, 50, 10] /home/app");
+    check("1000", "1000:1001 [1001, 50, 10] /home/app");
+    check("app:staff", "1000:50 [50] /home/app");
+    check("app:4000", "1000:4000 [4000] /home/app");
+    check("4000", "4000:0 [0] /");
+    check("4000:staff", "4000:50 [50] /");
+    check(":staff", "0:50 [50] /root");
     // A number is a number, whatever the names are.
-    check("7", "7:0 [] /");
-    check("70:12", "70:12 [] /seven");
+    check("7", "7:0 [0] /");
+    check("70:12", "70:12 [12] /seven");
     check(
         "nobody",
         "unable to find user nobody: no matching entries in passwd file",
