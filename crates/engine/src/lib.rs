@@ -14,6 +14,7 @@ mod clock;
 pub mod compress;
 mod config;
 mod container;
+mod context;
 mod device;
 mod engine;
 mod error;
@@ -47,6 +48,7 @@ pub use config::{
 pub use container::{
     ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
 };
+pub use context::{ContextFile, ContextFiles, ExcludedFile, context_files};
 pub use device::UnusableDevice;
 pub use dockerfile::{
     AllowedDevices, Change, Diagnostic, GitError, Outline, OutlineArg, OutlineMount, Place, Rule,

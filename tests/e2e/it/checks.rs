@@ -105,7 +105,7 @@ fn questions() {
     );
 
     let ran = kiln.run(["build", "--call=x", "."]);
-    let expected = "ERROR: invalid argument \"x\" for \"--call\" flag: expected build, check, outline, targets or subrequests.describe";
+    let expected = "ERROR: invalid argument \"x\" for \"--call\" flag: expected build, check, context, outline, targets or subrequests.describe";
     assert_eq!(ran.error(), expected);
 }
 
@@ -176,4 +176,68 @@ fn what_can_be_asked() {
     let list: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(list[0]["name"], "frontend.outline");
     assert_eq!(list[0]["opts"][0]["name"], "target");
+}
+
+#[test]
+fn files_of_a_context() {
+    let kiln = Kiln::with_mirror("127.0.0.1:1");
+    let project = Project::new(&[
+        ("Dockerfile", "FROM scratch\n"),
+        ("src/main.c", "int main;\n"),
+        ("src/main.o", &"o".repeat(1500)),
+        ("node_modules/a/index.js", "12345"),
+        ("node_modules/b/index.js", "12345"),
+        ("logs/keep.log", "k"),
+        ("logs/old.log", "oo"),
+        (
+            ".dockerignore",
+            "# comment\n**/*.o\nnode_modules/\n*/*.log\n!logs/keep.log\n.dockerignore\n",
+        ),
+    ]);
+    std::os::unix::fs::symlink("main.c", project.join("src/link.c")).unwrap();
+    let answer = "\
+        SIZE      FILE\n\
+        13B       Dockerfile\n\
+        1B        logs/keep.log\n\
+        6B        src/link.c\n\
+        10B       src/main.c\n\
+        \n\
+        SIZE      FILES     EXCLUDED        PATTERN\n\
+        68B       1         .dockerignore   .dockerignore\n\
+        2B        1         logs/old.log    */*.log\n\
+        10B       2         node_modules/   node_modules\n\
+        1.5kB     1         src/main.o      **/*.o\n\
+        \n\
+        4 files, 30B; left out: 5 files, 1.58kB\n";
+    let (code, stdout, stderr) = ask(&kiln, &project, &["--call=context"]);
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, answer, ""));
+    let (_, json, _) = ask(&kiln, &project, &["--call=context,format=json"]);
+    for part in [
+        "\"totalFiles\": 4",
+        "\"excludedSize\": 1580",
+        "\"pattern\": \"**/*.o\"",
+        "\"type\": \"symlink\"",
+    ] {
+        assert!(json.contains(part), "{part}: {json}");
+    }
+    assert!(!kiln.root().exists());
+    // What the list says is what a copy reads.
+    project.write("Dockerfile", "FROM scratch\nCOPY . /\n");
+    let copied = kiln.files(&project, &[]);
+    let paths: Vec<&str> = copied
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    for path in ["Dockerfile", "logs/keep.log", "src/link.c", "src/main.c"] {
+        assert!(paths.contains(&path), "{copied}");
+    }
+    assert!(
+        !copied.contains(".o ") && !copied.contains("node_modules"),
+        "{copied}"
+    );
+    let url = kiln.run(["build", "--call=context", "https://127.0.0.1:1/r.git"]);
+    assert!(url.error().ends_with(
+        "a list of the files of a context that is no directory of this machine is not \
+             supported by kiln: name a directory"
+    ));
 }

@@ -30,7 +30,7 @@ pub struct Build {
     /// Where the cache mounts of the build go (e.g., "type=registry,ref=user/app:mounts")
     #[arg(long, value_name = "stringArray")]
     pub cache_mounts_to: Vec<String>,
-    /// Set method for evaluating build ("check", "outline", "targets", "subrequests.describe")
+    /// Set method for evaluating build ("check", "context", "outline", "targets", "subrequests.describe")
     #[arg(
         long,
         value_name = "string",

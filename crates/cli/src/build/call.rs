@@ -26,12 +26,14 @@ pub enum Method {
     Outline,
     /// Which stages there are.
     Targets,
+    /// Which files of the context steps can read.
+    Context,
     /// What can be asked.
     Describe,
 }
 
 const CALL: &str = "--call";
-const METHODS: &str = "expected build, check, outline, targets or subrequests.describe";
+const METHODS: &str = "expected build, check, context, outline, targets or subrequests.describe";
 
 /// The question that `typed` asks; none when it asks for a build.
 ///
@@ -103,6 +105,7 @@ fn parse(text: &str) -> Result<Option<Call>, Error> {
                 builds = matches!(name, "" | "build");
                 call.method = match name {
                     "" | "build" | "check" | "lint" => Method::Check,
+                    "context" => Method::Context,
                     "outline" => Method::Outline,
                     "targets" => Method::Targets,
                     "subrequests.describe" => Method::Describe,

@@ -65,6 +65,23 @@ impl Directory {
     /// What they say of the file or directory `name` in it.
     #[must_use]
     pub fn verdict(&self, name: &str, is_directory: bool) -> Verdict {
+        // What matches earlier may say otherwise, but the last pattern has the last word.
+        let last = self.last_match(name);
+        let excluded = last.is_some_and(|last| !self.patterns[last].is_exception());
+        Verdict {
+            excluded,
+            skip: excluded && is_directory && !self.has_exceptions_in(name),
+        }
+    }
+
+    /// The pattern because of which `name` is left out, if it is.
+    #[must_use]
+    pub fn excluded_by(&self, name: &str) -> Option<String> {
+        let last = &self.patterns[self.last_match(name)?];
+        (!last.is_exception()).then(|| last.line())
+    }
+
+    fn last_match(&self, name: &str) -> Option<usize> {
         let mut last = self.matched.last().copied();
         let mut add = |pattern| last = last.max(Some(pattern));
         for index in self.indexes() {
@@ -77,12 +94,7 @@ impl Directory {
         for (pattern, _) in self.places_after(name).filter(|(_, after)| after.is_end()) {
             add(pattern);
         }
-        // What matches earlier may say otherwise, but this has the last word.
-        let excluded = last.is_some_and(|last| !self.patterns[last].is_exception());
-        Verdict {
-            excluded,
-            skip: excluded && is_directory && !self.has_exceptions_in(name),
-        }
+        last
     }
 
     /// What they say in the directory `name` in it.

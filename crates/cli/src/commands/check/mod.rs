@@ -3,6 +3,7 @@
 //! Nothing is fetched unless `--pull` says so, and no store is made: base images that are not known
 //! are left open.
 
+mod context;
 mod describe;
 mod json;
 mod rewrite;
@@ -44,6 +45,14 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
     if args.pull.is_none() {
         request.pull = PullPolicy::Never;
     }
+    if call.method == Method::Context {
+        let files = engine::context_files(&request)?;
+        let answer = match call.json {
+            true => context::json(&files),
+            false => context::text(&files),
+        };
+        return session.ui.print(&answer).map(|()| 0);
+    }
     let is_elsewhere = |context: &NamedContext| {
         matches!(context, NamedContext::Remote(_) | NamedContext::Layout(_))
     };
@@ -67,8 +76,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
             let found = block_on(engine::check(&request, engine))?.map_err(failed)?;
             show_check(session, call, &changes, &found, &dockerfile)
         }
-        // Answered without a Dockerfile.
-        Method::Describe => Ok(0),
+        // Answered already.
+        Method::Context | Method::Describe => Ok(0),
         Method::Outline => {
             let outline = block_on(engine::outline(&request, engine))?.map_err(failed)?;
             let answer = match call.json {
