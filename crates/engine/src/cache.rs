@@ -12,8 +12,10 @@ use store::{KeyGuard, LayerId, Lease, NewRecord, RecordKind, Store, StoreError};
 use crate::explain::{Facts, lineage};
 use crate::output::{Output, Stack};
 
-/// How long a process waits before it asks for a guard again that another one holds.
+/// How long a process waits before it asks for a guard again that another one holds: at first, and
+/// when that has gone on for long. Many may wait for one.
 const GUARD_POLL: Duration = Duration::from_millis(2);
+const SLOWEST_GUARD_POLL: Duration = Duration::from_millis(40);
 
 /// The records of one store.
 #[derive(Debug)]
@@ -67,11 +69,13 @@ impl CacheStorage for StoredRecords {
     }
 
     async fn lock(&self, key: CacheKey) -> Result<KeyGuard, StoreError> {
+        let mut pause = GUARD_POLL;
         loop {
             if let Some(guard) = self.store.try_lock_key(&key.0)? {
                 return Ok(guard);
             }
-            tokio::time::sleep(GUARD_POLL).await;
+            tokio::time::sleep(pause).await;
+            pause = SLOWEST_GUARD_POLL.min(pause * 9 / 8);
         }
     }
 }

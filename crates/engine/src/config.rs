@@ -25,6 +25,8 @@ pub struct Config {
     pub gc: GcConfig,
     /// What is kept of past builds.
     pub history: HistoryConfig,
+    /// How much at a time, in all builds.
+    pub limits: LimitsConfig,
 }
 
 /// How one registry is reached.
@@ -45,7 +47,7 @@ pub struct RegistryConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BuildConfig {
-    /// Steps at once; the number of CPUs when none.
+    /// Steps of one build at once; 16 for each CPU when none.
     pub jobs: Option<usize>,
 }
 
@@ -56,6 +58,35 @@ pub struct CdiConfig {
     /// Directories of the files that register devices, later ones first choice; `/etc/cdi`,
     /// `/var/run/cdi` and `/etc/buildkit/cdi` when none.
     pub spec_dirs: Option<Vec<PathBuf>>,
+}
+
+/// How much at a time, in all builds that work on the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LimitsConfig {
+    /// Steps that run processes at once; 16 for each CPU, and one for each 128 MiB of memory, when
+    /// none. Without a limit when 0.
+    pub parallel_steps: Option<u32>,
+    /// No further step begins while less memory is available, unless none runs; a twentieth, and no
+    /// more than 512 MiB, when none.
+    pub free_memory: Option<Bytes>,
+    /// Threads of one process that hash, compress and copy; one for each CPU when none.
+    pub threads: Option<usize>,
+}
+
+/// A size such as `512MB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Bytes(pub u64);
+
+impl TryFrom<String> for Bytes {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let size = crate::parse_size(&text);
+        size.map(Self)
+            .ok_or_else(|| format!("{text:?} is no size such as 512MB"))
+    }
 }
 
 /// What is kept of past builds.
@@ -103,5 +134,19 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("unknown field `htpp`"), "{error}");
+    }
+
+    #[test]
+    fn limits() {
+        let config = Config::parse("[limits]\nparallel-steps = 4\nfree-memory = \"1GB\"\n");
+        let limits = config.unwrap().limits;
+        assert_eq!(limits.parallel_steps, Some(4));
+        assert_eq!(limits.free_memory, Some(Bytes(1 << 30)));
+        let error = Config::parse("[limits]\nfree-memory = \"much\"\n").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("\"much\" is no size such as 512MB")
+        );
     }
 }

@@ -56,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) web: OnceLock<reqwest::Client>,
     /// When servers said that files of theirs were last changed, in seconds since 1970.
     pub(crate) times: Mutex<HashMap<Digest, i64>>,
+    pub(crate) limits: crate::limits::Limits,
     /// What steps leave to be removed.
     pub(crate) discarded: crate::blocking::Discarded,
     /// Makes file systems of stacks for processes.
@@ -89,6 +90,7 @@ impl Engine {
             sandbox: OnceLock::new(),
             web: OnceLock::new(),
             times: Mutex::default(),
+            limits: crate::limits::Limits::default(),
             discarded: crate::blocking::Discarded::default(),
             snapshotter: Box::new(OverlaySnapshotter { marks: MARKS }),
             marks: MARKS,
@@ -111,7 +113,9 @@ impl Inner {
         if let Some(pool) = self.pool.get() {
             return Ok(pool);
         }
+        let threads = self.config.limits.threads.unwrap_or_default();
         let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
             .thread_name(|index| format!("kiln-{index}"))
             .build()
             .map_err(EngineError::Threads)?;

@@ -25,6 +25,7 @@ mod history;
 mod house;
 mod image;
 mod layer;
+mod limits;
 mod op;
 mod output;
 mod progress;
@@ -42,7 +43,7 @@ pub use cache::StoredRecords;
 pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary, CacheMountsTo};
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{
-    BuildConfig, CdiConfig, Config, ConfigError, GcConfig, HistoryConfig, PolicyRule,
+    BuildConfig, CdiConfig, Config, ConfigError, GcConfig, HistoryConfig, LimitsConfig, PolicyRule,
     RegistryConfig, Space,
 };
 pub use container::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use graph::{ContentHasher, ImageSource, Op, SourceOp};
 use oci::{ChainId, Reference};
-use solver::{CacheKey, Checksum, DefinitionKey, Portion, Step, Worker};
+use solver::{Admission, CacheKey, Checksum, DefinitionKey, Portion, Step, Worker};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -65,6 +65,15 @@ impl Worker for BuildWorker {
         self.engine
             .checksum(step, input, portion, &self.looks)
             .await
+    }
+
+    async fn admit(&self, step: &Step) -> Result<Option<Admission>, EngineError> {
+        if !matches!(step.vertex().op, Op::Exec(_)) {
+            return Ok(None);
+        }
+        let engine = &self.engine;
+        let slot = engine.limits.admit(&engine.store, &engine.config.limits);
+        Ok(slot.await?.map(|slot| Box::new(slot) as Admission))
     }
 
     async fn execute(&self, step: &Step, inputs: Vec<Output>) -> Result<Vec<Output>, EngineError> {

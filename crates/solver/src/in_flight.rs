@@ -3,7 +3,7 @@
 //! A [`Slot`] is one execution. Builds that miss the same key join the same slot; whoever is
 //! polled drives it, and when the last of them lets go it is dropped with everything it holds.
 //! A slot begins when its inputs are there: it waits for the key's lock, looks the key up once
-//! more, waits for a permit of any of its builds, executes, and saves.
+//! more, waits for a permit of any of its builds and to be admitted, executes, and saves.
 //!
 //! A slot leaves the map at its end, before anyone learns of the end, so that a failure is never
 //! joined.
@@ -183,10 +183,12 @@ async fn make<W: Worker, S: CacheStorage<Output = W::Output>>(
         }
     }
     let permit = permit(&asks, granted).await;
+    let admission = job.worker.admit(&job.step).await;
+    let admission = admission.map_err(Failure::worker(Doing::Run))?;
     job.step.progress().started();
     let made = job.worker.execute(&job.step, job.inputs).await;
     let outputs = made.map_err(Failure::worker(Doing::Run))?;
-    drop(permit);
+    drop((permit, admission));
     if let Some(Identity { key, parts }) = &job.step.identity {
         let saved = job.storage.save(*key, &outputs, parts).await;
         saved.map_err(Failure::storage)?;

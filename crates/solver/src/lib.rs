@@ -30,4 +30,4 @@ pub use error::{Doing, FailedStep, SolveError};
 pub use keys::{CacheKey, Checksum, DefinitionKey, InputPart, KeyParts, Portion};
 pub use progress::{Progress, ProgressReceiver, ProgressSender, StepProgress};
 pub use solver::{BuildOptions, Clock, How, Solution, Solved, SolvedVertex, Solver};
-pub use worker::{Step, Worker};
+pub use worker::{Admission, Step, Worker};

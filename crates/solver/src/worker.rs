@@ -38,6 +38,16 @@ pub trait Worker: Send + Sync + 'static {
         portion: &Portion,
     ) -> impl Future<Output = Result<Checksum, Self::Error>> + Send;
 
+    /// Waits until there is room for the step beside those of other builds, when a permit of its own
+    /// build is there. What comes is dropped when the step has ended.
+    fn admit(
+        &self,
+        step: &Step,
+    ) -> impl Future<Output = Result<Option<Admission>, Self::Error>> + Send {
+        let _ = step;
+        std::future::ready(Ok(None))
+    }
+
     /// Does the op, with one value per input of the vertex, and returns one per output.
     fn execute(
         &self,
@@ -74,6 +84,9 @@ pub trait Worker: Send + Sync + 'static {
         std::future::ready(None)
     }
 }
+
+/// The right to run a step, whatever keeps it.
+pub type Admission = Box<dyn std::any::Any + Send + Sync>;
 
 /// The vertex that a question is about.
 #[derive(Debug, Clone)]

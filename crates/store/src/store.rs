@@ -18,6 +18,7 @@ use crate::lease::Lease;
 use crate::lock::KeyGuard;
 use crate::private_key::PrivateKey;
 use crate::record::Records;
+use crate::slot::Slots;
 use crate::snapshot::Snapshots;
 use crate::stat_cache::StatCache;
 
@@ -54,6 +55,12 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         self.layout().root()
+    }
+
+    /// Slots for steps, of which there are `count`.
+    #[must_use]
+    pub const fn slots(&self, count: u32) -> Slots<'_> {
+        Slots::new(self, count)
     }
 
     /// Whether nothing can be written, since a newer kiln keeps more in it than this one knows.

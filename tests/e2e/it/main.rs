@@ -20,6 +20,7 @@ mod collection;
 mod containers;
 mod contexts;
 mod crashes;
+mod crowd;
 mod devices;
 mod errors;
 mod examples;

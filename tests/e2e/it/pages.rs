@@ -55,3 +55,25 @@ fn checks() {
         &Project::of("FROM scratch\nCOPY Dockerfile /\n"),
     );
 }
+
+#[test]
+fn limits() {
+    let project = Project::of("FROM alpine\nRUN true\n");
+    run("limits.md", &project);
+}
+
+/// The configurations that pages show are ones.
+#[test]
+fn configurations() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let kiln = Kiln::new();
+    let scratch = testkit::Scratch::new();
+    for page in ["history.md", "limits.md"] {
+        let page = std::fs::read_to_string(docs.join(page)).unwrap();
+        for block in page.split("```toml\n").skip(1) {
+            let (text, _) = block.split_once("```").unwrap();
+            let file = scratch.file("kiln.toml", text);
+            kiln.ok(["--config", file.to_str().unwrap(), "images"]);
+        }
+    }
+}

@@ -346,12 +346,7 @@ impl Inner {
             .jobs
             .or(self.config.build.jobs)
             .and_then(NonZeroUsize::new);
-        // Steps wait more than they compute: more of them than CPUs run well at once.
-        let default = || {
-            let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            NonZeroUsize::new(cpus * 16).unwrap_or(NonZeroUsize::MIN)
-        };
-        chosen.unwrap_or_else(default)
+        chosen.unwrap_or_else(crate::limits::default_jobs)
     }
 
     /// A further target becomes an image under its own names, wherever the target does.

@@ -1,10 +1,12 @@
 //! How many steps run at a time, and which of them first.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use graph::Graph;
 use solver::BuildOptions;
+use tokio::sync::Semaphore;
 
 use crate::toy::{Add, World, options};
 
@@ -80,4 +82,30 @@ async fn one_job_is_enough_for_any_graph() {
     let target = graph.merge("merge", &[from, right, context]);
     world.build_with(&graph, &[target], jobs(1)).await.unwrap();
     assert_eq!(world.script(|script| script.most_running), 1);
+}
+
+/// What builds have in common is asked for last, and given back when the step has ended.
+#[tokio::test(start_paused = true)]
+async fn builds_share_the_room_that_there_is() {
+    let world = World::new();
+    world.script(|script| script.room = Some(Arc::new(Semaphore::new(2))));
+    let graphs = ["one", "two", "three"].map(|build| {
+        let mut graph = Graph::default();
+        let stages = [1, 2].map(|number| {
+            let name = format!("{build} {number}");
+            world.script(|script| script.delays.insert(name.clone(), SECOND));
+            graph.run(&name, &[])
+        });
+        let target = graph.run(&format!("{build} target"), &stages);
+        (graph, target)
+    });
+    let start = tokio::time::Instant::now();
+    let builds = graphs
+        .iter()
+        .map(|(graph, target)| world.build_with(graph, std::slice::from_ref(target), jobs(8)));
+    for built in futures_util::future::join_all(builds).await {
+        built.unwrap();
+    }
+    assert_eq!(start.elapsed(), 3 * SECOND);
+    assert_eq!(world.script(|script| script.most_running), 2);
 }

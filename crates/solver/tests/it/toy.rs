@@ -14,9 +14,10 @@ use graph::{
 };
 use solver::progress::LogStream;
 use solver::{
-    BuildOptions, CacheKey, CacheStorage, Checksum, DefinitionKey, How, InputPart, MemoryStorage,
-    Portion, ProgressSender, Solution, SolveError, Solver, Step, Worker,
+    Admission, BuildOptions, CacheKey, CacheStorage, Checksum, DefinitionKey, How, InputPart,
+    MemoryStorage, Portion, ProgressSender, Solution, SolveError, Solver, Step, Worker,
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) type Storage = MemoryStorage<Text>;
@@ -49,6 +50,8 @@ pub(crate) struct Script {
     pub(crate) same: bool,
     /// Steps that make something else each time.
     pub(crate) restless: BTreeSet<String>,
+    /// Room for steps of all builds.
+    pub(crate) room: Option<Arc<Semaphore>>,
     /// Records that are not the storage's.
     pub(crate) elsewhere: Option<Arc<Storage>>,
     moods: usize,
@@ -417,6 +420,14 @@ impl Worker for Toy {
             return Err(Broken(name));
         }
         Ok(vec![self.make(step, &inputs)])
+    }
+
+    async fn admit(&self, _: &Step) -> Result<Option<Admission>, Broken> {
+        let Some(room) = self.script(|script| script.room.clone()) else {
+            return Ok(None);
+        };
+        let place = room.acquire_owned().await.ok();
+        Ok(place.map(|place| Box::new(place) as Admission))
     }
 
     fn recalls(&self) -> bool {

@@ -17,6 +17,7 @@
 //! locks/collect         shared while something is taken under a lease, exclusive in collection
 //! locks/policy          held by who collects by policy
 //! locks/keys/<hex>      locks on cache keys
+//! locks/slots/<n>       held while a step runs; `queue` by who waits for one
 //! logs/<millis>-<id>.log a build: when it began, its ID; locked by it while it runs
 //! trash/                removed trees on their way out
 //! kiln.db               metadata (SQLite, write-ahead log)
@@ -53,6 +54,7 @@ const DIRECTORIES: &[(&str, u32)] = &[
     ("containers", 0o700),
     ("leases", 0o700),
     ("locks/keys", 0o700),
+    ("locks/slots", 0o700),
     ("logs", 0o700),
     ("trash", 0o700),
 ];
@@ -160,6 +162,10 @@ impl Layout {
         let mut path = self.key_locks();
         path.push(hex(key));
         path
+    }
+
+    pub(crate) fn slots(&self) -> PathBuf {
+        self.root.join("locks/slots")
     }
 
     pub(crate) fn logs(&self) -> PathBuf {

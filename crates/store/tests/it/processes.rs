@@ -12,7 +12,7 @@ use store::{
 };
 use testkit::Scratch;
 
-use crate::{at, record};
+use crate::{at, record, scratch};
 
 const ROLE: &str = "STORE_TEST_ROLE";
 const ROOT: &str = "STORE_TEST_ROOT";
@@ -334,4 +334,43 @@ fn what_was_finished_survives_the_kill() {
         check_finished(&store, &said);
     }
     assert!(bystander.images().list().unwrap().len() > 60);
+}
+
+#[test]
+fn slots_are_as_many_as_there_are_and_go_in_order() {
+    let (_directory, store) = scratch();
+    let plenty = || false;
+    let slots = store.slots(2);
+    let first = slots.attempt(plenty).unwrap();
+    let second = slots.attempt(plenty).unwrap();
+    assert!(first.is_some() && second.is_some());
+    assert!(slots.attempt(plenty).unwrap().is_none());
+    // Another process that is allowed more takes a further one.
+    assert!(store.slots(3).attempt(plenty).unwrap().is_some());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| slots.wait(plenty, || true).unwrap());
+        while store.slots(9).attempt(plenty).unwrap().is_some() {
+            std::thread::yield_now();
+        }
+        // Nobody goes before who waits, though there is room for others.
+        drop(first);
+        assert!(waiting.join().unwrap().is_some());
+    });
+    let unwanted = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| slots.wait(|| true, || false).unwrap());
+        waiting.join().unwrap()
+    });
+    assert!(unwanted.is_none());
+}
+
+#[test]
+fn while_memory_is_scarce_one_step_runs() {
+    let (_directory, store) = scratch();
+    let slots = store.slots(4);
+    let scarce = || true;
+    let only = slots.attempt(scarce).unwrap();
+    assert!(only.is_some());
+    assert!(slots.attempt(scarce).unwrap().is_none());
+    drop(only);
+    assert!(slots.attempt(scarce).unwrap().is_some());
 }

@@ -1,0 +1,243 @@
+//! How much at a time: steps on this machine, steps of one build, memory that stays free.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use store::{Slot, Store};
+
+use crate::config::LimitsConfig;
+use crate::error::EngineError;
+
+/// Steps wait more than they compute: more of them than CPUs run well at once.
+const STEPS_PER_CPU: usize = 16;
+/// What a step takes, when nothing is known of it.
+const STEP_MEMORY: u64 = 128 << 20;
+/// Descriptors that a running step takes, and that everything else takes.
+const STEP_DESCRIPTORS: u64 = 16;
+const OTHER_DESCRIPTORS: u64 = 96;
+/// Memory that stays free, when the configuration does not say: a part, and no more than this.
+const FREE_PART: u64 = 20;
+const MOST_FREE: u64 = 512 << 20;
+
+/// What all builds of one process have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    /// One step of a process waits for a slot at a time, so that processes get slots by turns
+    /// however many steps each has.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Memory of the machine, or of the group of processes that we are confined to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Memory {
+    total: u64,
+    available: u64,
+}
+
+/// Says that nobody waits any more, when it is dropped.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Limits {
+    /// Waits until the machine has room for one more step. None when there is no limit.
+    pub(crate) async fn admit(
+        &self,
+        store: &Store,
+        config: &LimitsConfig,
+    ) -> Result<Option<Slot>, EngineError> {
+        let count = steps_on_machine(config);
+        if count == 0 {
+            return Ok(None);
+        }
+        let reserve = config.free_memory.map(|bytes| bytes.0);
+        let scarce = move || is_scarce(Memory::now(), reserve);
+        let _turn = self.turn.lock().await;
+        if let Some(slot) = store.slots(count).attempt(scarce)? {
+            return Ok(Some(slot));
+        }
+        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let (store, is_wanted) = (store.clone(), Arc::clone(&wanted.0));
+        let slot = crate::blocking(move || {
+            let wanted = || is_wanted.load(Ordering::Relaxed);
+            store.slots(count).wait(scarce, wanted)
+        });
+        Ok(slot.await??)
+    }
+}
+
+/// How many steps run on this machine at a time; 0 is no limit.
+fn steps_on_machine(config: &LimitsConfig) -> u32 {
+    config.parallel_steps.unwrap_or_else(|| {
+        let by_cpu = cpus() * STEPS_PER_CPU;
+        let total = Memory::now().map_or(u64::MAX, |memory| memory.total);
+        let by_memory = usize::try_from(total / STEP_MEMORY).unwrap_or(usize::MAX);
+        u32::try_from(by_cpu.min(by_memory).max(2)).unwrap_or(u32::MAX)
+    })
+}
+
+/// How many steps of one build run at a time unless somebody says so: what CPUs and descriptors
+/// allow.
+pub(crate) fn default_jobs() -> NonZeroUsize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let jobs = cpus() * STEPS_PER_CPU;
+    let jobs = jobs.min(by_descriptors(limit.current));
+    NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn by_descriptors(limit: Option<u64>) -> usize {
+    let free = limit.unwrap_or(u64::MAX).saturating_sub(OTHER_DESCRIPTORS);
+    usize::try_from((free / STEP_DESCRIPTORS).max(1)).unwrap_or(usize::MAX)
+}
+
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// Too little is left for one more step.
+fn is_scarce(memory: Option<Memory>, reserve: Option<u64>) -> bool {
+    memory.is_some_and(|memory| {
+        let default = (memory.total / FREE_PART).min(MOST_FREE);
+        memory.available < reserve.unwrap_or(default)
+    })
+}
+
+impl Memory {
+    /// None when the kernel does not tell.
+    fn now() -> Option<Self> {
+        Self::of(Path::new("/"))
+    }
+
+    /// The least of what the machine and the control groups have, as files beneath `root` say.
+    fn of(root: &Path) -> Option<Self> {
+        let read = |path: &str| std::fs::read_to_string(root.join(path)).ok();
+        let text = read("proc/meminfo")?;
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+            kilobytes.checked_mul(1024)
+        };
+        let mut memory = Self {
+            total: field("MemTotal:")?,
+            available: field("MemAvailable:")?,
+        };
+        let groups = read("proc/self/cgroup").unwrap_or_default();
+        for line in groups.lines() {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
+                continue;
+            };
+            let (base, limit, used) = match controllers {
+                "" => ("sys/fs/cgroup", "memory.max", "memory.current"),
+                "memory" => (
+                    "sys/fs/cgroup/memory",
+                    "memory.limit_in_bytes",
+                    "memory.usage_in_bytes",
+                ),
+                _ => continue,
+            };
+            let number = |file: &str| -> Option<u64> {
+                read(&format!("{base}{path}/{file}"))?.trim().parse().ok()
+            };
+            if let (Some(limit), Some(used)) = (number(limit), number(used))
+                && limit < memory.total
+            {
+                // What files take there goes when it is needed.
+                let stat = read(&format!("{base}{path}/memory.stat")).unwrap_or_default();
+                let inactive = stat
+                    .lines()
+                    .find_map(|line| line.strip_prefix("inactive_file "));
+                let inactive: u64 = inactive.and_then(|n| n.parse().ok()).unwrap_or_default();
+                let free = limit.saturating_sub(used.saturating_sub(inactive));
+                memory.total = limit;
+                memory.available = memory.available.min(free);
+            }
+        }
+        Some(memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMINFO: &str = "MemTotal:       1000 kB\nMemFree: 1 kB\nMemAvailable:    400 kB\n";
+
+    #[test]
+    fn memory_is_the_least_that_is_allowed() {
+        for (files, expected) in [
+            (&[][..], None),
+            (&[("proc/meminfo", MEMINFO)], Some((1_024_000, 409_600))),
+            (
+                &[
+                    ("proc/meminfo", MEMINFO),
+                    ("proc/self/cgroup", "0::/a/b\n"),
+                    ("sys/fs/cgroup/a/b/memory.max", "500000\n"),
+                    ("sys/fs/cgroup/a/b/memory.current", "450000\n"),
+                    (
+                        "sys/fs/cgroup/a/b/memory.stat",
+                        "anon 1\ninactive_file 50000\n",
+                    ),
+                ],
+                Some((500_000, 100_000)),
+            ),
+            (
+                &[
+                    ("proc/meminfo", MEMINFO),
+                    ("proc/self/cgroup", "5:cpu:/\n4:memory:/x\n0::/\n"),
+                    ("sys/fs/cgroup/memory/x/memory.limit_in_bytes", "600000\n"),
+                    ("sys/fs/cgroup/memory/x/memory.usage_in_bytes", "700000\n"),
+                ],
+                Some((600_000, 0)),
+            ),
+            (
+                &[
+                    ("proc/meminfo", MEMINFO),
+                    ("proc/self/cgroup", "0::/\n"),
+                    ("sys/fs/cgroup/memory.max", "max\n"),
+                ],
+                Some((1_024_000, 409_600)),
+            ),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = root.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            let found = Memory::of(root.path());
+            let expected = expected.map(|(total, available)| Memory { total, available });
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_scarce() {
+        let gib = 1 << 30;
+        let memory = |total, available| Some(Memory { total, available });
+        for (memory, reserve, expected) in [
+            (None, None, false),
+            (memory(gib, gib / 10), None, false),
+            (memory(gib, gib / 30), None, true),
+            (memory(64 * gib, gib), None, false),
+            (memory(64 * gib, gib / 4), None, true),
+            (memory(64 * gib, gib / 4), Some(0), false),
+            (memory(64 * gib, gib), Some(2 * gib), true),
+        ] {
+            assert_eq!(is_scarce(memory, reserve), expected);
+        }
+    }
+
+    #[test]
+    fn few_descriptors_are_few_steps() {
+        for (limit, jobs) in [(Some(10), 1), (Some(256), 10), (Some(1024), 58)] {
+            assert_eq!(by_descriptors(limit), jobs);
+        }
+    }
+}

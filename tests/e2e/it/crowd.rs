@@ -1,0 +1,143 @@
+//! Many builds at once on one store: all finish, what they share runs once, each gets its turn, and
+//! none takes more than its part.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Stdio};
+
+use testkit::Scratch;
+
+use crate::kiln::{Kiln, Project, command, ended};
+use crate::standin;
+
+const BUILDS: usize = 40;
+/// Steps at once on the machine.
+const SLOTS: usize = 6;
+/// Steps of one build after the one that all share.
+const STEPS: usize = 3;
+/// Descriptors that a build may open.
+const DESCRIPTORS: u64 = 128;
+
+/// Each step notes that it begins and how many run then, and takes some time.
+fn dockerfile() -> String {
+    let mut text = "FROM alpine\n\
+        RUN --mount=type=cache,target=/c echo ran >>/c/shared; sleep 2\n\
+        ARG BUILD\n"
+        .to_owned();
+    for step in 1..=STEPS {
+        text.push_str(&format!(
+            "RUN --mount=type=cache,target=/c touch /c/run-$BUILD; \
+             echo $BUILD {step} $(ls /c | grep -c run-) >>/c/order; sleep 0.2; \
+             rm /c/run-$BUILD\n"
+        ));
+    }
+    text
+}
+
+/// What a process took at most, as long as somebody looked.
+#[derive(Debug, Default, Clone, Copy)]
+struct Peak {
+    memory: u64,
+    descriptors: u64,
+}
+
+impl Peak {
+    fn look(&mut self, process: u32) {
+        let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/status")) else {
+            return;
+        };
+        let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = high.and_then(|text| text.trim().strip_suffix(" kB"));
+        let bytes = kilobytes.and_then(|text| text.parse::<u64>().ok());
+        self.memory = self.memory.max(bytes.unwrap_or_default() << 10);
+        let open = std::fs::read_dir(format!("/proc/{process}/fd"));
+        let open = open.map_or(0, |open| open.count() as u64);
+        self.descriptors = self.descriptors.max(open);
+    }
+}
+
+fn start(kiln: &Kiln, project: &Project, build: usize) -> Child {
+    let like = kiln.command();
+    let mut shell = command("sh");
+    shell
+        .args(["-c", &format!("ulimit -n {DESCRIPTORS}; exec \"$@\"")])
+        .arg("sh")
+        .arg(like.get_program())
+        .args(["build", "-q", "-t"])
+        .arg(format!("crowd:{build}"))
+        .args(["--build-arg", &format!("BUILD={build}")])
+        .arg(project.path())
+        .env_clear();
+    for (name, value) in like.get_envs() {
+        shell.envs(value.map(|value| (name, value)));
+    }
+    kiln.start(shell.stdin(Stdio::null()))
+}
+
+/// Waits for all; what each took.
+fn watch(mut children: Vec<Child>) -> Vec<Peak> {
+    let mut peaks = vec![Peak::default(); children.len()];
+    while children
+        .iter_mut()
+        .any(|child| child.try_wait().unwrap().is_none())
+    {
+        for (child, peak) in children.iter().zip(&mut peaks) {
+            peak.look(child.id());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for child in children {
+        let ran = ended(child);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    peaks
+}
+
+#[test]
+fn forty_builds_at_once() {
+    let scratch = Scratch::new();
+    let host = standin::registry().host();
+    let config = scratch.file(
+        "kiln.toml",
+        format!(
+            "[registry.\"docker.io\"]\nmirrors = [\"{host}\"]\n[registry.\"{host}\"]\nhttp = true\n\
+             [limits]\nparallel-steps = {SLOTS}\n"
+        ),
+    );
+    let kiln = Kiln::with_config(&config);
+    let project = Project::of(&dockerfile());
+    let children = (0..BUILDS).map(|build| start(&kiln, &project, build));
+    let peaks = watch(children.collect());
+    for peak in &peaks {
+        assert!(peak.memory < 200 << 20, "{peaks:?}");
+        assert!(peak.descriptors < DESCRIPTORS, "{peaks:?}");
+    }
+
+    let mounts = std::fs::read_dir(kiln.root().join("cache-mounts")).unwrap();
+    let data = mounts
+        .map(|mount| mount.unwrap().path().join("data"))
+        .find(|data| data.join("order").exists())
+        .unwrap();
+    let read = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
+    assert_eq!(read("shared"), "ran\n");
+    let order = read("order");
+    let lines: Vec<Vec<usize>> = order
+        .lines()
+        .map(|line| line.split(' ').map(|word| word.parse().unwrap()).collect())
+        .collect();
+    assert_eq!(lines.len(), BUILDS * STEPS, "{order}");
+    let most = lines.iter().map(|line| line[2]).max();
+    assert!(most.is_some_and(|most| most <= SLOTS), "{order}");
+    // By turns: nobody's second step begins when others had no first one for two rounds.
+    let mut begun: BTreeMap<usize, usize> = BTreeMap::new();
+    for line in &lines {
+        *begun.entry(line[0]).or_default() += 1;
+        let behind = (0..BUILDS).filter(|build| !begun.contains_key(build));
+        let ahead = begun.values().max().copied().unwrap_or_default();
+        assert!(ahead < STEPS || behind.count() <= SLOTS, "{order}");
+    }
+    kiln.assert_clean();
+    let leases = std::fs::read_dir(kiln.root().join("leases")).unwrap();
+    assert_eq!(leases.count(), 0);
+    let listed = kiln.ok(["history", "ls", "--filter", "status=completed", "-q"]);
+    assert_eq!(listed.lines().count(), BUILDS);
+}
