@@ -45,6 +45,7 @@ fn listed_and_looked_at() {
         image["Config"]["Env"],
         serde_json::json!(["PATH=/bin", "A=1"])
     );
+    assert_eq!(image["Config"]["ArgsEscaped"], true);
     assert_eq!(image["RootFS"]["Layers"].as_array().unwrap().len(), 2);
 
     let made = kiln.ok(["history", "--format", "{{.CreatedBy}}", "app"]);

@@ -99,6 +99,8 @@ struct Config {
     cmd: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthcheck: Option<Value>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    args_escaped: bool,
     volumes: Option<Value>,
     working_dir: String,
     entrypoint: Option<Vec<String>>,
@@ -214,6 +216,7 @@ impl Config {
             env: config.env,
             cmd: config.cmd,
             healthcheck: config.healthcheck.map(|check| json!(check)),
+            args_escaped: config.args_escaped,
             volumes: map(json!(config.volumes)),
             working_dir: config.working_dir,
             entrypoint: config.entrypoint,
