@@ -228,15 +228,24 @@ fn meta(op: &ExecOp) -> Meta<'_> {
     }
 }
 
-/// File systems by target, then the rest as they come.
+/// The mounts of a graph are in order; shared memory is one of them for BuildKit.
 fn in_order(op: &ExecOp) -> Vec<Mount> {
     let shared_memory = op.shm_size.map(|size| Mount {
         target: "/dev/shm".to_owned(),
         source: MountSource::Tmpfs { size: Some(size) },
         read_only: false,
     });
-    let mut mounts: Vec<Mount> = op.mounts.iter().cloned().chain(shared_memory).collect();
-    mounts.sort_by(|a, b| a.target.cmp(&b.target));
+    let mut mounts = op.mounts.clone();
+    if let Some(shared_memory) = shared_memory {
+        let is_before = |mount: &Mount| {
+            !matches!(
+                mount.source,
+                MountSource::Secret { .. } | MountSource::Ssh { .. }
+            ) && mount.target <= shared_memory.target
+        };
+        let place = mounts.iter().take_while(|mount| is_before(mount)).count();
+        mounts.insert(place, shared_memory);
+    }
     mounts
 }
 

@@ -29,3 +29,6 @@ pub use config::{
 };
 pub use index::{Found, Index, Record};
 pub use source::{git_digest, image_digest, own_digest};
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ impl Dispatcher<'_> {
         let history = history(&stage.scope, &prepared.args);
         let process = process(&stage.scope, prepared.args, &mounts);
         // The root is first, and whatever is within something else comes after it.
-        mounts.sort_by(|a, b| a.target.cmp(&b.target));
+        mounts.sort_by(|a, b| order(a).cmp(&order(b)));
         self.budget.spend(stage.scope.env.bytes() + arguments)?;
         let Named { name, written } = self.run_name(stage, at, &prepared.summary, &secrets)?;
         let op = ExecOp {
@@ -196,6 +196,15 @@ impl Dispatcher<'_> {
         self.spend_on_names(&text, written.as_deref())?;
         let name = stage.names.next(&text, &scope.platform, &scope.env);
         Ok(Named { name, written })
+    }
+}
+
+/// File systems by target; what the client offers comes after them, in the order of its flags, in
+/// which BuildKit's caches know it too.
+const fn order(mount: &Mount) -> (bool, &str) {
+    match mount.source {
+        MountSource::Secret { .. } | MountSource::Ssh { .. } => (true, ""),
+        _ => (false, mount.target.as_str()),
     }
 }
 
