@@ -5,6 +5,7 @@ use std::path::Path;
 use testkit::Scratch;
 
 use crate::kiln::{Kiln, Project, command, finish};
+use crate::standin;
 
 const DOCKERFILE: &str =
     "FROM alpine\nRUN --mount=type=cache,target=/cache echo made >/cache/file\n";
@@ -65,6 +66,7 @@ fn console(kiln: &Kiln, project: &Project, text: &str) -> usize {
         shell
             .args(["-ec", &line.replace("kiln ", "\"$KILN\" ")])
             .env("KILN", binary.get_program())
+            .env("REGISTRY", standin::registry().host())
             .current_dir(project.path());
         for (name, value) in binary.get_envs() {
             if let Some(value) = value {

@@ -1,6 +1,7 @@
 //! Caches that kiln and BuildKit share. Needs the engine of `cargo xtask test --peers`; without it there is
 //! nothing to run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -90,6 +91,7 @@ RUN --mount=type=bind,target=/context,source=dir cat /context/a.txt >/bound
 RUN --mount=type=bind,from=base,source=/version,target=/v cat /v >/bound-too
 RUN --mount=type=cache,target=/root/.cache --mount=type=tmpfs,target=/scratch touch /root/.cache/x /scratch/y
 RUN --mount=type=cache,id=other,sharing=locked,target=/c --mount=type=cache,uid=7,mode=0700,target=/d touch /c/x /d/y
+RUN --mount=type=secret,id=z,target=/z --mount=type=ssh --mount=type=secret,id=a,target=/a true
 RUN --mount=type=secret,id=token --mount=type=secret,id=token,env=TOKEN,target=/t true
 RUN --network=none true
 RUN ["/bin/sh", "-c", "echo exec >/exec"]
@@ -129,29 +131,22 @@ fn project() -> Project {
     project
 }
 
-/// Steps that BuildKit says it ran.
+/// Steps that BuildKit says it ran. One that it found is told as cached, or by the layers that are
+/// fetched for it, or both.
 fn ran_by_buildkit(told: &str) -> Vec<&str> {
-    let mut names = std::collections::BTreeMap::new();
-    // A layer that is fetched later has its step shown again.
-    let mut cached = std::collections::BTreeSet::new();
-    let mut ran = Vec::new();
-    for line in told.lines() {
-        let Some((number, text)) = line.split_once(' ') else {
-            continue;
-        };
+    let (mut names, mut found) = (BTreeMap::new(), BTreeSet::new());
+    let mut done = BTreeSet::new();
+    for (number, text) in told.lines().filter_map(|line| line.split_once(' ')) {
         if text.starts_with('[') && !text.starts_with("[internal]") && !text.contains("] FROM") {
             names.insert(number, text);
-        } else if text.starts_with("DONE")
-            && let Some(name) = names.remove(number)
-        {
-            if !cached.contains(number) {
-                ran.push(name);
-            }
-        } else if text.starts_with("CACHED") {
-            cached.insert(number);
+        } else if text == "CACHED" || text.starts_with("sha256:") {
+            found.insert(number);
+        } else if text.starts_with("DONE") {
+            done.insert(number);
         }
     }
-    ran
+    names.retain(|number, _| done.contains(number) && !found.contains(number));
+    names.into_values().collect()
 }
 
 fn arguments<'a>(rest: &[&'a str]) -> Vec<&'a str> {
