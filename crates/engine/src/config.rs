@@ -105,16 +105,36 @@ impl Default for HistoryConfig {
 
 /// Why `kiln.toml` is not read.
 #[derive(Debug, thiserror::Error)]
-#[error("invalid configuration: {0}")]
-pub struct ConfigError(#[from] toml::de::Error);
+pub enum ConfigError {
+    /// It is no TOML, or has a key or value that there is not.
+    #[error("invalid configuration: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// A bound of the default policy beside a policy that stands in its place.
+    #[error(
+        "invalid configuration: `{key}` of [gc] in line {line} has no effect, since gc.policy takes the place of the default policy that it bounds: set it in a rule of gc.policy"
+    )]
+    Bound {
+        /// Which.
+        key: &'static str,
+        /// Where, from 1.
+        line: usize,
+    },
+}
 
 impl Config {
     /// Reads the text of `kiln.toml`.
     ///
     /// # Errors
-    /// The text is not TOML, or has a key that kiln does not know.
+    /// The text is not TOML, or has a key that kiln does not know or that has no effect.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        Ok(toml::from_str(text)?)
+        let config: Self = toml::from_str(text)?;
+        match config.gc.unused_bound() {
+            Some(key) => Err(ConfigError::Bound {
+                key,
+                line: gc::line_of(text, key),
+            }),
+            None => Ok(config),
+        }
     }
 }
 

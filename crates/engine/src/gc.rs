@@ -66,6 +66,7 @@ impl Engine {
         let mut pruned = engine.store.prune(&request)?;
         if !dry_run {
             pruned.removed.extend(engine.keep_limits()?);
+            engine.store.compact()?;
         }
         Ok(pruned)
     }

@@ -81,6 +81,16 @@ impl Store {
         })
     }
 
+    /// Gives room in the database that removed rows left back to the file system, when it is worth it;
+    /// whether it was.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn compact(&self) -> Result<bool> {
+        let lock = self.database().lock()?;
+        self.database().compact(&lock)
+    }
+
     /// The right to collect by policy; none while another process is at it.
     ///
     /// # Errors

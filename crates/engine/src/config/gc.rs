@@ -99,6 +99,17 @@ impl GcConfig {
             .collect()
     }
 
+    /// A bound that nothing has a use for.
+    pub(super) fn unused_bound(&self) -> Option<&'static str> {
+        let bounds = [
+            ("reserved-space", &self.reserved_space),
+            ("max-used-space", &self.max_used_space),
+            ("min-free-space", &self.min_free_space),
+        ];
+        let set = bounds.iter().find(|(_, bound)| bound.is_some());
+        set.filter(|_| !self.policy.is_empty()).map(|(key, _)| *key)
+    }
+
     /// BuildKit's default policy, in which package caches outlive a week without builds, and what
     /// explains old builds goes some time.
     fn default_policy(&self, disk: Disk) -> Vec<PolicyRule> {
@@ -143,6 +154,17 @@ impl GcConfig {
             },
         ]
     }
+}
+
+/// The line of a key of `[gc]`, from 1.
+pub(super) fn line_of(text: &str, key: &str) -> usize {
+    let place = || {
+        let table = toml::de::DeTable::parse(text).ok()?;
+        let gc = table.get_ref().get("gc")?.get_ref().as_table()?;
+        let (found, _) = gc.iter().find(|(name, _)| name.get_ref() == key)?;
+        text.get(..found.span().start)
+    };
+    place().unwrap_or_default().matches('\n').count() + 1
 }
 
 /// A tenth of the disk stays, 10 GB at most; four fifths are the limit, 100 GB at most; a fifth
@@ -338,11 +360,11 @@ mod tests {
         assert_eq!(
             rules("", DISK),
             [
-                "gc rule 1: type==exec.cachemount type==source.git.checkout unused for 7d max used 512MB = 512000000".to_owned(),
+                "gc rule 1: type==\"exec.cachemount\" type==\"source.git.checkout\" unused for 7d max used 512MB = 512000000".to_owned(),
                 format!("gc rule 2: unused for 60d{large}"),
                 format!("gc rule 3:{large}"),
                 format!("gc rule 4: all{large}"),
-                "gc rule 5: all type==internal unused for 30d".to_owned(),
+                "gc rule 5: all type==\"internal\" unused for 30d".to_owned(),
             ]
         );
         let small = Disk {
@@ -367,7 +389,7 @@ mod tests {
         assert_eq!(
             rules(text, DISK),
             [
-                "gc rule 1: all type==regular,id~=ab unused for 48h reserved 1000 = 1000",
+                "gc rule 1: all type==\"regular\",id~=\"ab\" unused for 48h reserved 1000 = 1000",
                 "gc rule 2: unused for 60 min free 5% = 50000000000",
             ]
         );
@@ -409,5 +431,12 @@ mod tests {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains(line) && error.contains(message), "{error}");
         }
+        let text = "[[gc.policy]]\nmax-used-space = 1\n[gc]\nenabled = true\nmax-used-space = 2\n";
+        assert_eq!(
+            Config::parse(text).unwrap_err().to_string(),
+            "invalid configuration: `max-used-space` of [gc] in line 5 has no effect, since \
+             gc.policy takes the place of the default policy that it bounds: set it in a rule of \
+             gc.policy"
+        );
     }
 }

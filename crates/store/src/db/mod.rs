@@ -24,6 +24,10 @@ const MAX_IDLE: usize = 8;
 /// The most that each keeps of the file in memory: negative, since SQLite counts pages otherwise.
 const CACHE_KIB: i32 = -8 << 10;
 
+/// Unused bytes of the file below which it is left as it is, and the part that they must be of it.
+const COMPACT_BYTES: u64 = 16 << 20;
+const COMPACT_PART: u64 = 4;
+
 /// What survives a power cut; every commit survives the death of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -147,6 +151,23 @@ impl Database {
         self.give_back(session, result)
     }
 
+    /// Gives pages that nothing is in back to the file system when they are many, and a good part of
+    /// the file; whether it did. Writers wait meanwhile.
+    pub(crate) fn compact(&self, _lock: &WriteLock<'_>) -> Result<bool> {
+        let session = self.session()?;
+        let number = |pragma| session.number(pragma);
+        let (free, all) = (number("freelist_count")?, number("page_count")?);
+        let bytes = free * number("page_size")?;
+        let is_worth_it = bytes >= COMPACT_BYTES && free * COMPACT_PART >= all;
+        let done = if is_worth_it {
+            let batch = "VACUUM; PRAGMA wal_checkpoint(PASSIVE);";
+            session.connection.execute_batch(batch).map_err(Into::into)
+        } else {
+            Ok(())
+        };
+        self.give_back(session, done.map(|()| is_worth_it))
+    }
+
     fn session(&self) -> Result<Session> {
         match self.idle().pop() {
             Some(session) => Ok(session),
@@ -192,6 +213,12 @@ impl Session {
             connection,
             durability: Durability::Full,
         })
+    }
+
+    fn number(&self, pragma: &str) -> Result<u64> {
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let value = self.connection.pragma_query_value(None, pragma, read)?;
+        Ok(value.unsigned_abs())
     }
 
     fn set_durability(&mut self, durability: Durability) -> Result<()> {

@@ -126,7 +126,12 @@ impl FromStr for Filter {
     type Err = FilterError;
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
-        let conditions = text.split(',').map(|one| condition(one.trim()));
+        let mut is_quoted = false;
+        let conditions = text.split(|c: char| {
+            is_quoted ^= c == '"';
+            c == ',' && !is_quoted
+        });
+        let conditions = conditions.map(|one| condition(one.trim()));
         Ok(Self {
             conditions: conditions.collect::<Result<_, _>>()?,
         })
@@ -219,8 +224,8 @@ impl fmt::Display for Filter {
             write!(f, "{comma}{name}")?;
             match &condition.test {
                 Test::Present => {}
-                Test::Equals(value) => write!(f, "=={value}")?,
-                Test::Differs(value) => write!(f, "!={value}")?,
+                Test::Equals(value) => write!(f, "==\"{value}\"")?,
+                Test::Differs(value) => write!(f, "!=\"{value}\"")?,
                 Test::Contains {
                     text,
                     at_start,
@@ -230,7 +235,7 @@ impl fmt::Display for Filter {
                         ["", "^"][usize::from(*at_start)],
                         ["", "$"][usize::from(*at_end)],
                     );
-                    write!(f, "~={start}{text}{end}")?;
+                    write!(f, "~=\"{start}{text}{end}\"")?;
                 }
             }
         }
@@ -268,6 +273,7 @@ mod tests {
             ("mutable", false),
             ("description~=RUN make", true),
             ("description==\"[build 2/4] RUN make\"", true),
+            ("description!=\"a,b\",shared", true),
         ] {
             let filter: Filter = text.parse().unwrap();
             assert_eq!(filter.matches(&subject), expected, "{text}");

@@ -132,3 +132,29 @@ fn what_a_rule_took_counts_for_the_next_and_links_count_once() {
         ["Record 02", "Record 03", "Snapshot 2", "Snapshot 3"]
     );
 }
+
+#[test]
+fn the_database_gives_back_what_many_rows_took() {
+    let (_scratch, store) = scratch();
+    let lease = store.lease(at(0)).unwrap();
+    for number in 0..20 {
+        let value = vec![number; 1 << 20];
+        let new = NewRecord {
+            value: &value,
+            ..NewRecord::default()
+        };
+        store.records().put(&lease, &[number; 32], new).unwrap();
+    }
+    drop(lease);
+    assert!(!store.compact().unwrap(), "nothing is free");
+    store.prune(&everything(1)).unwrap();
+    let size = || {
+        std::fs::metadata(store.root().join("kiln.db"))
+            .unwrap()
+            .len()
+    };
+    assert!(store.compact().unwrap());
+    assert!(size() < 1 << 20, "{}", size());
+    assert!(!store.compact().unwrap());
+    assert_eq!(store.fsck(store::Depth::Deep).unwrap(), []);
+}
