@@ -2,8 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use store::{Slot, Store};
 
@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     /// One step of a process waits for a slot at a time, so that processes get slots by turns
     /// however many steps each has.
     turn: tokio::sync::Mutex<()>,
+    /// How many steps run at a time, found out once.
+    steps: OnceLock<u32>,
 }
 
 /// Memory of the machine, or of the group of processes that we are confined to.
@@ -52,7 +54,7 @@ impl Limits {
         store: &Store,
         config: &LimitsConfig,
     ) -> Result<Option<Slot>, EngineError> {
-        let count = steps_on_machine(config);
+        let count = *self.steps.get_or_init(|| steps_on_machine(config));
         if count == 0 {
             return Ok(None);
         }

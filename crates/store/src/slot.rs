@@ -13,6 +13,8 @@ use crate::Store;
 use crate::error::{Result, StoreError, io};
 use crate::lock::{FileLock, Mode, Wait};
 
+/// There are no more, whoever asks.
+const MOST: u32 = 4096;
 /// How long the first in the queue waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(3);
 
@@ -31,6 +33,7 @@ pub struct Slots<'a> {
 
 impl<'a> Slots<'a> {
     pub(crate) const fn new(store: &'a Store, count: u32) -> Self {
+        let count = if count < MOST { count } else { MOST };
         Self { store, count }
     }
 
