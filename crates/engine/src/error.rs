@@ -268,7 +268,16 @@ pub enum EngineError {
     /// A mount could not be made.
     #[error(transparent)]
     Mount(sys::mount::MountError),
-    /// A cache could not be read or written.
+    /// A cache could not be written.
+    #[error("cannot write {to}")]
+    CacheExport {
+        /// Which one, as people are told.
+        to: String,
+        /// Why.
+        #[source]
+        source: Box<EngineError>,
+    },
+    /// A cache could not be read.
     #[error(transparent)]
     Cache(#[from] crate::remote_cache::CacheError),
     /// A user is not in the image.

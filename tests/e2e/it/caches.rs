@@ -178,7 +178,13 @@ fn a_cache_that_is_not_there_stops_nothing() {
     // One that cannot be written does, unless it may.
     registry.fault(Fault::once("POST", "/me/none/", Effect::status(403)).always());
     let to = format!("type=registry,ref={name}");
-    let failed = kiln.try_build(&project, &["--cache-to", &to]).error();
+    let failed = kiln.try_build(&project, &["--cache-to", &to]);
+    assert!(
+        failed.stderr.contains("ignore-error=true lets the build"),
+        "{}",
+        failed.stderr
+    );
+    let failed = failed.error();
     assert!(failed.contains("cannot write registry cache"), "{failed}");
     kiln.build(
         &project,

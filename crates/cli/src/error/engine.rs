@@ -94,6 +94,9 @@ fn hint(error: &EngineError) -> Option<String> {
         EngineError::NoSuchCacheMount(_) => {
             Some("`kiln cache mounts ls` shows those that there are".to_owned())
         }
+        EngineError::CacheExport { .. } => {
+            Some("ignore-error=true lets the build succeed without it".to_owned())
+        }
         EngineError::ImageInUse { .. } => Some("--force removes it all the same".to_owned()),
         _ => None,
     }

@@ -451,6 +451,7 @@ fn gone(error: &EngineError) -> Option<store::LayerId> {
     match error {
         EngineError::LayerGone { layer, .. } => Some(*layer),
         EngineError::Step { step } => gone(&step.error),
+        EngineError::CacheExport { source, .. } => gone(source),
         _ => None,
     }
 }

@@ -27,10 +27,10 @@ pub(crate) use layers::layout_of;
 pub(crate) use ship::layout;
 pub(crate) use steps::Steps;
 
-/// Why a cache cannot be used or written.
+/// Why a cache cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The registry does not give or take it.
+    /// The registry does not give it.
     #[error("{what}")]
     Registry {
         /// What was tried.

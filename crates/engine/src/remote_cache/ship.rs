@@ -12,7 +12,6 @@ use oci::{Compression, Descriptor, Digest, MediaType, Reference};
 use solver::{ProgressSender, StepProgress};
 use store::{LayerId, LayerRow};
 
-use super::CacheError;
 use super::export::{Exported, Recorded};
 use super::request::{CacheExport, CacheFrom};
 use super::steps::placeholder;
@@ -45,7 +44,11 @@ impl Inner {
         match task.end(shipped) {
             Err(EngineError::Cancelled) => Err(EngineError::Cancelled),
             Err(_) if export.ignore_error => Ok(()),
-            result => result,
+            Err(error) => Err(EngineError::CacheExport {
+                to: export.to.to_string(),
+                source: Box::new(error),
+            }),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -76,7 +79,7 @@ impl Inner {
         let (kind, document) = document(export, &config_blob, blobs)?;
         match &export.to {
             CacheFrom::Registry(reference) => {
-                let failed = |error| failed(export, error);
+                let failed = |error| failed(reference, error);
                 let registry = self.registry()?;
                 let config = Bytes::from(config);
                 registry
@@ -127,7 +130,7 @@ impl Inner {
                 self.registry()?
                     .push_blob(reference, &blob, &made.sources, &blob_file(path))
                     .await
-                    .map_err(|error| failed(export, error))?;
+                    .map_err(|error| failed(reference, error))?;
             }
             CacheFrom::Layout(layout) => {
                 let (layout, digest) = (layout.path.clone(), blob.digest);
@@ -152,7 +155,7 @@ impl Inner {
             CacheFrom::Layout(layout) => return Ok(layout::has(&layout.path, blob)),
             CacheFrom::Registry(reference) => reference,
         };
-        let failed = |error| failed(export, error);
+        let failed = |error| failed(reference, error);
         let registry = self.registry()?;
         if registry
             .has_blob(reference, &blob.digest)
@@ -181,9 +184,11 @@ impl Inner {
     }
 }
 
-fn failed(export: &CacheExport, source: registry::Error) -> EngineError {
-    let what = format!("cannot write {}", export.to);
-    CacheError::Registry { what, source }.into()
+fn failed(reference: &Reference, source: registry::Error) -> EngineError {
+    EngineError::Push {
+        reference: reference.clone(),
+        source,
+    }
 }
 
 /// The blob that the layer will have in the cache, as far as it was ever made.
