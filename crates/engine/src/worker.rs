@@ -15,7 +15,7 @@ use crate::op::Looks;
 use crate::output::{LocalTree, Output, Stack};
 use crate::remote_cache::Imports;
 use crate::session::Session;
-use crate::source::Commits;
+use crate::source::{Commits, Files};
 
 /// Does the ops of one build.
 pub struct BuildWorker {
@@ -26,6 +26,8 @@ pub struct BuildWorker {
     pub(crate) looks: Looks,
     /// What repositories' references led to in this build.
     pub(crate) commits: Commits,
+    /// What URLs led to in this build.
+    pub(crate) files: Files,
     /// Caches beside the store.
     pub(crate) imports: Option<Arc<Imports>>,
     /// What explanations need, when they are asked for.
@@ -43,7 +45,12 @@ impl Worker for BuildWorker {
         match source {
             SourceOp::Image(image) => Ok(Some(file_system_key(self.image(image)?))),
             SourceOp::Local(_) => Ok(None),
-            SourceOp::Http(source) => self.engine.pin_http(source, step).await.map(Some),
+            SourceOp::Http(source) => {
+                let session = &self.session;
+                let digest = self.engine.resolve_http(source, session, step).await?;
+                self.files.keep(source, digest);
+                Ok(Some(crate::source::http_key(source, &digest)))
+            }
             SourceOp::Git(source) => {
                 let told = step.progress();
                 let commit = self
@@ -141,7 +148,10 @@ impl BuildWorker {
                     .ok_or_else(missing)?;
                 Ok(Output::Local(LocalTree::new(path.clone(), &local.exclude)))
             }
-            SourceOp::Http(source) => self.engine.http(source, step).await,
+            SourceOp::Http(source) => {
+                let source = self.files.pinned(source);
+                self.engine.http(&source, &self.session, step).await
+            }
             SourceOp::Git(source) => {
                 let source = self.commits.pinned(source);
                 let told = step.progress();

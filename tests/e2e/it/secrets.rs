@@ -181,3 +181,62 @@ fn not_on_the_command_line_of_git() {
     let environment = std::fs::read_to_string(scratch.join("environment")).unwrap();
     assert!(environment.contains("GIT_CONFIG_VALUE_"), "{environment}");
 }
+
+/// Serves one file to those who bring the secret, and tells what they brought.
+fn guarded() -> (u16, std::sync::mpsc::Receiver<String>) {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, brought) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let head = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head = head
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty());
+            let line = head.filter(|line| line.to_lowercase().starts_with("authorization: "));
+            let line = line.last().unwrap_or_default();
+            let status = if line.is_empty() {
+                "401 Unauthorized"
+            } else {
+                "200 OK"
+            };
+            let answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Nobody may be left to hear it.
+            let _ = sender.send(
+                line.split_once(' ')
+                    .map_or("", |(_, value)| value)
+                    .to_owned(),
+            );
+        }
+    });
+    (port, brought)
+}
+
+#[test]
+fn for_files_from_the_web() {
+    let kiln = Kiln::new();
+    let (port, brought) = guarded();
+    let project = Project::of(&format!("FROM scratch\nADD http://127.0.0.1:{port}/f /\n"));
+    let error = kiln.try_build(&project, &[]).error();
+    assert!(error.contains("401 Unauthorized"), "{error}");
+    assert_eq!(brought.recv().unwrap(), "");
+    let secret = testkit::Scratch::new();
+    let file = secret.file("s", format!("{SECRET}\n"));
+    for (id, expected) in [
+        ("HTTP_AUTH_TOKEN_127.0.0.1", format!("Bearer {SECRET}")),
+        ("HTTP_AUTH_HEADER_127.0.0.1", SECRET.to_owned()),
+    ] {
+        let offered = format!("id={id},src={}", file.display());
+        let told = kiln.build(&project, &["--secret", &offered]);
+        assert_eq!(brought.recv().unwrap(), expected);
+        assert!(brought.try_recv().is_err(), "the file came twice");
+        assert!(!told.contains(SECRET), "{told}");
+    }
+    let elsewhere = format!("id=HTTP_AUTH_TOKEN_example.com,src={}", file.display());
+    let error = kiln.try_build(&project, &["--secret", &elsewhere]).error();
+    assert!(error.contains("401 Unauthorized"), "{error}");
+    assert_eq!(holders(&kiln.root()), [""; 0]);
+}

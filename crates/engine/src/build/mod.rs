@@ -230,6 +230,7 @@ impl Inner {
             images: plan.images.clone(),
             looks: crate::op::Looks::default(),
             commits: crate::source::Commits::default(),
+            files: crate::source::Files::default(),
             imports: imports.map(|steps| {
                 Arc::new(Imports::new(
                     steps,

@@ -3,11 +3,14 @@
 //! With a checksum the network is asked only when the store has no such blob. Without one the
 //! server is asked each time, since only it knows whether the file is still the same.
 
+use std::collections::HashMap;
 use std::io::Write as _;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use graph::{ContentHash as _, ContentHasher, HttpSource};
 use oci::Digest;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, RequestBuilder, Url};
 use solver::{CacheKey, Step, StepProgress};
 use tokio::sync::mpsc;
 
@@ -16,36 +19,67 @@ use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{Output, Stack};
 use crate::progress::Transfer;
+use crate::session::Session;
 
 /// The mode of a file for which none is asked.
 const MODE: u32 = 0o600;
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
 
+/// What a file is known by.
+pub(crate) fn key(source: &HttpSource, digest: &Digest) -> CacheKey {
+    let mut hasher = ContentHasher::new("http");
+    digest.feed(&mut hasher);
+    source.file_name.feed(&mut hasher);
+    source.mode.feed(&mut hasher);
+    source.uid.feed(&mut hasher);
+    source.gid.feed(&mut hasher);
+    CacheKey(*hasher.finish().as_bytes())
+}
+
+/// What the URLs of one build stood for, so that each file comes once.
+#[derive(Debug, Default)]
+pub(crate) struct Files(Mutex<HashMap<String, Digest>>);
+
+impl Files {
+    /// Keeps what the source stands for, if that was found out now.
+    pub(crate) fn keep(&self, source: &HttpSource, digest: Digest) {
+        if source.checksum.is_none() {
+            let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            files.insert(source.url.clone(), digest);
+        }
+    }
+
+    /// The source with the file's digest as checksum, if that is known.
+    pub(crate) fn pinned(&self, source: &HttpSource) -> HttpSource {
+        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = files.get(&source.url).copied();
+        HttpSource {
+            checksum: source.checksum.or(known),
+            ..source.clone()
+        }
+    }
+}
+
 impl Inner {
-    /// What the URL stands for now.
-    pub(crate) async fn pin_http(
+    /// What the URL stands for now; it is in the store then, unless its checksum was known.
+    pub(crate) async fn resolve_http(
         self: &Arc<Self>,
         source: &HttpSource,
+        session: &Session,
         step: &Step,
-    ) -> Result<CacheKey, EngineError> {
-        let digest = match source.checksum {
-            Some(checksum) => checksum,
-            None => self.download(source, step.progress()).await?,
-        };
-        let mut hasher = ContentHasher::new("http");
-        digest.feed(&mut hasher);
-        source.file_name.feed(&mut hasher);
-        source.mode.feed(&mut hasher);
-        source.uid.feed(&mut hasher);
-        source.gid.feed(&mut hasher);
-        Ok(CacheKey(*hasher.finish().as_bytes()))
+    ) -> Result<Digest, EngineError> {
+        match source.checksum {
+            Some(checksum) => Ok(checksum),
+            None => self.download(source, session, step.progress()).await,
+        }
     }
 
     /// The file, alone in a file system.
     pub(crate) async fn http(
         self: &Arc<Self>,
         source: &HttpSource,
+        session: &Session,
         step: &Step,
     ) -> Result<Output, EngineError> {
         let known = match source.checksum {
@@ -58,7 +92,7 @@ impl Inner {
         };
         let digest = match known {
             Some(digest) => digest,
-            None => self.download(source, step.progress()).await?,
+            None => self.download(source, session, step.progress()).await?,
         };
         let (engine, source) = (Arc::clone(self), source.clone());
         crate::blocking(move || engine.file_of_blob(&source, &digest)).await?
@@ -87,6 +121,7 @@ impl Inner {
     pub(crate) async fn download(
         self: &Arc<Self>,
         source: &HttpSource,
+        session: &Session,
         progress: &StepProgress,
     ) -> Result<Digest, EngineError> {
         let failed = |error: reqwest::Error| EngineError::Download {
@@ -94,8 +129,7 @@ impl Inner {
             source: error.without_url(),
         };
         let mut response = self
-            .web()?
-            .get(&source.url)
+            .request(Method::GET, &source.url, session)?
             .send()
             .await
             .and_then(reqwest::Response::error_for_status)
@@ -144,8 +178,22 @@ impl Inner {
         }
     }
 
+    /// A request with what the client's secrets say of the host.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        url: &str,
+        session: &Session,
+    ) -> Result<RequestBuilder, EngineError> {
+        let request = self.web()?.request(method, url);
+        Ok(match authorization(url, session)? {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        })
+    }
+
     /// The client for files from the web, made on first use.
-    pub(super) fn web(&self) -> Result<&reqwest::Client, EngineError> {
+    fn web(&self) -> Result<&reqwest::Client, EngineError> {
         if let Some(client) = self.web.get() {
             return Ok(client);
         }
@@ -158,4 +206,29 @@ impl Inner {
             .map_err(EngineError::Web)?;
         Ok(self.web.get_or_init(|| client))
     }
+}
+
+/// `HTTP_AUTH_TOKEN_host` or `HTTP_AUTH_HEADER_host` among the client's secrets, as BuildKit names
+/// them. A redirect to another host does not get it.
+fn authorization(url: &str, session: &Session) -> Result<Option<HeaderValue>, EngineError> {
+    let Some(host) = Url::parse(url)
+        .ok()
+        .and_then(|url| Some(url.host_str()?.to_owned()))
+    else {
+        return Ok(None);
+    };
+    for (prefix, scheme) in [("HTTP_AUTH_TOKEN_", "Bearer "), ("HTTP_AUTH_HEADER_", "")] {
+        let name = format!("{prefix}{host}");
+        let Some(secret) = session.secret(&name)? else {
+            continue;
+        };
+        let value = [scheme.as_bytes(), secret.expose().trim_ascii()].concat();
+        let mut value = HeaderValue::from_bytes(&value).map_err(|_| EngineError::Unsupported {
+            what: format!("a secret {name} that is no HTTP header"),
+            instead: "give one line of text",
+        })?;
+        value.set_sensitive(true);
+        return Ok(Some(value));
+    }
+    Ok(None)
 }

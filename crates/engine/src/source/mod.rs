@@ -10,4 +10,5 @@ mod time;
 pub(crate) use archive::key as archive_key;
 pub use git::GitError;
 pub(crate) use git::{Commits, key as git_key, shown as without_password};
+pub(crate) use http::{Files, key as http_key};
 pub use layout::LayoutError;

@@ -101,7 +101,7 @@ impl Inner {
                 let (engine, stream) = (Arc::clone(self), stream.clone());
                 crate::blocking(move || engine.keep_stream(stream.take())).await??
             }
-            Remote::Url(url) => self.download(&file(url, None), told).await?,
+            Remote::Url(url) => self.download(&file(url, None), session, told).await?,
         };
         let is_archive = self.compression_of_archive(&digest)?.is_some();
         Ok(match from {

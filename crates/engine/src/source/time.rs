@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use graph::{GitSource, HttpSource, SourceOp};
 use oci::Digest;
+use reqwest::Method;
 use reqwest::header::{HeaderMap, LAST_MODIFIED};
 use snapshot::tar::{EntryKind, Reader};
 use solver::ProgressSender;
@@ -43,7 +44,7 @@ impl Inner {
         let time = async {
             match op {
                 SourceOp::Git(git) => self.commit_time(git, &session, &told).await.map(Some),
-                SourceOp::Http(http) => self.file_time(http, &told).await,
+                SourceOp::Http(http) => self.file_time(http, &session, &told).await,
                 SourceOp::Archive(archive) => self.blob_time(archive.digest).await,
                 SourceOp::Image(_) | SourceOp::Local(_) => Ok(None),
             }
@@ -66,18 +67,20 @@ impl Inner {
     async fn file_time(
         self: &Arc<Self>,
         source: &HttpSource,
+        session: &Session,
         told: &solver::StepProgress,
     ) -> Result<Option<i64>, EngineError> {
         if let Some(time) = source.checksum.and_then(|known| self.told_time(&known)) {
             return Ok(Some(time));
         }
         // A server that does not answer this answers the download.
-        if let Ok(answer) = self.web()?.head(&source.url).send().await
+        let asked = self.request(Method::HEAD, &source.url, session)?;
+        if let Ok(answer) = asked.send().await
             && let Some(time) = last_modified(answer.headers())
         {
             return Ok(Some(time));
         }
-        let digest = self.download(source, told).await?;
+        let digest = self.download(source, session, told).await?;
         self.blob_time(digest).await
     }
 
