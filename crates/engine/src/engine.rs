@@ -20,7 +20,7 @@ use crate::worker::BuildWorker;
 const MARKS: snapshot::Marks = snapshot::Marks::Trusted;
 
 /// How an engine is opened.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// The store's directory; made when it is missing.
     pub root: PathBuf,

@@ -70,7 +70,7 @@ pub use request::{
     DockerfileIn, Export, FilesExport, ImageExport, LayerFormat, LayoutImage, MoreTarget,
     NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
 };
-pub use snapshot::{Kind as FileKind, archive, tar};
+pub use snapshot::{Kind as FileKind, Overwrite, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};
 pub use ssh::{SshAgent, SshKeyError, SshKeys};
 pub use units::{parse_duration, parse_size};

@@ -27,7 +27,7 @@ mod unpack;
 mod upper;
 
 pub use edit::{EditError, Mkdir, Mkfile, Remove};
-pub use extract::{ExtractError, Limits};
+pub use extract::{ExtractError, Limits, Overwrite};
 pub use file::{FileError, Kind, Stat, Time};
 pub use marks::Marks;
 pub use select::{SelectError, Selector};

@@ -138,6 +138,24 @@ fn copied_in() {
         let ran = copy(arguments);
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
     }
+    // As docker's, `cp` replaces no directory deep in a tree by a file, nor the other way round.
+    testkit::tree::write(
+        here.path(),
+        "clash/deep = a file\nclash2/deep/h/x = a directory\n",
+    );
+    for (source, expected) in [
+        (
+            "clash/.",
+            "cannot overwrite directory \"deep\" with non-directory",
+        ),
+        (
+            "clash2/.",
+            "cannot overwrite non-directory \"deep/h\" with directory",
+        ),
+    ] {
+        let error = copy(&[source, "extract:/data"]).error();
+        assert!(error.contains(expected), "{error}");
+    }
     for (arguments, expected) in [
         (&["nope", "extract:/"][..], "no such file or directory"),
         (&["dir", "extract:/kept"], "ERROR: cannot copy directory"),

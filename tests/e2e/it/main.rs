@@ -21,6 +21,7 @@ mod containers;
 mod contexts;
 mod crashes;
 mod crowd;
+mod daemon;
 mod devices;
 mod errors;
 mod examples;

@@ -94,6 +94,8 @@ pub enum Command {
     Du(system::Du),
     /// Remove unused data
     Prune(prune::Prune),
+    /// Answer clients of the Docker Engine API, without BuildKit
+    Serve(system::Serve),
     /// Show the version
     Version(system::Version),
     /// Print the completion script of a shell

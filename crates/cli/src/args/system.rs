@@ -61,6 +61,18 @@ pub struct Fsck {
     pub deep: bool,
 }
 
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+#[command(override_usage = "kiln serve [OPTIONS]")]
+pub struct Serve {
+    /// Socket to listen on, as "unix://PATH"
+    #[arg(short = 'H', long, value_name = "string")]
+    pub host: Option<String>,
+    /// Group of the socket, whose members may do what kiln may
+    #[arg(short = 'G', long, value_name = "string")]
+    pub group: Option<String>,
+}
+
 /// Flags of `version`.
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln version [OPTIONS]")]

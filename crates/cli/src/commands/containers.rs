@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use daemon::view::{state, status};
 use engine::{ContainerState, ContainerSummary};
 
 use super::images::{seconds_since, shown_time};
@@ -63,15 +64,6 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error>
     session.ui.print(&text)
 }
 
-/// The state in docker's word.
-pub(super) const fn state(state: ContainerState) -> &'static str {
-    match state {
-        ContainerState::Created => "created",
-        ContainerState::Running => "running",
-        ContainerState::Exited(_) => "exited",
-    }
-}
-
 fn id(container: &ContainerSummary, whole: bool) -> String {
     if whole {
         container.id.clone()
@@ -87,11 +79,6 @@ fn row(container: &ContainerSummary, whole: bool, now: SystemTime) -> Vec<String
     } else {
         human::ellipsis(&command, 20)
     };
-    let status = match container.state {
-        ContainerState::Created => "Created".to_owned(),
-        ContainerState::Running => "Up".to_owned(),
-        ContainerState::Exited(code) => format!("Exited ({code})"),
-    };
     let created = human::duration(seconds_since(container.created, now));
     vec![
         id(container, whole),
@@ -100,7 +87,7 @@ fn row(container: &ContainerSummary, whole: bool, now: SystemTime) -> Vec<String
         format!("{created} ago"),
         shown_time(container.created),
         state(container.state).to_owned(),
-        status,
+        status(container.state),
         String::new(),
         container.name.clone(),
     ]

@@ -24,6 +24,7 @@ mod rm;
 mod rmi;
 mod run;
 mod save;
+mod serve;
 mod session;
 mod tag;
 mod terminal;
@@ -97,6 +98,7 @@ pub(crate) fn run(
         Command::Version(args) | Command::Builder(Builder::Version(args)) => {
             version::run(session, &args)
         }
+        Command::Serve(args) => serve::run(session, &args),
         Command::Completion(args) => completion::run(session, &args),
         Command::Man(args) => man::run(session, &args),
         Command::Login(_) => Err(login::refuse("login")),

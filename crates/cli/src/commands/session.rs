@@ -45,16 +45,20 @@ impl<'a, 'ui> Session<'a, 'ui> {
 
     /// Opens the store.
     pub(super) fn engine(&self) -> Result<Engine, Error> {
-        let root = self.environment.store_root(self.global.root.as_deref())?;
+        Ok(Engine::open(self.engine_options()?)?)
+    }
+
+    /// How the store is opened.
+    pub(super) fn engine_options(&self) -> Result<EngineOptions, Error> {
         let docker_config = self.environment.docker_config();
-        Ok(Engine::open(EngineOptions {
-            root,
+        Ok(EngineOptions {
+            root: self.environment.store_root(self.global.root.as_deref())?,
             config: self.config()?,
             docker_config: docker_config.map(|directory| directory.join("config.json")),
             helper_path: self.environment.program_path(),
             fetch_variables: self.environment.fetch_variables(),
             clock: Arc::new(SystemClock),
-        })?)
+        })
     }
 
     /// Collects by policy if that is due: beside what follows, or before it if `kiln.toml` says so.

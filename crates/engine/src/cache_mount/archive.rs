@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use snapshot::diff::{self, Part};
-use snapshot::{Limits, Tree, Upper};
+use snapshot::{Limits, Overwrite, Tree, Upper};
 use store::{CacheMount, Sharing, TempSnapshot};
 
 use super::{CacheMountIdentity, CacheMountSummary};
@@ -117,7 +117,13 @@ impl Inner {
         let scratch = self.store.snapshots().allocate(&self.lease)?;
         let upper = Upper::open(scratch.path(), &[], self.marks)?;
         let input = crate::image::uncompressed(input)?;
-        snapshot::unpack(input, &upper, Path::new(""), Limits::default())?;
+        snapshot::unpack(
+            input,
+            &upper,
+            Path::new(""),
+            Overwrite::Anything,
+            Limits::default(),
+        )?;
         let failed = |source| EngineError::Read {
             path: scratch.path().to_owned(),
             source,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use snapshot::diff::{self, Part};
-use snapshot::{Found, Kind, Stat, Upper};
+use snapshot::{Found, Kind, Overwrite, Stat, Upper};
 
 use super::create::read_config;
 use crate::engine::{Engine, Inner};
@@ -104,6 +104,7 @@ impl Engine {
         &self,
         name: &str,
         path: &str,
+        overwrite: Overwrite,
         input: R,
     ) -> Result<(), EngineError> {
         let (container, upper) = self.0.open_container(name).await?;
@@ -118,7 +119,8 @@ impl Engine {
             if !matches!(resolved.found, Found::Directory) {
                 return Err(missing);
             }
-            snapshot::unpack(input, &upper, &resolved.path, snapshot::Limits::default())?;
+            let limits = snapshot::Limits::default();
+            snapshot::unpack(input, &upper, &resolved.path, overwrite, limits)?;
             Ok(())
         })
         .await?

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use snapshot::diff::{self, Part};
-use snapshot::{Limits, Marks, Tree, Upper};
+use snapshot::{Limits, Marks, Overwrite, Tree, Upper};
 
 use crate::error::EngineError;
 
@@ -30,6 +30,12 @@ pub fn pack_files(path: &Path, name: OsString, output: impl Write) -> Result<(),
 /// The tar is malformed, or a file cannot be made.
 pub fn unpack_files(input: impl Read, directory: &Path) -> Result<(), EngineError> {
     let upper = Upper::open(directory, &[], Marks::User)?;
-    snapshot::unpack(input, &upper, Path::new("/"), Limits::default())?;
+    snapshot::unpack(
+        input,
+        &upper,
+        Path::new("/"),
+        Overwrite::SameKind,
+        Limits::default(),
+    )?;
     Ok(())
 }

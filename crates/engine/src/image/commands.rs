@@ -1,5 +1,6 @@
 //! What people do with images that are in the store: list, inspect, tag, remove.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use oci::{Digest, History, ImageConfig, Reference};
@@ -21,6 +22,8 @@ pub struct ImageSummary {
     pub created: Option<String>,
     /// Bytes of its layers, unpacked where they are, else as blobs.
     pub size: u64,
+    /// Labels of its config.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// All that is known of an image.
@@ -183,6 +186,7 @@ impl Inner {
             digest: named.top.digest,
             created: named.image.config.created.clone(),
             size: self.layer_sizes(named)?.iter().sum(),
+            labels: named.image.config.config.labels.clone(),
         })
     }
 

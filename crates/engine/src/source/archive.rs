@@ -55,6 +55,7 @@ impl Inner {
             tar,
             draft.upper(),
             Path::new("/"),
+            snapshot::Overwrite::Anything,
             snapshot::Limits::default(),
         )?;
         Ok(Stack::new(vec![self.publish(draft.commit())?]))

@@ -17,7 +17,7 @@ use crate::diff::Hashed;
 use crate::extract::{Extractor, Rules, Whiteouts, copy_up, find_lower};
 use crate::file::failed;
 use crate::tree::{Found, open_directory};
-use crate::{Attributes, ExtractError, Limits, Marks, NewDirectory, Tree, Upper};
+use crate::{Attributes, ExtractError, Limits, Marks, NewDirectory, Overwrite, Tree, Upper};
 
 /// How a layer is applied.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,6 +100,7 @@ pub fn tar(
         },
         owner: None,
         limits: options.limits,
+        overwrite: Overwrite::Anything,
         may_skip_devices: options.marks == Marks::User,
     };
     let view = upper.tree()?.root().clone();

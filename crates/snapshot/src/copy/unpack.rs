@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read, Seek};
 use super::engine::Engine;
 use super::{CopyError, CopyOwner};
 use crate::archive::Compression;
-use crate::extract::{ExtractError, Extractor, Limits, Rules, Whiteouts};
+use crate::extract::{ExtractError, Extractor, Limits, Overwrite, Rules, Whiteouts};
 use crate::file::failed;
 use crate::select::{Selected, Target, clean};
 use crate::tar::Reader;
@@ -68,6 +68,7 @@ fn unpack(engine: &Engine<'_>, stream: impl Read, source: &Selected) -> Result<(
             CopyOwner::Process => Some(engine.process),
         },
         limits: Limits::default(),
+        overwrite: Overwrite::Anything,
         may_skip_devices: false,
     };
     // Only now is the directory in the upper one, where look-ups must see it.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use sys::node::Device;
 
 use super::parents::{Name, clean};
-use super::{ExtractError, Extractor, Whiteouts};
+use super::{ExtractError, Extractor, Overwrite, Whiteouts};
 use crate::file::{FileError, failed};
 use crate::marks::is_content;
 use crate::tar::{EntryKind, Header, Reader};
@@ -100,8 +100,15 @@ impl Extractor {
         let Some(stat) = dir.find(name)? else {
             return Ok(());
         };
+        let same_kind = self.rules.overwrite == Overwrite::SameKind;
         match (stat.kind, kind) {
             (Kind::Directory, EntryKind::Directory) => return Ok(()),
+            (Kind::Directory, _) if same_kind => {
+                return Err(ExtractError::OverDirectory { path: path.into() });
+            }
+            (_, EntryKind::Directory) if same_kind => {
+                return Err(ExtractError::OverFile { path: path.into() });
+            }
             (Kind::Directory | Kind::Symlink, _) => self.forget(path),
             _ => {}
         }

@@ -55,8 +55,18 @@ pub(crate) struct Rules {
     /// All files get this owner and group.
     pub(crate) owner: Option<(u32, u32)>,
     pub(crate) limits: Limits,
+    pub(crate) overwrite: Overwrite,
     /// Device nodes that may not be made are left out and counted.
     pub(crate) may_skip_devices: bool,
+}
+
+/// What a member may take the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Whatever is there.
+    Anything,
+    /// A directory of a directory, and nothing else of anything else.
+    SameKind,
 }
 
 /// What `.wh.` names mean.
@@ -88,6 +98,18 @@ pub enum ExtractError {
     /// A name that passes through something that is no directory.
     #[error("{}: not a directory", .0.display())]
     NotDirectory(PathBuf),
+    /// A directory may not be replaced by something else.
+    #[error("cannot overwrite directory {path:?} with non-directory")]
+    OverDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Nothing may be replaced by a directory.
+    #[error("cannot overwrite non-directory {path:?} with directory")]
+    OverFile {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A hard link to something that is not there.
     #[error("hard link {}: there is no {}", path.display(), target.display())]
     LinkTarget {

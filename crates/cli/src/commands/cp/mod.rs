@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, EngineError, FileKind, pack_files, unpack_files};
+use engine::{Engine, EngineError, FileKind, Overwrite, pack_files, unpack_files};
 
 use super::session::{Session, block_on};
 use crate::args::container::Cp;
@@ -130,6 +130,7 @@ fn to_container(
         return Ok(block_on(engine.container_write(
             container,
             &destination,
+            Overwrite::SameKind,
             ui::input(),
         ))??);
     }
@@ -293,7 +294,8 @@ fn write_container(
     let (rewritten, out) = pipe()?;
     let giving = std::thread::spawn(move || give(to));
     let rewriting = std::thread::spawn(move || rewrite(from, out, &plan));
-    let written = block_on(engine.container_write(container, directory, rewritten))?;
+    let overwrite = Overwrite::SameKind;
+    let written = block_on(engine.container_write(container, directory, overwrite, rewritten))?;
     let given = joined(giving)?;
     let bytes = joined(rewriting)?;
     given?;

@@ -351,7 +351,13 @@ impl Repository<'_> {
         let unpack = crate::blocking(move || {
             let mut tar = std::fs::File::from(stdout);
             let limits = snapshot::Limits::default();
-            let done = snapshot::unpack(&mut tar, draft.upper(), &place, limits);
+            let done = snapshot::unpack(
+                &mut tar,
+                draft.upper(),
+                &place,
+                snapshot::Overwrite::Anything,
+                limits,
+            );
             // Git must not wait for somebody to read what is left.
             let _ = tar.read(&mut [0]);
             done.map(|()| draft)

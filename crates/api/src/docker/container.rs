@@ -1,0 +1,272 @@
+//! Containers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A row of `GET /containers/json`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerSummary {
+    /// 64 hexadecimal characters.
+    pub id: String,
+    /// With a `/` before each.
+    pub names: Vec<String>,
+    /// As it was asked for.
+    pub image: String,
+    /// What it runs, in one line.
+    pub command: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// `created`, `running` or `exited`.
+    pub state: String,
+    /// The same for people.
+    pub status: String,
+}
+
+/// `GET /containers/{id}/json`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Container {
+    /// 64 hexadecimal characters.
+    pub id: String,
+    /// RFC 3339.
+    pub created: String,
+    /// Program.
+    pub path: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// How far it is.
+    pub state: ContainerState,
+    /// As it was asked for.
+    pub image: String,
+    /// With a `/` before.
+    pub name: String,
+    /// What it was asked for by.
+    pub config: ContainerConfig,
+}
+
+/// How far a container is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerState {
+    /// `created`, `running` or `exited`.
+    pub status: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// How it ended.
+    pub exit_code: i32,
+}
+
+/// What a container was asked for by.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerConfig {
+    /// The image.
+    pub image: String,
+    /// Program and arguments.
+    pub cmd: Vec<String>,
+}
+
+/// The body of `POST /containers/create`. Clients send every field that they know, most of them
+/// empty; what kiln does not have is collected in `other`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CreateContainer {
+    /// The image, by name or ID.
+    pub image: String,
+    /// Arguments.
+    pub cmd: Option<Vec<String>>,
+    /// Program.
+    pub entrypoint: Option<Vec<String>>,
+    /// `NAME=value`.
+    pub env: Option<Vec<String>>,
+    /// Who.
+    pub user: String,
+    /// Where.
+    pub working_dir: String,
+    /// As the process sees it.
+    pub hostname: String,
+    /// Of the machine.
+    pub host_config: HostConfig,
+    /// What else was asked for.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+/// What a container has of the machine.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostConfig {
+    /// `default`, `host`, `none` or `bridge`.
+    pub network_mode: String,
+    /// `host:address`.
+    pub extra_hosts: Option<Vec<String>>,
+    /// What else was asked for.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+/// A field that was asked for and that kiln does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+/// What `POST /containers/create` answers.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Created {
+    /// 64 hexadecimal characters.
+    pub id: String,
+    /// None ever is.
+    pub warnings: Vec<String>,
+}
+
+/// What is at a path of a container: the header `X-Docker-Container-Path-Stat`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PathStat {
+    /// The last part of the path.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// As Go's `io/fs.FileMode` has it; see [`file_mode`].
+    pub mode: u32,
+    /// RFC 3339.
+    pub mtime: String,
+    /// Where a link leads.
+    #[serde(rename = "linkTarget")]
+    pub link_target: String,
+}
+
+/// Fields that say nothing about what the container does: how the client shows it, and what is so
+/// in any case.
+const HARMLESS: [&str; 14] = [
+    "AttachStdin",
+    "AttachStdout",
+    "AttachStderr",
+    "ConsoleSize",
+    "LogConfig",
+    "NetworkingConfig",
+    "OnBuild",
+    "OomScoreAdj",
+    "OpenStdin",
+    "RestartPolicy",
+    "ShmSize",
+    "StdinOnce",
+    "MaskedPaths",
+    "ReadonlyPaths",
+];
+
+impl CreateContainer {
+    /// The first field that would change the container and that kiln does not have.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn check(&self) -> Result<(), Refused> {
+        let asked = |(name, value): (&String, &Value)| {
+            let harmless = match (name.as_str(), value) {
+                ("RestartPolicy", policy) => {
+                    matches!(policy["Name"].as_str(), None | Some("" | "no"))
+                }
+                // What networks have in common with `NetworkMode`.
+                ("NetworkingConfig", config) => config["EndpointsConfig"]
+                    .as_object()
+                    .is_none_or(|endpoints| endpoints.keys().all(|name| name == "default")),
+                ("ShmSize", size) => size.as_u64() == Some(0),
+                ("MemorySwappiness", value) => value.as_i64() == Some(-1),
+                (name, _) => HARMLESS.contains(&name),
+            };
+            (!harmless && !is_empty(value)).then(|| name.clone())
+        };
+        let mut fields = self.other.iter().chain(&self.host_config.other);
+        match fields.find_map(asked) {
+            Some(name) => Err(Refused(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Go's permission bits and kinds, of a mode as the kernel has it (`stat(2)`).
+#[must_use]
+pub const fn file_mode(kernel: u32) -> u32 {
+    const KIND: u32 = 0o170_000;
+    let kind = match kernel & KIND {
+        0o040_000 => 1 << 31,
+        0o120_000 => 1 << 27,
+        0o060_000 => 1 << 26,
+        0o010_000 => 1 << 25,
+        0o140_000 => 1 << 24,
+        0o020_000 => 1 << 26 | 1 << 21,
+        _ => 0,
+    };
+    let mut bits = 0;
+    let special = [(0o4000, 23), (0o2000, 22), (0o1000, 20)];
+    let mut at = 0;
+    while at < special.len() {
+        if kernel & special[at].0 != 0 {
+            bits |= 1 << special[at].1;
+        }
+        at += 1;
+    }
+    kind | bits | kernel & 0o777
+}
+
+/// Whether a field asks for nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(value) => value.as_f64() == Some(0.0),
+        Value::String(value) => value.is_empty(),
+        Value::Array(values) => values.iter().all(is_empty),
+        Value::Object(fields) => fields.values().all(is_empty),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<(), Refused> {
+        serde_json::from_str::<CreateContainer>(text)
+            .unwrap()
+            .check()
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_taken() {
+        assert_eq!(
+            check(
+                r#"{"Image":"alpine","Cmd":null,"AttachStdout":true,"Tty":false,"Volumes":{},
+                "HostConfig":{"NetworkMode":"default","RestartPolicy":{"Name":"no"},"Memory":0,
+                "LogConfig":{"Type":"","Config":{}},"ConsoleSize":[24,80],"Binds":null},
+                "NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":""}}}}"#
+            ),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn what_kiln_does_not_have_is_named() {
+        for (field, text) in [
+            ("Tty", r#"{"Tty":true}"#),
+            ("Binds", r#"{"HostConfig":{"Binds":["/a:/b"]}}"#),
+            ("Memory", r#"{"HostConfig":{"Memory":1}}"#),
+            (
+                "RestartPolicy",
+                r#"{"HostConfig":{"RestartPolicy":{"Name":"always"}}}"#,
+            ),
+        ] {
+            assert_eq!(check(text), Err(Refused(field.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_are_gos() {
+        assert_eq!(file_mode(0o040_755), 1 << 31 | 0o755);
+        assert_eq!(file_mode(0o104_755), 1 << 23 | 0o755);
+        assert_eq!(file_mode(0o120_777), 1 << 27 | 0o777);
+        assert_eq!(file_mode(0o041_777), 1 << 31 | 1 << 20 | 0o777);
+        assert_eq!(file_mode(0o020_666), 1 << 26 | 1 << 21 | 0o666);
+    }
+}

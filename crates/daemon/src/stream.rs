@@ -1,0 +1,76 @@
+//! Bodies that come and go piece by piece.
+
+use std::convert::Infallible;
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use futures_util::{TryStreamExt as _, stream};
+use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
+use hyper::body::{Frame, Incoming};
+use tokio::sync::mpsc;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use crate::answer::Body;
+
+/// Pieces that may wait to be taken.
+const PIECES: usize = 16;
+
+/// Where an answer's body is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender(mpsc::Sender<Bytes>);
+
+/// A body, and where it is written. It ends when all senders are dropped.
+pub(crate) fn channel() -> (Sender, Body) {
+    let (sender, receiver) = mpsc::channel(PIECES);
+    let pieces = stream::unfold(receiver, |mut receiver| async move {
+        let piece: Bytes = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(Frame::data(piece)), receiver))
+    });
+    (Sender(sender), StreamBody::new(pieces).boxed_unsync())
+}
+
+impl Sender {
+    /// Sends a piece; whether anybody still takes it.
+    pub(crate) async fn send(&self, piece: impl Into<Bytes>) -> bool {
+        self.0.send(piece.into()).await.is_ok()
+    }
+
+    /// Returns when nobody takes pieces any more.
+    pub(crate) async fn closed(&self) {
+        self.0.closed().await;
+    }
+
+    /// To be written to on a thread that may block.
+    pub(crate) fn blocking(self) -> impl Write + Send + 'static {
+        Blocking(self.0)
+    }
+}
+
+struct Blocking(mpsc::Sender<Bytes>);
+
+impl Write for Blocking {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        self.0
+            .blocking_send(Bytes::copy_from_slice(bytes))
+            .map_err(gone)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The body of a request, to be read on a thread that may block.
+pub(crate) fn reader(body: Incoming) -> impl Read + Send + 'static {
+    let pieces = BodyDataStream::new(body).map_err(io::Error::other);
+    SyncIoBridge::new(StreamReader::new(pieces))
+}
+
+/// The body of a request as a whole, of no more than `limit` bytes.
+pub(crate) async fn whole(body: Incoming, limit: usize) -> Result<Bytes, String> {
+    let limited = http_body_util::Limited::new(body, limit);
+    let collected = limited.collect().await.map_err(|error| error.to_string())?;
+    Ok(collected.to_bytes())
+}
