@@ -54,6 +54,9 @@ pub enum GitError {
     /// A branch and a tag.
     #[error("branch conflicts with tag")]
     BranchAndTag,
+    /// Times of the checkout, which would be others in each build.
+    #[error("mtime=checkout is not supported by kiln: files have the time of their commit")]
+    CheckoutTime,
     /// A commit that is to be fetched by its name, and has none.
     #[error("fetch-by-commit requires a checksum or a commit SHA ref")]
     NoCommit,
@@ -199,7 +202,8 @@ impl Repository {
                 "keep-git-dir" => self.keep_git_directory = Some(switch(&key, &value)?),
                 "submodules" => self.without_submodules = !switch(&key, &value)?,
                 "fetch-by-commit" => self.fetch_by_commit = switch(&key, &value)?,
-                "mtime" if value == "checkout" || value == "commit" => {}
+                "mtime" if value == "commit" => {}
+                "mtime" if value == "checkout" => return Err(GitError::CheckoutTime),
                 "mtime" => return Err(GitError::Value { key, value }),
                 _ => return Err(GitError::Unknown(key)),
             }
@@ -348,6 +352,10 @@ mod tests {
             (
                 "https://e.org/a.git?mtime=never",
                 "invalid mtime value: \"never\"",
+            ),
+            (
+                "https://e.org/a.git?mtime=checkout",
+                "mtime=checkout is not supported by kiln: files have the time of their commit",
             ),
             (
                 "https://e.org/a.git?fetch-by-commit=maybe",
