@@ -11,6 +11,7 @@ mod commands;
 pub mod environment;
 pub mod error;
 pub mod progress;
+mod rootless;
 pub mod ui;
 pub mod values;
 

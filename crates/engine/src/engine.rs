@@ -16,9 +16,6 @@ use crate::config::Config;
 use crate::error::EngineError;
 use crate::worker::BuildWorker;
 
-/// Overlay's marks of a process that is root.
-const MARKS: snapshot::Marks = snapshot::Marks::Trusted;
-
 /// How an engine is opened.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -75,6 +72,7 @@ impl Engine {
         let lease = store.lease(options.clock.now())?;
         let records = Arc::new(StoredRecords::new(store.clone(), lease.clone()));
         let clock = Arc::clone(&options.clock);
+        let marks = snapshot::Marks::detect(store.root());
         let solver = Solver::new(records, Arc::new(move || clock.now()));
         Ok(Self(Arc::new(Inner {
             store,
@@ -92,8 +90,8 @@ impl Engine {
             times: Mutex::default(),
             limits: crate::limits::Limits::default(),
             discarded: crate::blocking::Discarded::default(),
-            snapshotter: Box::new(OverlaySnapshotter { marks: MARKS }),
-            marks: MARKS,
+            snapshotter: Box::new(OverlaySnapshotter { marks }),
+            marks,
         })))
     }
 }

@@ -32,6 +32,18 @@ pub enum SandboxError {
         /// The path.
         path: PathBuf,
     },
+    /// The user namespace does not have this user.
+    #[error("user {0} does not exist in this user namespace")]
+    NoUser(u32),
+    /// The user namespace does not have this group.
+    #[error("group {0} does not exist in this user namespace")]
+    NoGroup(u32),
+    /// The machine has no such device where it would have to be.
+    #[error(
+        "no device node can be made at {}: in a user namespace only devices that the host has \
+         under the same name can be given", .0.display()
+    )]
+    NoHostDevice(PathBuf),
     /// There are device nodes to make, and something else is mounted where they would be.
     #[error("no device node can be made at {}: /dev is a mount of the step's own", .0.display())]
     NoDevices(PathBuf),

@@ -13,6 +13,7 @@ mod cgroup;
 mod error;
 mod hosts;
 mod plan;
+pub mod rootless;
 mod running;
 mod seccomp;
 mod spawner;

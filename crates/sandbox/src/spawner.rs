@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use sys::mount::MountError;
+use sys::namespace::Left;
 use sys::process::{Child, Failure, Host, Namespaces, Program, SpawnError, Stack, Watchdog, spawn};
 
 use crate::error::SandboxError;
@@ -44,9 +45,9 @@ struct Prepared {
 
 impl Spawner {
     /// Starts the first thread, and does not wait until it is ready.
-    pub(crate) fn new() -> Result<Spawner, SandboxError> {
+    pub(crate) fn new(left: Left) -> Result<Spawner, SandboxError> {
         let (jobs, todo) = mpsc::channel();
-        start_thread(move || run_first(todo)).map_err(|source| SandboxError::Setup {
+        start_thread(move || run_first(todo, left)).map_err(|source| SandboxError::Setup {
             what: "start a thread".into(),
             source,
         })?;
@@ -70,10 +71,10 @@ fn start_thread(run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         .map(drop)
 }
 
-fn run_first(todo: mpsc::Receiver<Job>) {
+fn run_first(todo: mpsc::Receiver<Job>, left: Left) {
     let shared = Arc::new(Shared {
         todo: Mutex::new(todo),
-        prepared: prepare(),
+        prepared: prepare(left),
     });
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)
@@ -134,10 +135,10 @@ fn end(child: &Child) {
     let _ = child.wait();
 }
 
-fn prepare() -> Result<Prepared, Unprepared> {
+fn prepare(left: Left) -> Result<Prepared, Unprepared> {
     sys::namespace::keep_child_status().map_err(Unprepared::Host)?;
     let host = Host::new().map_err(Unprepared::Host)?;
-    sys::namespace::leave_host_mounts().map_err(|error| Unprepared::Mounts(Arc::new(error)))?;
+    sys::namespace::leave_host_mounts(left).map_err(|error| Unprepared::Mounts(Arc::new(error)))?;
     let watchdog = Watchdog::start(&host).map_err(Unprepared::Host)?;
     Ok(Prepared { host, watchdog })
 }

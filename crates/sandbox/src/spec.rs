@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use rustix::fs::FileType;
 use sys::capability::CapabilitySet;
 use sys::mount::{Mount, MountKind};
 use sys::node::Device;
@@ -78,6 +79,17 @@ pub enum DeviceKind {
     Character(Device),
     /// A pipe, which is the process's own.
     Pipe,
+}
+
+impl DeviceKind {
+    /// The type of the file.
+    pub(crate) const fn file_type(self) -> FileType {
+        match self {
+            DeviceKind::Block(_) => FileType::BlockDevice,
+            DeviceKind::Character(_) => FileType::CharacterDevice,
+            DeviceKind::Pipe => FileType::Fifo,
+        }
+    }
 }
 
 /// Which network a process has.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use rustix::fs::{FileType, fchown, fstat};
 use rustix::process::{Gid, Uid};
 use sys::capability::CapabilitySet;
+use sys::namespace::Left;
 use sys::process::{Failure, Program, Stage};
 
 use crate::cgroup::Hierarchies;
 use crate::error::{LookupError, SandboxError, reason};
-use crate::plan::{Host, Plan};
+use crate::plan::{Host, Identities, Plan};
 use crate::running::Running;
 use crate::spawner::Spawner;
 use crate::spec::{Spec, Stdio};
@@ -30,14 +31,20 @@ impl Sandbox {
     /// # Errors
     /// No thread could be started, or `/proc` could not be read.
     pub fn new() -> Result<Sandbox, SandboxError> {
-        let spawner = Arc::new(Spawner::new()?);
         let setup = |what: &str| {
             let what = what.to_owned();
             |source| SandboxError::Setup { what, source }
         };
+        let identities = Identities::of_process().map_err(setup("read our own user namespace"))?;
+        let left = if identities.are_whole() {
+            Left::Nothing
+        } else {
+            Left::KernelFileSystems
+        };
+        let spawner = Arc::new(Spawner::new(left)?);
         let hierarchies = Hierarchies::of_host().map_err(setup("read /proc/self/cgroup"))?;
         let capabilities = CapabilitySet::held().map_err(setup("read our own capabilities"))?;
-        let host = Host::new(hierarchies, capabilities);
+        let host = Host::new(hierarchies, capabilities, identities);
         Ok(Sandbox {
             spawner,
             host: Arc::new(host),
@@ -49,6 +56,7 @@ impl Sandbox {
     /// # Errors
     /// Anything that keeps it from that; nothing is left of it then.
     pub fn start(&self, spec: &Spec, stdio: Stdio) -> Result<Running, SandboxError> {
+        self.host.identities.check(&spec.process.user)?;
         let (stdio, devpts) = descriptors(stdio)
             .and_then(|(files, devpts)| give_to_user(&files, spec).map(|()| (files, devpts)))
             .map_err(|source| SandboxError::Setup {

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use crate::Xattr;
-use crate::file::{FileError, failed};
 
 /// Where overlay's marks are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,21 +25,13 @@ pub enum Marks {
 }
 
 impl Marks {
-    /// What this process can use, tried out on `directory`.
-    ///
-    /// # Errors
-    /// The directory cannot be written, or its file system has no extended attributes.
-    pub fn detect(directory: &Path) -> Result<Self, FileError> {
-        let name = OsStr::new("trusted.overlay.probe");
-        match sys::xattr::set(directory, name, b"y") {
-            Ok(()) => {
-                sys::xattr::remove(directory, name).map_err(failed("removexattr", directory))?;
-                Ok(Self::Trusted)
-            }
-            Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
-                Ok(Self::User)
-            }
-            Err(error) => Err(FileError::new("setxattr", directory, error)),
+    /// What this process can use. Nothing is written: the kernel says who may remove an attribute
+    /// before it says that there is none.
+    #[must_use]
+    pub fn detect(directory: &Path) -> Self {
+        match rustix::fs::removexattr(directory, "trusted.kiln.probe") {
+            Err(Errno::PERM) => Self::User,
+            _ => Self::Trusted,
         }
     }
 

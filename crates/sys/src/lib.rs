@@ -17,6 +17,7 @@ pub mod process;
 mod raw;
 pub mod resolve;
 pub mod seccomp;
+pub mod user_namespace;
 pub mod xattr;
 
 pub use resolve::Root;

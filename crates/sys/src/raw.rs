@@ -86,6 +86,16 @@ pub(crate) unsafe fn clone(
     check(pid.into()).map(|_| pid)
 }
 
+/// `fork(2)`: 0 in the new process.
+///
+/// # Safety
+/// This process has one thread only, so that no lock is held by one that the new process lacks.
+pub(crate) unsafe fn fork() -> Result<i32, Errno> {
+    // SAFETY: the caller's promise.
+    let pid = unsafe { libc::fork() };
+    check(pid.into()).map(|_| pid)
+}
+
 /// Lets debuggers read our memory again, if a child that shared it has changed that.
 pub(crate) fn keep_dumpable() {
     // SAFETY: it sets a flag of this process. It cannot fail with a valid value.

@@ -185,6 +185,7 @@ impl Step<'_> {
             command.args(["-o", &format!("type=tar,dest={}", path("out.tar"))]);
             command.args(["-o", &format!("type=oci,dest={}", path("out.oci"))]);
         }
+        self.kiln.lend(self.scratch.path());
         crate::kiln::finish(command.arg(path("context")))
     }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use testkit::Scratch;
 
+use crate::place::Place;
 use crate::standin;
 
 /// A store, and the binary that works on it. `docker.io` is the stand-ins' registry.
@@ -15,6 +16,7 @@ use crate::standin;
 pub(crate) struct Kiln {
     scratch: Scratch,
     config: PathBuf,
+    place: Place,
 }
 
 /// What a run of a program came to.
@@ -54,7 +56,11 @@ impl Kiln {
                  [registry.\"{host}\"]\nhttp = true\n{more}"
             ),
         );
-        Self { scratch, config }
+        Self {
+            scratch,
+            config,
+            place: Place::Root,
+        }
     }
 
     /// A store whose configuration is the file at `config`.
@@ -62,6 +68,24 @@ impl Kiln {
         Self {
             scratch: Scratch::new(),
             config: config.to_path_buf(),
+            place: Place::Root,
+        }
+    }
+
+    /// An empty store of whoever kiln is in `place`.
+    pub(crate) fn in_place(place: Place) -> Self {
+        let kiln = Self {
+            place,
+            ..Self::new()
+        };
+        kiln.lend(kiln.scratch.path());
+        kiln
+    }
+
+    /// Gives files to whoever kiln is.
+    pub(crate) fn lend(&self, path: &Path) {
+        if let Some(user) = self.place.user() {
+            give(path, user);
         }
     }
 
@@ -83,7 +107,7 @@ impl Kiln {
 
     /// The binary, told where its store is.
     pub(crate) fn command(&self) -> Command {
-        let mut command = command(binary());
+        let mut command = self.place.command(&binary(), self.scratch.path());
         command
             .env_clear()
             .env(
@@ -137,6 +161,7 @@ impl Kiln {
 
     /// Builds a project.
     pub(crate) fn try_build(&self, project: &Project, arguments: &[&str]) -> Ran {
+        self.lend(project.path());
         let path = project.path().to_str().unwrap();
         let line = ["build", "--progress", "plain"]
             .iter()
@@ -152,6 +177,7 @@ impl Kiln {
         let (tar, out_path) = (tar.to_str().unwrap(), out.to_str().unwrap());
         let output = format!("type=tar,dest={tar}");
         let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", &output]).collect();
+        self.lend(scratch.path());
         self.build(project, &arguments);
         tool("tar", &["--numeric-owner", "-xpf", tar, "-C", out_path]);
         testkit::tree::list(&out)
@@ -209,6 +235,22 @@ impl Project {
         let path = self.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+    }
+}
+
+/// Gives a file, and all beneath, to a user. A change of owner clears bits of the mode.
+fn give(path: &Path, user: u32) {
+    use std::os::unix::fs::lchown;
+    let found = path.symlink_metadata().unwrap();
+    lchown(path, Some(user), Some(user)).unwrap();
+    if found.is_symlink() {
+        return;
+    }
+    fs::set_permissions(path, found.permissions()).unwrap();
+    if found.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), user);
+        }
     }
 }
 

@@ -35,6 +35,8 @@ mod language;
 mod life;
 mod pages;
 mod peers;
+mod place;
+mod places;
 mod reference;
 mod registries;
 mod repository;

@@ -154,6 +154,22 @@ pub enum Command {
     Store(system::Store),
 }
 
+impl Command {
+    /// Whether it works on a store, whose files belong to more users than one.
+    #[must_use]
+    pub const fn needs_store(&self) -> bool {
+        !matches!(
+            self,
+            Self::Version(_)
+                | Self::Builder(system::Builder::Version(_))
+                | Self::Completion(_)
+                | Self::Man(_)
+                | Self::Login(_)
+                | Self::Logout(_)
+        )
+    }
+}
+
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Parsed {

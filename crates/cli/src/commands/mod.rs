@@ -37,6 +37,7 @@ use crate::args::system::{Builder, Store, System};
 use crate::args::{Arguments, Command};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::rootless;
 use crate::ui::Ui;
 
 use session::Session;
@@ -51,6 +52,9 @@ pub(crate) fn run(
     ui: &mut Ui<'_>,
 ) -> Result<u8, Error> {
     let Arguments { global, command } = arguments;
+    if command.needs_store() {
+        rootless::enter(environment)?;
+    }
     let mut session = Session::new(global, environment, ui);
     let session = &mut session;
     match command {

@@ -60,7 +60,7 @@ pub fn of_build(error: EngineError, dockerfile: &Dockerfile) -> Error {
 }
 
 /// The error and what caused it; a cause that the text before it tells already is not repeated.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::values::ValueError;
 
+pub(crate) use engine::chain;
 pub use engine::of_build;
 
 /// What sort of error it is, which decides how it is shown.

@@ -4,20 +4,24 @@
 //! nothing on the host. Root in there may make further nodes anywhere (package scripts do), and a
 //! node for the host's disk must not open: so every mount is without devices, `/dev` too, and each
 //! node that is meant to work is mounted on itself with devices allowed.
+//!
+//! In a user namespace no node can be made. There the host's own are mounted on empty files.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, chownat, mkdirat, openat, symlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, chownat, mkdirat, openat, statat, symlinkat,
+};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use sys::mount::{MountFlags, MountKind, detach};
 use sys::node::{self, Device};
 use sys::process::Step;
 
-use super::{Steps, text};
+use super::{Host, Steps, text};
 use crate::error::SandboxError;
 use crate::spec::{DeviceKind, DeviceNode, Security, Spec};
 
@@ -30,6 +34,20 @@ struct Node {
     mode: u32,
     major: u32,
     minor: u32,
+}
+
+impl Node {
+    const fn device(&self) -> Device {
+        Device {
+            major: self.major,
+            minor: self.minor,
+        }
+    }
+
+    fn is_on_host(&self) -> bool {
+        let path = Path::new("/dev").join(self.name);
+        is_on_host(&path, self.file_type, self.device())
+    }
 }
 
 /// Whether a device node can be at `path`: in `/dev`, and in nothing that is mounted there.
@@ -88,7 +106,7 @@ const LINKS: [(&str, &str); 6] = [
 const DIRECTORIES: [&str; 3] = ["pts", "shm", "mqueue"];
 
 /// Makes the file system with all that is in it.
-pub(super) fn create(spec: &Spec, terminal: bool) -> Result<OwnedFd, SandboxError> {
+pub(super) fn create(spec: &Spec, host: &Host, terminal: bool) -> Result<OwnedFd, SandboxError> {
     let kind = MountKind::Tmpfs {
         size: Some(SIZE),
         mode: 0o755,
@@ -97,15 +115,30 @@ pub(super) fn create(spec: &Spec, terminal: bool) -> Result<OwnedFd, SandboxErro
         target: "/dev".into(),
         source,
     })?;
-    fill(dev.as_fd(), spec, terminal).map_err(|source| SandboxError::Setup {
+    let makes_nodes = host.identities.are_whole();
+    fill(dev.as_fd(), spec, makes_nodes, terminal).map_err(|source| SandboxError::Setup {
         what: "fill /dev".into(),
         source,
     })?;
     Ok(dev)
 }
 
-/// What the process does once it is mounted.
-pub(super) fn restrict(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxError> {
+/// What the process does once it is mounted, so that only the devices that are there now work.
+pub(super) fn restrict(spec: &Spec, host: &Host, steps: &mut Steps) -> Result<(), SandboxError> {
+    // Those of the host are mounts already.
+    if host.identities.are_whole() {
+        keep(spec, steps)?;
+    }
+    let flags = MountFlags::NO_SUID | MountFlags::NO_DEV;
+    let remount = Step::Remount {
+        path: text("path", "/dev")?,
+        flags,
+    };
+    steps.push("forbid other devices in /dev", remount);
+    Ok(())
+}
+
+fn keep(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxError> {
     let usual = USUAL.iter().filter(|node| !is_replaced(node, spec));
     let usual = usual.map(|node| format!("/dev/{}", node.name));
     let own = spec
@@ -120,13 +153,56 @@ pub(super) fn restrict(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxErro
         };
         steps.push(format!("keep {path}"), keep);
     }
-    let flags = MountFlags::NO_SUID | MountFlags::NO_DEV;
-    let remount = Step::Remount {
-        path: text("path", "/dev")?,
-        flags,
-    };
-    steps.push("forbid other devices in /dev", remount);
     Ok(())
+}
+
+/// What the process does once it is mounted where no nodes can be made.
+pub(super) fn borrow(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxError> {
+    for node in all_usual(spec) {
+        let path = Path::new("/dev").join(node.name);
+        // Of what is not in every process's /dev the host may lack some.
+        if node.is_on_host() {
+            attach_from_host(&path, steps)?;
+        }
+    }
+    for node in &spec.devices {
+        match node.kind {
+            DeviceKind::Pipe => {}
+            DeviceKind::Block(device) | DeviceKind::Character(device)
+                if is_on_host(&node.path, node.kind.file_type(), device) =>
+            {
+                attach_from_host(&node.path, steps)?;
+            }
+            _ => return Err(SandboxError::NoHostDevice(node.path.clone())),
+        }
+    }
+    Ok(())
+}
+
+fn attach_from_host(path: &Path, steps: &mut Steps) -> Result<(), SandboxError> {
+    let kind = MountKind::Bind {
+        source: path.to_owned(),
+        recursive: false,
+    };
+    let fail = |source| SandboxError::Mount {
+        target: path.to_owned(),
+        source,
+    };
+    let mount = detach(&kind, MountFlags::NO_SUID | MountFlags::NO_EXEC).map_err(fail)?;
+    let target = text("path", &path.to_string_lossy())?;
+    steps.push(
+        format!("mount {}", path.display()),
+        Step::Attach { mount, target },
+    );
+    Ok(())
+}
+
+/// Whether the host has this very device there.
+fn is_on_host(path: &Path, file_type: FileType, device: Device) -> bool {
+    statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == file_type
+            && Device::from_raw(stat.st_rdev) == device
+    })
 }
 
 /// What the process does once its terminals are mounted too: the only one is its console.
@@ -136,30 +212,51 @@ pub(super) fn mount_console(steps: &mut Steps) -> Result<(), SandboxError> {
     Ok(())
 }
 
-fn fill(dev: BorrowedFd<'_>, spec: &Spec, terminal: bool) -> io::Result<()> {
+fn fill(dev: BorrowedFd<'_>, spec: &Spec, makes_nodes: bool, terminal: bool) -> io::Result<()> {
     let directory = Mode::from_raw_mode(0o755);
     for name in DIRECTORIES {
         mkdirat(dev, name, directory)?;
     }
-    let all_usual: &[&[Node]] = match spec.security {
-        Security::Sandbox => &[&USUAL],
-        Security::Insecure => &[&USUAL, &INSECURE],
-    };
-    for node in all_usual.iter().copied().flatten() {
-        if !is_replaced(node, spec) {
+    for node in all_usual(spec) {
+        if makes_nodes {
             make(dev, node)?;
+        } else if node.is_on_host() {
+            make_place(dev, Path::new(node.name))?;
         }
     }
     for node in &spec.devices {
-        make_own(dev, node)?;
+        if makes_nodes || node.kind == DeviceKind::Pipe {
+            make_own(dev, node)?;
+        } else {
+            make_place(dev, node.path.strip_prefix("/dev").unwrap_or(&node.path))?;
+        }
     }
     for (name, target) in LINKS {
         symlinkat(target, dev, name)?;
     }
     if terminal {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        openat(dev, "console", flags, Mode::from_raw_mode(0o600))?;
+        make_place(dev, Path::new("console"))?;
     }
+    Ok(())
+}
+
+/// The usual nodes that the caller does not replace.
+fn all_usual(spec: &Spec) -> impl Iterator<Item = &'static Node> + '_ {
+    let more: &[Node] = match spec.security {
+        Security::Sandbox => &[],
+        Security::Insecure => &INSECURE,
+    };
+    USUAL
+        .iter()
+        .chain(more)
+        .filter(|node| !is_replaced(node, spec))
+}
+
+/// An empty file, to mount something on.
+fn make_place(dev: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    make_directories(dev, path)?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    openat(dev, path, flags, Mode::from_raw_mode(0o600))?;
     Ok(())
 }
 
@@ -171,14 +268,13 @@ fn is_replaced(node: &Node, spec: &Spec) -> bool {
 
 fn make_own(dev: BorrowedFd<'_>, node: &DeviceNode) -> io::Result<()> {
     let inside = node.path.strip_prefix("/dev").unwrap_or(&node.path);
-    let (file_type, device) = match node.kind {
-        DeviceKind::Block(device) => (FileType::BlockDevice, device),
-        DeviceKind::Character(device) => (FileType::CharacterDevice, device),
-        DeviceKind::Pipe => (FileType::Fifo, Device::default()),
+    let device = match node.kind {
+        DeviceKind::Block(device) | DeviceKind::Character(device) => device,
+        DeviceKind::Pipe => Device::default(),
     };
     make_directories(dev, inside)?;
     let mode = Mode::from_raw_mode(node.mode & 0o7777);
-    node::create(dev, inside.as_os_str(), file_type, mode, device)?;
+    node::create(dev, inside.as_os_str(), node.kind.file_type(), mode, device)?;
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
     Ok(chownat(
         dev,
@@ -206,16 +302,12 @@ fn make_directories(dev: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 
 fn make(dev: BorrowedFd<'_>, node: &Node) -> io::Result<()> {
     make_directories(dev, Path::new(node.name))?;
-    let device = Device {
-        major: node.major,
-        minor: node.minor,
-    };
     node::create(
         dev,
         OsStr::new(node.name),
         node.file_type,
         Mode::from_raw_mode(node.mode),
-        device,
+        node.device(),
     )
 }
 

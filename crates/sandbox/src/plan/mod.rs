@@ -7,6 +7,7 @@
 
 mod command;
 mod devices;
+mod identities;
 mod mounts;
 mod points;
 mod root;
@@ -17,13 +18,14 @@ use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Gid, Resource as Kernel, getrlimit};
+use rustix::process::{Resource as Kernel, getrlimit};
 use sys::capability::{CapabilitySet, CapabilitySets};
 use sys::process::{Execute, Masked, Step};
 use sys::seccomp::Filter;
 
 pub(crate) use command::candidate;
 pub use devices::is_device_path;
+pub(crate) use identities::Identities;
 pub(crate) use points::MountPoints;
 
 use crate::cgroup::Hierarchies;
@@ -37,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) hierarchies: Hierarchies,
     /// What we have, and can pass on, ourselves.
     pub(crate) capabilities: CapabilitySet,
+    /// Whom we, and what we start, can be.
+    pub(crate) identities: Identities,
     /// The filter that most processes get, once compiled.
     default_filter: OnceLock<Filter>,
     /// Whether an overlay has been refused a directory of a detached mount.
@@ -44,10 +48,15 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(hierarchies: Hierarchies, capabilities: CapabilitySet) -> Host {
+    pub(crate) fn new(
+        hierarchies: Hierarchies,
+        capabilities: CapabilitySet,
+        identities: Identities,
+    ) -> Host {
         Host {
             hierarchies,
             capabilities,
+            identities,
             default_filter: OnceLock::new(),
             refuses_layers_of_memory: AtomicBool::new(false),
         }
@@ -254,7 +263,7 @@ impl Steps {
         let identity = Step::Identity {
             uid: user.uid,
             gid: user.gid,
-            groups: user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect(),
+            groups: host.identities.groups(user),
             capabilities: sets,
             ambient,
         };

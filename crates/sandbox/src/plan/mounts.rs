@@ -76,8 +76,11 @@ pub(super) fn plan(
         make_mount_point(&planned, &places, &mut points)?;
         let is_dev = planned.target == Path::new("/dev");
         places.push(attach(planned, steps)?);
+        if is_dev && own_dev && !host.identities.are_whole() {
+            devices::borrow(spec, steps)?;
+        }
         if is_dev && own_dev && spec.security == Security::Sandbox {
-            devices::restrict(spec, steps)?;
+            devices::restrict(spec, host, steps)?;
         }
     }
     if terminal && own_dev {

@@ -12,7 +12,7 @@ use super::devices;
 use super::mounts::{Planned, Source, is_ours};
 use crate::cgroup::Hierarchies;
 use crate::error::SandboxError;
-use crate::spec::{Security, Spec};
+use crate::spec::{Network, Security, Spec};
 
 const SHM_SIZE: u64 = 64 << 20;
 
@@ -35,11 +35,16 @@ pub(super) fn usual(
     };
     let mut list = vec![
         later("/proc", MountKind::Proc, closed),
-        later("/sys", MountKind::Sysfs, system),
         later("/dev/mqueue", MountKind::Mqueue, closed),
     ];
+    if is_ours(spec, Path::new("/sys")) {
+        list.push(sys(spec, host, system)?);
+    }
     if is_ours(spec, Path::new("/dev")) {
-        list.push(ready("/dev", devices::create(spec, devpts.is_some())?));
+        list.push(ready(
+            "/dev",
+            devices::create(spec, host, devpts.is_some())?,
+        ));
     }
     if is_ours(spec, Path::new("/dev/shm")) {
         list.push(ready("/dev/shm", made("/dev/shm", &shm, closed)?));
@@ -55,6 +60,20 @@ pub(super) fn usual(
         list.extend(control_groups(&host.hierarchies, system)?);
     }
     Ok(list)
+}
+
+/// `/sys` belongs to a network: a user namespace can mount that of a network of its own only, and
+/// has the host's by a bind, which comes with all that is mounted there.
+fn sys(spec: &Spec, host: &Host, flags: MountFlags) -> Result<Planned, SandboxError> {
+    const AT: &str = "/sys";
+    if host.identities.are_whole() || spec.network == Network::None {
+        return Ok(later(AT, MountKind::Sysfs, flags));
+    }
+    let of_host = MountKind::Bind {
+        source: AT.into(),
+        recursive: true,
+    };
+    Ok(ready(AT, made(AT, &of_host, flags)?))
 }
 
 fn control_groups(

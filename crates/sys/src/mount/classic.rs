@@ -14,7 +14,7 @@ use rustix::mount::{
     MountFlags as Flags, OpenTreeFlags, UnmountFlags, mount, mount_remount, open_tree, unmount,
 };
 
-use super::overlay::{FIXED, flag_options, name};
+use super::overlay::{fixed, flag_options, name};
 use super::{MountError, MountFlags, OverlayMount, attach};
 
 /// The kernel copies one page of options, its NUL among them.
@@ -57,7 +57,7 @@ pub(super) fn overlay(overlay: &OverlayMount, flags: MountFlags) -> Result<Owned
     for (key, named) in &upper {
         let _ = write!(options, ",{key}={}", named.text.display());
     }
-    for (key, value) in FIXED {
+    for (key, value) in fixed(overlay) {
         let _ = write!(options, ",{key}={value}");
     }
     for (key, _) in flag_options(overlay)

@@ -37,7 +37,13 @@ pub fn detach(kind: &MountKind, flags: MountFlags) -> Result<OwnedFd, MountError
         MountKind::Devpts => {
             let options = [("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")]
                 .map(|(key, value)| (key, value.to_owned()));
-            file_system("devpts", &options, flags)
+            match file_system("devpts", &options, flags) {
+                // A user namespace without that group: terminals are the user's own group's.
+                Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                    file_system("devpts", &options[..2], flags)
+                }
+                result => result,
+            }
         }
         MountKind::Mqueue => file_system("mqueue", &[], flags),
         MountKind::Cgroup(CgroupMount::Unified) => file_system("cgroup2", &[], flags),
@@ -70,7 +76,14 @@ pub fn attach(mount: impl AsFd, target: &Path) -> Result<(), MountError> {
     .map_err(MountError::call("move_mount", target.display().to_string()))
 }
 
-/// Restricts a mount; what the set does not name stays as it is.
+/// Restricts a mount alone; what the set does not name stays as it is.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn restrict(mount: BorrowedFd<'_>, flags: MountFlags) -> Result<(), MountError> {
+    set_attributes(mount, false, flags)
+}
+
 fn set_attributes(
     mount: BorrowedFd<'_>,
     recursive: bool,

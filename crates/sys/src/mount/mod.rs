@@ -17,7 +17,7 @@ use std::io;
 use std::ops::BitOr;
 use std::path::PathBuf;
 
-pub use detached::{attach, detach};
+pub use detached::{attach, detach, restrict};
 pub use guard::MountGuard;
 
 /// One mount of a root file system.

@@ -21,12 +21,20 @@ const MAX_LAYERS: usize = 500;
 const MAX_STRING: usize = 255;
 
 /// Options whose defaults come from the kernel's build or module parameters, and would otherwise
-/// change what lands in the upper directory.
-pub(super) const FIXED: [(&str, &str); 3] = [
-    ("index", "off"),
-    ("redirect_dir", "off"),
-    ("metacopy", "off"),
-];
+/// change what lands in the upper directory. Marks of users cannot say where a directory came from,
+/// so there the kernel insists that nothing is followed.
+pub(super) const fn fixed(overlay: &OverlayMount) -> [(&'static str, &'static str); 3] {
+    let redirect = if overlay.user_xattr {
+        "nofollow"
+    } else {
+        "off"
+    };
+    [
+        ("index", "off"),
+        ("redirect_dir", redirect),
+        ("metacopy", "off"),
+    ]
+}
 
 /// A path as the kernel is told it, with what must stay open meanwhile.
 pub(super) struct Named {
@@ -82,7 +90,7 @@ fn with_context(overlay: &OverlayMount, flags: MountFlags) -> Result<OwnedFd, Mo
             open.push(named);
         }
     }
-    for (key, value) in FIXED {
+    for (key, value) in fixed(overlay) {
         set(key, Path::new(value))?;
     }
     for (key, wanted) in flag_options(overlay) {

@@ -145,7 +145,7 @@ fn take(step: &Step) -> Result<(), Errno> {
             groups,
             capabilities,
             ambient,
-        } => become_user(*uid, *gid, groups, *capabilities, *ambient),
+        } => become_user(*uid, *gid, groups.as_deref(), *capabilities, *ambient),
     }
 }
 
@@ -213,12 +213,14 @@ fn read_only_by_remount(path: &CStr) -> Result<(), Errno> {
 fn become_user(
     uid: u32,
     gid: u32,
-    groups: &[Gid],
+    groups: Option<&[Gid]>,
     capabilities: CapabilitySets,
     ambient: CapabilitySet,
 ) -> Result<(), Errno> {
     set_keep_capabilities(true)?;
-    set_thread_groups(groups)?;
+    if let Some(groups) = groups {
+        set_thread_groups(groups)?;
+    }
     set_thread_gid(Gid::from_raw(gid))?;
     set_thread_uid(Uid::from_raw(uid))?;
     set_keep_capabilities(false)?;

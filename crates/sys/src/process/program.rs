@@ -123,8 +123,8 @@ pub enum Step {
         uid: u32,
         /// The group.
         gid: u32,
-        /// The supplementary groups.
-        groups: Vec<rustix::process::Gid>,
+        /// The supplementary groups; none where this process may not choose them.
+        groups: Option<Vec<rustix::process::Gid>>,
         /// The capabilities.
         capabilities: CapabilitySets,
         /// Capabilities that survive executing a file as another user than root.
