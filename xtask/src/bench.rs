@@ -107,6 +107,7 @@ pub(crate) fn run(wishes: &Wishes) -> Result<()> {
     for scenario in chosen {
         ui::step(format_args!("{}: {}", scenario.name, scenario.what));
         outcomes.push(measure(scenario, &builders, &scratch, wishes.rounds)?);
+        disks.iter().try_for_each(Disk::trim)?;
     }
     report::Report {
         outcomes: &outcomes,
