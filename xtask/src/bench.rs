@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::peers::{self, Engine, ImageStore, Peers};
 use crate::registry::{Access, Registry};
-use crate::{binary, paths, ui};
+use crate::{binary, command, paths, ui};
 use builder::{BuildKit, Builder};
 use disk::Disk;
 use report::Outcome;
@@ -185,14 +185,20 @@ fn measure(
     let takes_part = |builder: &&Builder<'_>| !scenario.without.contains(&builder.name());
     let builders: Vec<&Builder<'_>> = builders.iter().filter(takes_part).collect();
     let context = |builder: &Builder<'_>| builder.place().join("context");
-    for builder in &builders {
-        let context = context(builder);
-        std::fs::create_dir_all(&context)?;
-        (scenario.write)(&context).with_context(|| format!("the context of {}", scenario.name))?;
-        builder.reset()?;
+    let mut outcome = Outcome::new(scenario);
+    {
+        // Written once, and the same for all.
+        let original = TempDir::with_prefix_in("context-", scratch)?;
+        (scenario.write)(original.path())
+            .with_context(|| format!("the context of {}", scenario.name))?;
+        for builder in &builders {
+            let copied = context(builder);
+            let mut copy = command::program("cp");
+            command::quiet(copy.arg("--archive").args([original.path(), &copied]))?;
+            outcome.reset(builder);
+        }
     }
     let pulled = published(scenario, &builders, scratch)?;
-    let mut outcome = Outcome::new(scenario);
     for builder in &builders {
         outcome.spent.insert(builder.name(), Duration::ZERO);
     }
@@ -208,7 +214,7 @@ fn measure(
         }
     }
     for builder in &builders {
-        builder.reset()?;
+        outcome.reset(builder);
         std::fs::remove_dir_all(context(builder))?;
     }
     Ok(outcome)
@@ -230,6 +236,14 @@ fn published(
 }
 
 impl Outcome {
+    /// Has the builder forget all that it built. One that cannot has failed, and the others go on.
+    fn reset(&mut self, builder: &Builder<'_>) {
+        if let Err(error) = builder.reset() {
+            ui::failure(&error);
+            self.failed.push(builder.name());
+        }
+    }
+
     fn time_of(&mut self, name: &'static str, round: impl FnOnce() -> Result<Duration>) {
         if self.failed.contains(&name) || self.spent.get(name).is_some_and(|spent| *spent > ENOUGH)
         {

@@ -15,6 +15,7 @@ mod packages;
 mod paths;
 mod peers;
 mod registry;
+mod server;
 mod suite;
 mod tidy;
 mod ui;

@@ -4,18 +4,13 @@
 //! containerd, BuildKit's steps and all else that it has started.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::Peers;
-use crate::command;
-
-/// How long the engine may take until it answers, and to end when asked to.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::{command, server};
 
 /// Where the engine keeps images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,45 +96,18 @@ impl<'a> Engine<'a> {
 
     /// Waits until the engine answers.
     fn wait(&mut self) -> Result<()> {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if self.server.try_wait()?.is_some() {
-                break;
-            }
-            if UnixStream::connect(self.socket()).is_ok() {
-                return command::quiet(self.client("docker").arg("version"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        let tail: Vec<&str> = log.lines().rev().take(10).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
-        bail!("the Docker engine did not start:\n{}", tail.join("\n"))
-    }
-
-    /// Asks the engine to end, so that it removes its control groups, and waits for that.
-    fn ask_to_end(&mut self) -> Result<bool> {
-        if let Some(daemon) = self.process() {
-            command::quiet(command::program("kill").args(["-TERM", &daemon.to_string()]))?;
-        }
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if self.server.try_wait()?.is_some() {
-                return Ok(true);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(false)
+        let (socket, log) = (self.socket(), self.folder.join("log"));
+        server::until_it_listens(&mut self.server, &socket, &log)
+            .context("the Docker engine did not start")?;
+        command::quiet(self.client("docker").arg("version"))
     }
 }
 
 impl Drop for Engine<'_> {
+    /// The daemon removes its control groups when it is asked to end.
     fn drop(&mut self) {
-        if !self.ask_to_end().unwrap_or(false) {
-            // Failures mean that it is gone already, which is what is wanted.
-            drop(self.server.kill());
-            drop(self.server.wait());
-        }
+        let process = self.process().unwrap_or_else(|| self.server.id());
+        server::end(&mut self.server, process);
     }
 }
 

@@ -2,18 +2,13 @@
 //! its client. Whoever measures gives a folder with both programs.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::{Build, NAME};
-use crate::{command, packages};
-
-/// How long the daemon may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::{command, packages, server};
 
 /// A running daemon. It ends when this is dropped, and when this process dies.
 #[derive(Debug)]
@@ -98,40 +93,17 @@ impl BuildKit {
 
     /// Waits until the daemon answers.
     fn wait(&mut self) -> Result<()> {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if self.server.try_wait()?.is_some() {
-                break;
-            }
-            if UnixStream::connect(self.place.join("socket")).is_ok() {
-                return command::quiet(self.client().args(["debug", "workers"]));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let log = fs::read_to_string(self.place.join("log")).unwrap_or_default();
-        bail!(
-            "buildkitd did not start:\n{}",
-            command::last_lines(&log, 10)
-        )
+        let (socket, log) = (self.place.join("socket"), self.place.join("log"));
+        server::until_it_listens(&mut self.server, &socket, &log)
+            .context("buildkitd did not start")?;
+        command::quiet(self.client().args(["debug", "workers"]))
     }
 }
 
 impl Drop for BuildKit {
     fn drop(&mut self) {
-        let terminate = self.server.id().to_string();
-        // Failures mean that it is gone already, which is what is wanted.
-        drop(command::quiet(
-            command::program("kill").args(["-TERM", &terminate]),
-        ));
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if !matches!(self.server.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        drop(self.server.kill());
-        drop(self.server.wait());
+        let process = self.process();
+        server::end(&mut self.server, process);
     }
 }
 

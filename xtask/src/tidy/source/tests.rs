@@ -25,19 +25,7 @@ fn f() {
 
 #[test]
 fn each_rule_of_the_source() {
-    let text = "\
-// A comment is no header.
-#[allow(dead_code)]
-fn f() {
-    let a = 1;
-
-    // Not a reason.
-    let x = unsafe { g() };
-    todo!();
-}
-// SAFETY: says why.
-unsafe impl Send for F {}
-";
+    let text = include_str!("each_rule.txt");
     assert_eq!(
         found("crates/oci/src/a.rs", text),
         [
