@@ -1,6 +1,6 @@
 //! Answers: bodies, documents, and what went wrong with Docker's status codes and words.
 
-use std::convert::Infallible;
+use std::io;
 
 use api::docker::Failure;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 /// What an answer carries.
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(crate) type Answer = Response<Body>;
 
 /// Why a request is not answered.
@@ -89,7 +89,8 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
 
 /// Bytes.
 pub(crate) fn plain(status: StatusCode, bytes: Bytes) -> Answer {
-    with(status, Full::new(bytes).boxed_unsync())
+    let body = Full::new(bytes).map_err(|never| match never {});
+    with(status, body.boxed_unsync())
 }
 
 /// Any body.

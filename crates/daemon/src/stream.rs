@@ -1,7 +1,6 @@
 //! Bodies that come and go piece by piece.
 
-use std::convert::Infallible;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 use bytes::Bytes;
 use futures_util::{TryStreamExt as _, stream};
@@ -14,17 +13,19 @@ use crate::answer::Body;
 
 /// Pieces that may wait to be taken.
 const PIECES: usize = 16;
+/// Bytes of a piece where many small ones are written.
+const PIECE: usize = 64 << 10;
 
 /// Where an answer's body is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender(mpsc::Sender<Bytes>);
+pub(crate) struct Sender(mpsc::Sender<io::Result<Bytes>>);
 
 /// A body, and where it is written. It ends when all senders are dropped.
 pub(crate) fn channel() -> (Sender, Body) {
     let (sender, receiver) = mpsc::channel(PIECES);
     let pieces = stream::unfold(receiver, |mut receiver| async move {
-        let piece: Bytes = receiver.recv().await?;
-        Some((Ok::<_, Infallible>(Frame::data(piece)), receiver))
+        let piece: io::Result<Bytes> = receiver.recv().await?;
+        Some((piece.map(Frame::data), receiver))
     });
     (Sender(sender), StreamBody::new(pieces).boxed_unsync())
 }
@@ -32,7 +33,13 @@ pub(crate) fn channel() -> (Sender, Body) {
 impl Sender {
     /// Sends a piece; whether anybody still takes it.
     pub(crate) async fn send(&self, piece: impl Into<Bytes>) -> bool {
-        self.0.send(piece.into()).await.is_ok()
+        self.0.send(Ok(piece.into())).await.is_ok()
+    }
+
+    /// Breaks the connection, so that nobody takes what was sent for all there is.
+    pub(crate) async fn break_off(&self) {
+        // A client that is gone need not be told.
+        drop(self.0.send(Err(io::ErrorKind::Other.into())).await);
     }
 
     /// Returns when nobody takes pieces any more.
@@ -42,17 +49,17 @@ impl Sender {
 
     /// To be written to on a thread that may block.
     pub(crate) fn blocking(self) -> impl Write + Send + 'static {
-        Blocking(self.0)
+        BufWriter::with_capacity(PIECE, Blocking(self.0))
     }
 }
 
-struct Blocking(mpsc::Sender<Bytes>);
+struct Blocking(mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for Blocking {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
         self.0
-            .blocking_send(Bytes::copy_from_slice(bytes))
+            .blocking_send(Ok(Bytes::copy_from_slice(bytes)))
             .map_err(gone)?;
         Ok(bytes.len())
     }

@@ -247,6 +247,18 @@ fn what_is_not_provided_is_refused_by_name() {
             "No such image: nothing",
         ),
         (
+            "GET /images/get?names=nothing",
+            "",
+            404,
+            "No such image: nothing",
+        ),
+        (
+            "POST /containers/create?platform=linux/s390x",
+            r#"{"Image":"nothing"}"#,
+            501,
+            "a container for the platform \"linux/s390x\" is not provided by kiln",
+        ),
+        (
             "POST /images/nothing/tag",
             "",
             400,
@@ -296,6 +308,29 @@ fn builds_by_the_protocol() {
         serde_json::from_str::<Value>(told.lines().last().unwrap()).unwrap(),
         last
     );
+}
+
+#[test]
+fn an_archive_that_breaks_off_does_not_look_whole() {
+    let daemon = Daemon::new();
+    let request = context(&daemon, "FROM alpine\nRUN echo hello >/x\n");
+    daemon.ask("POST /build?t=made", &request);
+    let ask = || {
+        let mut bytes = Vec::new();
+        let mut stream = daemon.send("GET /images/made/get", b"");
+        // A connection that is reset tells the same as one that ends.
+        drop(stream.read_to_end(&mut bytes));
+        (
+            bytes.starts_with(b"HTTP/1.1 200"),
+            bytes.ends_with(b"\r\n0\r\n\r\n"),
+        )
+    };
+    assert_eq!(ask(), (true, true));
+    let layers = daemon.ask("GET /images/made/json", b"").json();
+    let layer = layers["RootFS"]["Layers"][1].as_str().unwrap().to_owned();
+    let blob = layer.replace("sha256:", "blobs/sha256/");
+    fs::write(daemon.kiln.root().join(blob), "no layer").unwrap();
+    assert_eq!(ask(), (true, false));
 }
 
 #[test]

@@ -138,23 +138,14 @@ pub struct PathStat {
     pub link_target: String,
 }
 
-/// Fields that say nothing about what the container does: how the client shows it, and what is so
-/// in any case.
-const HARMLESS: [&str; 14] = [
+/// Fields that say how a client is attached to the container, not what the container is.
+const HARMLESS: [&str; 6] = [
     "AttachStdin",
     "AttachStdout",
     "AttachStderr",
     "ConsoleSize",
-    "LogConfig",
-    "NetworkingConfig",
-    "OnBuild",
-    "OomScoreAdj",
     "OpenStdin",
-    "RestartPolicy",
-    "ShmSize",
     "StdinOnce",
-    "MaskedPaths",
-    "ReadonlyPaths",
 ];
 
 impl CreateContainer {
@@ -163,26 +154,29 @@ impl CreateContainer {
     /// # Errors
     /// There is one.
     pub fn check(&self) -> Result<(), Refused> {
-        let asked = |(name, value): (&String, &Value)| {
-            let harmless = match (name.as_str(), value) {
-                ("RestartPolicy", policy) => {
-                    matches!(policy["Name"].as_str(), None | Some("" | "no"))
-                }
-                // What networks have in common with `NetworkMode`.
-                ("NetworkingConfig", config) => config["EndpointsConfig"]
-                    .as_object()
-                    .is_none_or(|endpoints| endpoints.keys().all(|name| name == "default")),
-                ("ShmSize", size) => size.as_u64() == Some(0),
-                ("MemorySwappiness", value) => value.as_i64() == Some(-1),
-                (name, _) => HARMLESS.contains(&name),
-            };
-            (!harmless && !is_empty(value)).then(|| name.clone())
-        };
         let mut fields = self.other.iter().chain(&self.host_config.other);
-        match fields.find_map(asked) {
-            Some(name) => Err(Refused(name)),
+        match fields.find(|(name, value)| !is_plain(name, value)) {
+            Some((name, _)) => Err(Refused(name.clone())),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether a field leaves the container as it is without.
+fn is_plain(name: &str, value: &Value) -> bool {
+    match name {
+        // An empty list is no default here: it takes the protection away.
+        "MaskedPaths" | "ReadonlyPaths" => value.is_null(),
+        "RestartPolicy" => matches!(value["Name"].as_str(), None | Some("" | "no")),
+        // What is said of networks beside `NetworkMode`.
+        "NetworkingConfig" => value["EndpointsConfig"]
+            .as_object()
+            .is_none_or(|endpoints| {
+                let mut endpoints = endpoints.iter();
+                endpoints.all(|(name, settings)| name == "default" && is_empty(settings))
+            }),
+        "MemorySwappiness" => value.as_i64() == Some(-1) || is_empty(value),
+        name => HARMLESS.contains(&name) || is_empty(value),
     }
 }
 
@@ -252,6 +246,8 @@ mod tests {
             ("Tty", r#"{"Tty":true}"#),
             ("Binds", r#"{"HostConfig":{"Binds":["/a:/b"]}}"#),
             ("Memory", r#"{"HostConfig":{"Memory":1}}"#),
+            ("MaskedPaths", r#"{"HostConfig":{"MaskedPaths":[]}}"#),
+            ("OomScoreAdj", r#"{"HostConfig":{"OomScoreAdj":5}}"#),
             (
                 "RestartPolicy",
                 r#"{"HostConfig":{"RestartPolicy":{"Name":"always"}}}"#,

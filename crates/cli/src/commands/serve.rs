@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use daemon::{Daemon, Identity, serve};
 use engine::Engine;
+use rustix::fs::Mode;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -75,7 +76,11 @@ impl Socket {
             fs::create_dir_all(parent).map_err(failed("make the directory of"))?;
         }
         remove_dead(path)?;
-        let listener = UnixListener::bind(path).map_err(failed("listen on"))?;
+        // Nobody may open it before its group and mode are what they should be.
+        let before = rustix::process::umask(Mode::from_raw_mode(0o177));
+        let bound = UnixListener::bind(path);
+        rustix::process::umask(before);
+        let listener = bound.map_err(failed("listen on"))?;
         let guard = Unlink(path.to_path_buf());
         if let Some(group) = group {
             std::os::unix::fs::chown(path, None, Some(group)).map_err(failed("give away"))?;

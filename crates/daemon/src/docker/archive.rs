@@ -38,10 +38,12 @@ impl Daemon {
         self.tell_stat(&mut answer, name, &path).await?;
         typed(&mut answer, "application/x-tar");
         let engine = self.with(Ok).await?;
-        let (name, output) = (name.to_owned(), sender.clone().blocking());
+        let (name, told) = (name.to_owned(), sender.clone());
+        let output = told.clone().blocking();
         self.go_on(&sender, move || async move {
-            // A tar that breaks off is what tells the client.
-            drop(engine.container_read(&name, &path, output).await);
+            if engine.container_read(&name, &path, output).await.is_err() {
+                told.break_off().await;
+            }
         });
         Ok(answer)
     }

@@ -7,6 +7,7 @@ use api::docker::{CreateContainer, Created, Refused};
 use engine::{ContainerState, ExtraHost, NetworkMode};
 use hyper::Method;
 use hyper::body::Incoming;
+use oci::Platform;
 
 use super::{Daemon, created, nothing, unknown_of};
 use crate::answer::{Answer, Refusal, found, json};
@@ -58,7 +59,12 @@ impl Daemon {
 
     async fn create(self: &Arc<Self>, mut query: Query, body: Incoming) -> Result<Answer, Refusal> {
         let name = query.one("name");
-        query.one("platform");
+        if let Some(platform) = query.one("platform")
+            && platform.parse() != Ok(Platform::host())
+        {
+            let what = format!("a container for the platform {platform:?}");
+            return Err(Refusal::not_provided(&what));
+        }
         query.end()?;
         let body = stream::whole(body, MAX_BODY).await.map_err(Refusal::bad)?;
         let asked: CreateContainer = serde_json::from_slice(&body)
@@ -71,10 +77,10 @@ impl Daemon {
             image: asked.image,
             name,
             command: asked.cmd.unwrap_or_default(),
-            // Clients say "as the image" with nothing, and "none" with an empty word.
+            // Clients say "as the image" with nothing, and "none" with one empty word.
             entrypoint: asked
                 .entrypoint
-                .map(|words| words.into_iter().filter(|word| !word.is_empty()).collect()),
+                .map(|words| if words == [""] { Vec::new() } else { words }),
             env: asked.env.unwrap_or_default(),
             user: given(asked.user),
             working_directory: given(asked.working_dir),

@@ -43,9 +43,12 @@ impl Daemon {
             ("GET", ["get"]) => {
                 let names = query.all("names");
                 query.end()?;
-                self.save(names)
+                self.save(names).await
             }
-            ("GET", [name @ .., "get"]) => self.save(vec![name.join("/")]),
+            ("GET", [name @ .., "get"]) => {
+                query.end()?;
+                self.save(vec![name.join("/")]).await
+            }
             ("GET", [name @ .., "json"]) => {
                 query.flag("manifests");
                 query.end()?;

@@ -73,18 +73,26 @@ impl Daemon {
     }
 
     /// `GET /images/get`.
-    pub(super) fn save(self: &Arc<Self>, names: Vec<String>) -> Result<Answer, Refusal> {
+    pub(super) async fn save(self: &Arc<Self>, names: Vec<String>) -> Result<Answer, Refusal> {
         if names.is_empty() {
             return Err(Refusal::bad("no image to save was named"));
         }
+        // What is not there is told while there is a status to tell it by.
+        let (engine, names) = self
+            .with(move |engine| {
+                for name in &names {
+                    engine.inspect_image(name)?;
+                }
+                Ok((engine, names))
+            })
+            .await?;
         let (sender, body) = stream::channel();
-        let (daemon, output) = (Arc::clone(self), sender.clone().blocking());
+        let told = sender.clone();
+        let output = told.clone().blocking();
         self.go_on(&sender, move || async move {
-            let Ok(engine) = daemon.with(Ok).await else {
-                return;
-            };
-            // An archive that breaks off is what tells the client.
-            drop(engine.save(&names, output).await);
+            if engine.save(&names, output).await.is_err() {
+                told.break_off().await;
+            }
         });
         let mut answer = with(StatusCode::OK, body);
         typed(&mut answer, "application/x-tar");
