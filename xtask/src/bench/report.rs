@@ -180,23 +180,22 @@ impl Report<'_> {
     /// Which builders these were, and what they take of the machine.
     fn notes(&self) -> Result<String> {
         let mut notes = Vec::new();
-        if let Some(peers) = self.peers {
-            notes.push(format!(
-                "docker is {} with its own BuildKit and buildx {}, its daemons warm; buildah is {} \
-                 with runc.",
-                peers.version("docker.io")?,
-                peers.version("docker-buildx")?,
-                peers.version("buildah")?,
-            ));
-            notes.push(memory::installed(self.binary, peers)?);
-        }
         for builder in self.builders {
-            if let Builder::BuildKit(buildkit) = builder {
-                notes.push(format!(
-                    "buildkit is {}, its daemon warm.",
-                    buildkit.version()?
-                ));
-            }
+            notes.push(match (builder, self.peers) {
+                (Builder::Docker { .. }, Some(peers)) => format!(
+                    "docker is {} with its own BuildKit and buildx {}, its daemons warm.\n{}",
+                    peers.version("docker.io")?,
+                    peers.version("docker-buildx")?,
+                    memory::installed(self.binary, peers)?
+                ),
+                (Builder::Buildah { .. }, Some(peers)) => {
+                    format!("buildah is {} with runc.", peers.version("buildah")?)
+                }
+                (Builder::BuildKit(buildkit), _) => {
+                    format!("buildkit is {}, its daemon warm.", buildkit.version()?)
+                }
+                _ => continue,
+            });
         }
         Ok(notes.join("\n"))
     }
