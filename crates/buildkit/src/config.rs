@@ -163,24 +163,58 @@ impl CacheConfig {
         if self.records.len() > MAX_ENTRIES || self.layers.len() > MAX_ENTRIES {
             return Err(ConfigError::TooLarge);
         }
-        for place in 0..self.layers.len() {
-            self.chain(place)?;
-        }
+        self.check_layers()?;
         for record in &self.records {
             let single = record.results.iter().map(|result| result.layer);
             let chained = record.chained.iter().flat_map(|result| &result.layers);
             for layer in single.chain(chained.copied()) {
                 self.layers
                     .get(layer)
-                    .ok_or_else(|| missing("layer", layer))?;
+                    .ok_or_else(|| dangling("layer", index_of(layer)))?;
             }
             for link in record.inputs.iter().flatten().map(|input| input.link) {
                 self.records
                     .get(link)
-                    .ok_or_else(|| missing("record", link))?;
+                    .ok_or_else(|| dangling("record", index_of(link)))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether each layer has a [`chain`](Self::chain), in one look at each.
+    fn check_layers(&self) -> Result<(), ConfigError> {
+        let mut heights = vec![0; self.layers.len()];
+        let mut above = Vec::new();
+        for place in 0..self.layers.len() {
+            let mut height = 0;
+            let mut next = index_of(place);
+            while next != -1 {
+                let (place, layer) = self.layer(next)?;
+                height = heights[place];
+                if height > 0 {
+                    break;
+                }
+                if above.len() >= MAX_CHAIN {
+                    return Err(dangling("layer", next));
+                }
+                above.push(place);
+                next = layer.parent;
+            }
+            while let Some(place) = above.pop() {
+                height += 1;
+                if height > MAX_CHAIN {
+                    return Err(dangling("layer", index_of(place)));
+                }
+                heights[place] = height;
+            }
+        }
+        Ok(())
+    }
+
+    fn layer(&self, index: i64) -> Result<(usize, &CacheLayer), ConfigError> {
+        let place = usize::try_from(index).ok();
+        let found = place.and_then(|place| Some((place, self.layers.get(place)?)));
+        found.ok_or_else(|| dangling("layer", index))
     }
 
     /// The blobs of a layer and all beneath it, bottom first.
@@ -189,16 +223,11 @@ impl CacheConfig {
     /// A layer is not there, or is beneath itself.
     pub fn chain(&self, top: usize) -> Result<Vec<Digest>, ConfigError> {
         let mut blobs = Vec::new();
-        let mut next = i64::try_from(top).unwrap_or(i64::MAX);
+        let mut next = index_of(top);
         while next != -1 {
-            let dangling = || ConfigError::Dangling {
-                what: "layer",
-                index: next,
-            };
-            let place = usize::try_from(next).map_err(|_| dangling())?;
-            let layer = self.layers.get(place).ok_or_else(dangling)?;
+            let (_, layer) = self.layer(next)?;
             if blobs.len() >= MAX_CHAIN {
-                return Err(dangling());
+                return Err(dangling("layer", next));
             }
             blobs.push(layer.blob);
             next = layer.parent;
@@ -243,8 +272,11 @@ fn no_time() -> String {
     "0001-01-01T00:00:00Z".to_owned()
 }
 
-fn missing(what: &'static str, index: usize) -> ConfigError {
-    let index = i64::try_from(index).unwrap_or(i64::MAX);
+fn index_of(place: usize) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
+}
+
+const fn dangling(what: &'static str, index: i64) -> ConfigError {
     ConfigError::Dangling { what, index }
 }
 
@@ -282,6 +314,28 @@ mod tests {
             };
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    /// Many layers on top of a long chain are checked in one look at each, and no chain is too long.
+    #[test]
+    fn chains_are_bounded() {
+        let blob = Digest::of(b"");
+        let config = |length: usize| {
+            let below = (0..length).map(|place| index_of(place) - 1);
+            let top = std::iter::repeat_n(index_of(length) - 1, 100_000);
+            CacheConfig {
+                layers: below
+                    .chain(top)
+                    .map(|parent| CacheLayer { blob, parent })
+                    .collect(),
+                records: Vec::new(),
+            }
+        };
+        assert!(config(MAX_CHAIN - 1).check().is_ok());
+        assert_eq!(
+            config(MAX_CHAIN).check().unwrap_err().to_string(),
+            "invalid cache config: layer 4096 does not exist or leads to itself"
+        );
     }
 
     #[test]

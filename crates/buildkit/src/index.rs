@@ -1,10 +1,10 @@
 //! Finds records in a config: by kiln's own keys, or from input to input as BuildKit does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use oci::{Descriptor, Digest};
 
-use crate::config::{CacheConfig, ConfigError};
+use crate::config::CacheConfig;
 
 /// A record of one index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,14 +22,15 @@ pub struct Found {
 /// The records of a config.
 #[derive(Debug, Default)]
 pub struct Index {
-    results: Vec<Option<Found>>,
+    config: CacheConfig,
+    blobs: HashMap<Digest, Descriptor>,
     /// Records without inputs.
     roots: HashMap<Digest, Vec<Record>>,
     /// Records by what one of their inputs may come from.
     links: HashMap<LinkKey, Vec<Record>>,
     own: HashMap<[u8; 32], Record>,
     aliases: HashMap<[u8; 32], [u8; 32]>,
-    digests: std::collections::HashSet<Digest>,
+    digests: HashSet<Digest>,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -42,13 +43,12 @@ struct LinkKey {
 
 impl Index {
     /// The records of `config`; results count only if `blobs` has all their layers.
-    ///
-    /// # Errors
-    /// A layer is beneath itself.
-    pub fn new(config: &CacheConfig, blobs: &[Descriptor]) -> Result<Self, ConfigError> {
-        let known: HashMap<Digest, &Descriptor> =
-            blobs.iter().map(|blob| (blob.digest, blob)).collect();
-        let mut index = Self::default();
+    #[must_use]
+    pub fn new(config: CacheConfig, blobs: Vec<Descriptor>) -> Self {
+        let mut index = Self {
+            blobs: blobs.into_iter().map(|blob| (blob.digest, blob)).collect(),
+            ..Self::default()
+        };
         for (place, record) in config.records.iter().enumerate() {
             let id = Record(place);
             index.digests.insert(record.digest);
@@ -66,18 +66,6 @@ impl Index {
                     index.links.entry(key).or_default().push(id);
                 }
             }
-            let mut result = None;
-            for single in &record.results {
-                let chain = config.chain(single.layer)?;
-                result = result.or_else(|| found(&chain, &single.created_at, &known));
-            }
-            for chained in &record.chained {
-                let layer = |layer: &usize| config.layers.get(*layer).map(|layer| layer.blob);
-                let chain: Option<Vec<Digest>> = chained.layers.iter().map(layer).collect();
-                let chain = chain.unwrap_or_default();
-                result = result.or_else(|| found(&chain, &chained.created_at, &known));
-            }
-            index.results.push(result);
             if let Some((key, definition)) = record.kiln.as_ref().and_then(|keys| keys.read()) {
                 index.own.entry(key).or_insert(id);
                 if let Some(definition) = definition {
@@ -85,7 +73,8 @@ impl Index {
                 }
             }
         }
-        Ok(index)
+        index.config = config;
+        index
     }
 
     /// The record that another kiln made under this key.
@@ -112,42 +101,70 @@ impl Index {
         self.roots.get(digest).map_or(&[], Vec::as_slice)
     }
 
-    /// Records of this digest whose input may come from `from`.
+    /// Records of this digest whose input may come from one of `from`, each once.
     #[must_use]
     pub fn linked(
         &self,
-        from: Record,
+        from: &[Record],
         input: usize,
         digest: &Digest,
         selector: Option<Digest>,
-    ) -> &[Record] {
-        let key = LinkKey {
-            from,
+    ) -> BTreeSet<Record> {
+        let key = |from: &Record| LinkKey {
+            from: *from,
             input,
             digest: *digest,
             selector,
         };
-        self.links.get(&key).map_or(&[], Vec::as_slice)
+        let linked = from.iter().filter_map(|from| self.links.get(&key(from)));
+        linked.flatten().copied().collect()
     }
 
-    /// The result of a record, if it has one.
+    /// The result of a record, if it has one. Put together when it is asked for: a small config may
+    /// have many results of many layers.
     #[must_use]
-    pub fn result(&self, record: Record) -> Option<&Found> {
-        self.results.get(record.0)?.as_ref()
+    pub fn result(&self, record: Record) -> Option<Found> {
+        let record = self.config.records.get(record.0)?;
+        let single = record.results.iter().find_map(|result| {
+            let chain = self.config.chain(result.layer).ok()?;
+            self.found(&chain, &result.created_at)
+        });
+        single.or_else(|| {
+            record.chained.iter().find_map(|result| {
+                let layer = |layer: &usize| self.config.layers.get(*layer).map(|layer| layer.blob);
+                let chain: Option<Vec<Digest>> = result.layers.iter().map(layer).collect();
+                self.found(&chain?, &result.created_at)
+            })
+        })
+    }
+
+    fn found(&self, chain: &[Digest], created_at: &str) -> Option<Found> {
+        let blobs = chain.iter().map(|blob| self.blobs.get(blob).cloned());
+        let layers: Option<Vec<Descriptor>> = blobs.collect();
+        Some(Found {
+            layers: layers.filter(|layers| !layers.is_empty())?,
+            created_at: created_at.to_owned(),
+        })
     }
 }
 
-fn found(
-    chain: &[Digest],
-    created_at: &str,
-    known: &HashMap<Digest, &Descriptor>,
-) -> Option<Found> {
-    let layers: Option<Vec<Descriptor>> = chain
-        .iter()
-        .map(|blob| known.get(blob).map(|blob| (*blob).clone()))
-        .collect();
-    Some(Found {
-        layers: layers.filter(|layers| !layers.is_empty())?,
-        created_at: created_at.to_owned(),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else a config of a few records that are linked many times would multiply from input to input.
+    #[test]
+    fn a_record_is_found_once() {
+        let [one, two] = ["one", "two"].map(|name| Digest::of(name.as_bytes()));
+        let text = format!(
+            r#"{{"records":[{{"digest":"{one}"}},{{"digest":"{one}"}},
+                {{"digest":"{two}","inputs":[[{{"link":0}},{{"link":0}},{{"link":1}}]]}}]}}"#
+        );
+        let config = CacheConfig::parse(text.as_bytes()).unwrap();
+        let index = Index::new(config, Vec::new());
+        let roots = index.roots(&one);
+        assert_eq!(roots, [Record(0), Record(1)]);
+        let linked = index.linked(roots, 0, &two, None);
+        assert_eq!(linked, BTreeSet::from([Record(2)]));
+    }
 }

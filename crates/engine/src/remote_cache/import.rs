@@ -1,14 +1,15 @@
 //! Looks in caches for what the store does not have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buildkit::{CacheMap, Index, InputSource, Record, output_key};
 use graph::{ContentHasher, Op, SourceOp, VertexId};
-use oci::{Digest, Platform};
+use oci::Platform;
 use solver::{CacheKey, DefinitionKey, ProgressSender, Step};
 
+use super::open::Opened;
 use super::request::CacheFrom;
 use super::steps::Steps;
 use crate::engine::Inner;
@@ -64,9 +65,8 @@ impl Imports {
         let name = format!("importing cache manifest from {}", place(from));
         let task = Task::begin(&self.progress, &engine.clock, &name);
         let opened = async {
-            let opened = engine.open_cache(from, &self.platform).await?;
-            let index = Index::new(&opened.config, &opened.blobs);
-            Ok(index.map_err(super::CacheError::from)?)
+            let Opened { config, blobs } = engine.open_cache(from, &self.platform).await?;
+            crate::blocking(move || Index::new(config, blobs)).await
         };
         let opened = task.end(opened.await);
         Some(Cache {
@@ -183,7 +183,7 @@ impl Inner {
                 }
             };
             match found {
-                Some(found) => engine.note_found(&cache.from, found),
+                Some(found) => engine.note_found(&cache.from, &found),
                 None => Ok(None),
             }
         })
@@ -232,14 +232,10 @@ impl Cache {
         if map.inputs.is_empty() {
             return Ok(self.index.roots(&digest).to_vec());
         }
-        let mut fitting: Option<Vec<Record>> = None;
+        let mut fitting: Option<BTreeSet<Record>> = None;
         for (number, input) in map.inputs.iter().enumerate() {
-            let linked = |from: &[Record], selector: Option<Digest>| -> Vec<Record> {
-                let linked = from
-                    .iter()
-                    .flat_map(|from| self.index.linked(*from, number, &digest, selector));
-                linked.copied().collect()
-            };
+            let linked =
+                |from: &[Record], selector| self.index.linked(from, number, &digest, selector);
             let mut found = match &input.source {
                 InputSource::Edge(edge) => {
                     let from = matched.get(&edge.vertex).map_or(&[][..], |records| records);
@@ -255,16 +251,15 @@ impl Cache {
                     found.extend(linked(roots, None));
                 }
             }
-            let fits = match fitting {
-                Some(before) => before.into_iter().filter(|r| found.contains(r)).collect(),
-                None => found,
-            };
-            if fits.is_empty() {
-                return Ok(fits);
+            if let Some(before) = &fitting {
+                found.retain(|record| before.contains(record));
             }
-            fitting = Some(fits);
+            if found.is_empty() {
+                return Ok(Vec::new());
+            }
+            fitting = Some(found);
         }
-        Ok(fitting.unwrap_or_default())
+        Ok(fitting.into_iter().flatten().collect())
     }
 }
 

@@ -62,7 +62,8 @@ impl Inner {
         blobs: Vec<Descriptor>,
     ) -> Result<Opened, EngineError> {
         let bytes = self.cache_blob(from, config, MAX_CONFIG).await?;
-        let config = CacheConfig::parse(&bytes).map_err(CacheError::from)?;
+        let parsed = crate::blocking(move || CacheConfig::parse(&bytes)).await?;
+        let config = parsed.map_err(CacheError::from)?;
         Ok(Opened { config, blobs })
     }
 
