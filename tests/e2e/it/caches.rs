@@ -1,5 +1,7 @@
 //! `--cache-to` and `--cache-from`: what one store has built, another one need not.
 
+use std::path::Path;
+
 use testkit::Scratch;
 use testkit::registry::{Effect, Fault};
 
@@ -192,23 +194,44 @@ fn a_cache_that_is_not_there_stops_nothing() {
     );
 }
 
-/// A hit whose layers are gone before they were needed is made after all.
+/// Hits whose layers are gone before they were needed are made after all, also when the cache still
+/// names them.
 #[test]
-fn a_layer_that_is_gone_is_made_again() {
-    let (here, there) = (Kiln::new(), Kiln::new());
+fn layers_that_are_gone_are_made_again() {
     let project = project();
-    let scratch = Scratch::new();
-    let place = scratch.join("cache");
-    let to = format!("type=local,dest={}", place.display());
-    here.build(&project, &["--cache-to", &to]);
-    let from = format!("type=local,src={}", place.display());
-    let told = there.build(&project, &["--cache-from", &from]);
-    assert_eq!(run(&told), NONE, "{told}");
-    let found = format!("found in local cache {}", place.display());
-    assert!(told.contains(&found), "{told}");
-    std::fs::remove_dir_all(&place).unwrap();
-    let told = there.build(&project, &["-t", "app"]);
-    assert!(!run(&told).is_empty(), "{told}");
-    assert_eq!(there.ok(["run", "--rm", "app", "cat", "/again"]), "one");
-    there.assert_clean();
+    for is_still_named in [false, true] {
+        let (here, there) = (Kiln::new(), Kiln::new());
+        let scratch = Scratch::new();
+        let place = scratch.join("cache");
+        let to = format!("type=local,dest={},mode=max", place.display());
+        here.build(&project, &["--cache-to", &to]);
+        let from = format!("type=local,src={}", place.display());
+        let told = there.build(&project, &["--cache-from", &from]);
+        assert_eq!(run(&told), NONE, "{told}");
+        let found = format!("found in local cache {}", place.display());
+        assert!(told.contains(&found), "{told}");
+        let told = if is_still_named {
+            remove_layers(&place);
+            there.build(&project, &["-t", "app", "--cache-from", &from])
+        } else {
+            std::fs::remove_dir_all(&place).unwrap();
+            there.build(&project, &["-t", "app"])
+        };
+        assert!(!run(&told).is_empty(), "{told}");
+        assert_eq!(there.ok(["run", "--rm", "app", "cat", "/again"]), "one");
+        there.assert_clean();
+    }
+}
+
+/// Removes blobs that are layers.
+fn remove_layers(layout: &Path) {
+    let mut removed = 0;
+    for blob in std::fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        if std::fs::read(&path).unwrap().starts_with(&[0x1f, 0x8b]) {
+            std::fs::remove_file(&path).unwrap();
+            removed += 1;
+        }
+    }
+    assert!(removed > 0);
 }

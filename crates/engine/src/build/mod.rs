@@ -6,6 +6,7 @@ mod frontend;
 mod missing;
 mod secrets;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use graph::{Edge, Op};
 use oci::{ImageConfig, Platform, Reference};
 use solver::progress::Recorder;
 use solver::{BuildOptions, How, ProgressSender, SolveError};
+use store::LayerId;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache_mount::Carried;
@@ -103,32 +105,36 @@ impl Inner {
         self.config.history.builds > 0 && !self.store.is_read_only()
     }
 
-    /// Builds, and once more when a layer of a record can no longer be had: then it is made again.
+    /// Builds, and again for each layer of a record that can no longer be had: then it is made.
     async fn build(
         self: &Arc<Self>,
         request: BuildRequest,
         progress: ProgressSender,
     ) -> Result<BuildOutcome, EngineError> {
-        let error = match self.attempt(request.clone(), progress.clone()).await {
-            Ok(outcome) => return Ok(outcome),
-            Err(error) => error,
-        };
-        match gone(&error) {
-            Some(layer) if self.store.records().forget_layer(layer)? > 0 => {
-                self.attempt(request, progress).await
+        let mut lost = BTreeSet::new();
+        loop {
+            let attempt = self.attempt(request.clone(), &lost, progress.clone());
+            let error = match attempt.await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            match gone(&error).filter(|layer| lost.insert(*layer)) {
+                Some(layer) if self.store.records().forget_layer(layer)? > 0 => {}
+                _ => return Err(error),
             }
-            _ => Err(error),
         }
     }
 
+    /// Builds once; what caches have of `lost` layers is no hit.
     async fn attempt(
         self: &Arc<Self>,
         request: BuildRequest,
+        lost: &BTreeSet<LayerId>,
         progress: ProgressSender,
     ) -> Result<BuildOutcome, EngineError> {
         let (request, digests) = self.read_keyed_secrets(request).await?;
         let plan = self.plan(&request, digests, &progress).await?;
-        let solved = self.solve(&request, &plan, &progress).await?;
+        let solved = self.solve(&request, &plan, lost, &progress).await?;
         let warnings = plan.lowered.warnings.clone();
         let epoch = plan.lowered.source_date_epoch;
         let cache = match &solved.cached {
@@ -203,6 +209,7 @@ impl Inner {
         self: &Arc<Self>,
         request: &BuildRequest,
         plan: &Plan,
+        lost: &BTreeSet<LayerId>,
         progress: &ProgressSender,
     ) -> Result<Solved, EngineError> {
         let began = self.now_in_nanoseconds();
@@ -222,7 +229,6 @@ impl Inner {
             ..Session::of(request)
         });
         let steps = self.steps(request, plan, &session, began);
-        let platform = request.platform.clone().unwrap_or_else(Platform::host);
         let imports = steps.as_ref().filter(|_| !request.cache_from.is_empty());
         let worker = Arc::new(BuildWorker {
             engine: Arc::clone(self),
@@ -231,14 +237,8 @@ impl Inner {
             looks: crate::op::Looks::default(),
             commits: crate::source::Commits::default(),
             files: crate::source::Files::default(),
-            imports: imports.map(|steps| {
-                Arc::new(Imports::new(
-                    steps,
-                    &request.cache_from,
-                    &platform,
-                    progress,
-                ))
-            }),
+            imports: imports
+                .map(|steps| Arc::new(Imports::new(steps, request, lost.clone(), progress))),
             explain: (request.explain || self.keeps_history()).then(|| {
                 Arc::new(Explain {
                     graph: Arc::clone(&plan.graph),
@@ -448,7 +448,7 @@ struct Solved {
 }
 
 /// The layer that an error says is gone.
-fn gone(error: &EngineError) -> Option<store::LayerId> {
+fn gone(error: &EngineError) -> Option<LayerId> {
     match error {
         EngineError::LayerGone { layer, .. } => Some(*layer),
         EngineError::Step { step } => gone(&step.error),

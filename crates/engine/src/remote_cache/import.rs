@@ -8,6 +8,7 @@ use buildkit::{CacheMap, Index, InputSource, Record, output_key};
 use graph::{ContentHasher, Op, SourceOp, VertexId};
 use oci::Platform;
 use solver::{CacheKey, DefinitionKey, ProgressSender, Step};
+use store::LayerId;
 
 use super::open::Opened;
 use super::request::CacheFrom;
@@ -16,12 +17,15 @@ use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{Output, Stack};
 use crate::progress::Task;
+use crate::request::BuildRequest;
 
 /// The caches of one build.
 pub(crate) struct Imports {
     steps: Arc<Steps>,
     from: Vec<CacheFrom>,
     platform: Platform,
+    /// Layers that can no longer be had, whatever a cache says.
+    lost: BTreeSet<LayerId>,
     progress: ProgressSender,
     /// Opened when they are first asked.
     opened: tokio::sync::OnceCell<Vec<Arc<Cache>>>,
@@ -38,14 +42,15 @@ struct Cache {
 impl Imports {
     pub(crate) fn new(
         steps: &Arc<Steps>,
-        from: &[CacheFrom],
-        platform: &Platform,
+        request: &BuildRequest,
+        lost: BTreeSet<LayerId>,
         progress: &ProgressSender,
     ) -> Self {
         Self {
             steps: Arc::clone(steps),
-            from: from.to_vec(),
-            platform: platform.clone(),
+            from: request.cache_from.clone(),
+            platform: request.platform.clone().unwrap_or_else(Platform::host),
+            lost,
             progress: progress.clone(),
             opened: tokio::sync::OnceCell::new(),
         }
@@ -146,6 +151,9 @@ impl Inner {
             let Ok(Some(stack)) = recalled else {
                 continue;
             };
+            if stack.layers().iter().any(|id| imports.lost.contains(id)) {
+                continue;
+            }
             let of = (store::RecordKind::Regular, step.vertex().meta.name.as_str());
             // A hit is one also if the store cannot note it.
             let noted = self
