@@ -95,11 +95,16 @@ impl TryFrom<String> for Bytes {
 pub struct HistoryConfig {
     /// How many builds are kept, with their logs; none when 0.
     pub builds: u32,
+    /// Older ones go when their logs take more; the latest one stays in any case.
+    pub max_used_space: Bytes,
 }
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { builds: 100 }
+        Self {
+            builds: 100,
+            max_used_space: Bytes(1 << 30),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! goes on, so that anybody can tell a running build from one whose process died. Nothing of it is
 //! in the database: a build that finds everything known would wait for the disk then.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -78,15 +78,22 @@ impl<'a> History<'a> {
         matches!(free, Ok(false))
     }
 
-    /// Forgets all but the latest `keep` builds, and those that go on.
+    /// Forgets all but the latest `keep` builds, and of those what comes after so many bytes of
+    /// logs; neither the latest one for its size, nor those that go on.
     ///
     /// # Errors
     /// The directory cannot be read, or a log not removed.
-    pub fn trim(&self, keep: usize) -> Result<()> {
-        let builds = self.list()?;
-        let old = builds.iter().skip(keep);
-        old.filter(|build| !self.is_running(build))
-            .try_for_each(|build| self.remove(build).map(drop))
+    pub fn trim(&self, keep: usize, bytes: u64) -> Result<()> {
+        let mut used = 0_u64;
+        for (place, build) in self.list()?.iter().enumerate() {
+            let size = fs::metadata(&build.log).map_or(0, |log| log.len());
+            used = used.saturating_add(size);
+            let stays = place < keep && (place == 0 || used <= bytes);
+            if !stays && !self.is_running(build) {
+                self.remove(build)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a build; whether it was there.

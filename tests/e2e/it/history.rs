@@ -357,6 +357,9 @@ fn only_so_many_are_kept() {
     config(0);
     kiln.build(&project, &["--no-cache"]);
     assert_eq!(ids(&kiln, &[]).len(), 2);
+    let _ = scratch.file("kiln.toml", "[history]\nmax-used-space = \"1B\"\n");
+    kiln.build(&project, &["--no-cache"]);
+    assert_eq!(ids(&kiln, &[]).len(), 1);
     kiln.assert_clean();
 }
 

@@ -80,8 +80,10 @@ impl Recording {
         }
         state.write();
         state.log = None;
-        let keep = usize::try_from(self.engine.config.history.builds).unwrap_or(usize::MAX);
-        let trimmed = self.engine.store.history().trim(keep);
+        let kept = &self.engine.config.history;
+        let builds = usize::try_from(kept.builds).unwrap_or(usize::MAX);
+        let history = self.engine.store.history();
+        let trimmed = history.trim(builds, kept.max_used_space.0);
         state
             .failed
             .take()

@@ -436,8 +436,31 @@ fn builds_are_listed_newest_first() {
     assert!(history.remove(&build).unwrap());
     assert!(!history.remove(&build).unwrap());
     assert_eq!(ids(), ["c", "a"]);
-    history.trim(1).unwrap();
+    history.trim(1, u64::MAX).unwrap();
     assert_eq!(ids(), ["c"]);
+}
+
+#[test]
+fn old_builds_go_when_logs_take_too_much() {
+    let (_directory, store) = scratch();
+    let history = store.history();
+    for (id, started, size) in [("a", 1, 1), ("b", 2, 30), ("c", 3, 20), ("d", 4, 50)] {
+        let log = history.begin(id, at(started)).unwrap();
+        log.append(&vec![b'x'; size]).unwrap();
+    }
+    for (builds, bytes, left) in [
+        (3, 100, "bcd"),
+        (3, 99, "cd"),
+        (3, 70, "cd"),
+        (3, 69, "d"),
+        (3, 0, "d"),
+        (0, 100, ""),
+    ] {
+        history.trim(builds, bytes).unwrap();
+        let left_over = history.list().unwrap().into_iter().rev();
+        let ids: String = left_over.map(|build| build.id).collect();
+        assert_eq!(ids, left, "{builds} {bytes}");
+    }
 }
 
 #[test]
@@ -452,7 +475,7 @@ fn a_build_runs_while_its_log_is_held() {
     assert!(history.is_running(&build));
     // Whoever makes room leaves alone what goes on.
     drop(history.begin("b", at(2)).unwrap());
-    history.trim(0).unwrap();
+    history.trim(0, 0).unwrap();
     let request = PruneRequest {
         builds: Keep::Nothing,
         ..PruneRequest::new(at(9))
