@@ -63,21 +63,17 @@ pub fn context_files(request: &BuildRequest) -> Result<ContextFiles, EngineError
     let patterns = Patterns::parse(ignore)?;
     let root = Tree::directory(path)?.lookup(Path::new("/"), false)?.dir;
     let mut found = ContextFiles::default();
-    let mut open = vec![(root, Some(patterns.root()))];
-    while let Some((directory, ignore)) = open.pop() {
-        list(&directory, ignore.as_ref(), &mut found, &mut open)?;
-    }
+    list(&root, Some(&patterns.root()), &mut found)?;
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
     found.excluded.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
-/// Lists what is in one directory; those in it that are to be looked into go to `open`.
+/// Lists what is in a directory. One is open at each depth, of which there are only so many.
 fn list(
     directory: &Dir,
     ignore: Option<&Directory>,
     found: &mut ContextFiles,
-    open: &mut Vec<(Dir, Option<Directory>)>,
 ) -> Result<(), EngineError> {
     for entry in directory.entries()? {
         let name = entry.name.to_string_lossy();
@@ -88,14 +84,14 @@ fn list(
         if is_directory && !verdict.skip {
             let inside = ignore.map(|ignore| ignore.enter(&name));
             let inside = inside.filter(|inside| !inside.is_whole());
-            open.push((directory.enter(&entry)?, inside));
+            list(&directory.enter(&entry)?, inside.as_ref(), found)?;
             continue;
         }
         let pattern = ignore.and_then(|ignore| ignore.excluded_by(&name));
         match pattern.filter(|_| verdict.excluded) {
             Some(pattern) => {
                 let (files, size) = if is_directory {
-                    measure(directory.enter(&entry)?)?
+                    measure(&directory.enter(&entry)?)?
                 } else {
                     (1, directory.stat(&entry)?.size)
                 };
@@ -118,17 +114,16 @@ fn list(
 }
 
 /// How many files a directory is, and their bytes.
-fn measure(directory: Dir) -> Result<(u64, u64), EngineError> {
+fn measure(directory: &Dir) -> Result<(u64, u64), EngineError> {
     let (mut files, mut size) = (0, 0);
-    let mut open = vec![directory];
-    while let Some(directory) = open.pop() {
-        for entry in directory.entries()? {
-            if entry.kind == Kind::Directory {
-                open.push(directory.enter(&entry)?);
-            } else {
-                files += 1;
-                size += directory.stat(&entry)?.size;
-            }
+    for entry in directory.entries()? {
+        if entry.kind == Kind::Directory {
+            let inside = measure(&directory.enter(&entry)?)?;
+            files += inside.0;
+            size += inside.1;
+        } else {
+            files += 1;
+            size += directory.stat(&entry)?.size;
         }
     }
     Ok((files, size))

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::kiln::{Kiln, Project};
+use crate::kiln::{Kiln, Project, finish};
 
 fn ask(kiln: &Kiln, project: &Project, arguments: &[&str]) -> (i32, String, String) {
     let path = project.path().to_str().unwrap();
@@ -240,4 +240,19 @@ fn files_of_a_context() {
         "a list of the files of a context that is no directory of this machine is not \
              supported by kiln: name a directory"
     ));
+}
+
+/// However many directories are in one, few are open at a time.
+#[test]
+fn a_context_of_many_directories() {
+    let kiln = Kiln::with_mirror("127.0.0.1:1");
+    let project = Project::new(&[("Dockerfile", "FROM scratch\n"), (".dockerignore", "out\n")]);
+    for number in 0..100 {
+        project.write(&format!("in/{number}/file"), "1");
+        project.write(&format!("out/{number}/file"), "12");
+    }
+    let mut shell = kiln.shell("ulimit -n 64; exec \"$0\" build --call=context .");
+    let listed = finish(shell.current_dir(project.path())).ok();
+    let sums = "\n102 files, 117B; left out: 100 files, 200B\n";
+    assert!(listed.ends_with(sums), "{listed}");
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use testkit::Scratch;
 
-use crate::kiln::{Kiln, Project, command, ended};
+use crate::kiln::{Kiln, Project, ended};
 use crate::standin;
 
 const BUILDS: usize = 40;
@@ -59,21 +59,13 @@ impl Peak {
 }
 
 fn start(kiln: &Kiln, project: &Project, build: usize) -> Child {
-    let like = kiln.command();
-    let mut shell = command("sh");
+    let mut shell = kiln.shell(&format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\""));
     shell
-        .args(["-c", &format!("ulimit -n {DESCRIPTORS}; exec \"$@\"")])
-        .arg("sh")
-        .arg(like.get_program())
         .args(["build", "-q", "-t"])
         .arg(format!("crowd:{build}"))
         .args(["--build-arg", &format!("BUILD={build}")])
-        .arg(project.path())
-        .env_clear();
-    for (name, value) in like.get_envs() {
-        shell.envs(value.map(|value| (name, value)));
-    }
-    kiln.start(shell.stdin(Stdio::null()))
+        .arg(project.path());
+    kiln.start(&mut shell)
 }
 
 /// Waits for all; what each took.

@@ -121,6 +121,21 @@ impl Kiln {
         command
     }
 
+    /// A shell in which the binary is `$0`, told where its store is.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let like = self.command();
+        let mut shell = command("sh");
+        shell
+            .args(["-c", script])
+            .arg(like.get_program())
+            .env_clear()
+            .stdin(Stdio::null());
+        for (name, value) in like.get_envs() {
+            shell.envs(value.map(|value| (name, value)));
+        }
+        shell
+    }
+
     /// Runs the binary to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
         finish(self.command().args(arguments))

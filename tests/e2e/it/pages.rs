@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::kiln::{Kiln, Project, command, finish};
+use crate::kiln::{Kiln, Project, finish};
 
 /// The lines after `$ ` in blocks of commands.
 fn commands(page: &str) -> Vec<String> {
@@ -23,19 +23,10 @@ fn run(page: &str, project: &Project) {
     let kiln = Kiln::new();
     let commands = commands(page);
     assert!(commands.len() > 1, "{commands:?}");
-    let like = kiln.command();
-    let program = like.get_program().to_str().unwrap().to_owned();
     for line in commands {
         let words = line.strip_prefix("kiln ").unwrap();
-        let mut shell = command("sh");
-        shell
-            .args(["-c", &format!("{program} {words}")])
-            .current_dir(project.path())
-            .env_clear();
-        for (name, value) in like.get_envs() {
-            shell.envs(value.map(|value| (name, value)));
-        }
-        let ran = finish(&mut shell);
+        let mut shell = kiln.shell(&format!("\"$0\" {words}"));
+        let ran = finish(shell.current_dir(project.path()));
         assert_eq!(ran.code, 0, "{line}\n{}{}", ran.stdout, ran.stderr);
     }
     kiln.assert_clean();
