@@ -144,24 +144,30 @@ impl Memory {
                 ),
                 _ => continue,
             };
-            let number = |file: &str| -> Option<u64> {
-                read(&format!("{base}{path}/{file}"))?.trim().parse().ok()
-            };
-            if let (Some(limit), Some(used)) = (number(limit), number(used))
-                && limit < memory.total
-            {
-                // What files take there goes when it is needed.
-                let stat = read(&format!("{base}{path}/memory.stat")).unwrap_or_default();
-                let inactive = stat
-                    .lines()
-                    .find_map(|line| line.strip_prefix("inactive_file "));
-                let inactive: u64 = inactive.and_then(|n| n.parse().ok()).unwrap_or_default();
-                let free = limit.saturating_sub(used.saturating_sub(inactive));
-                memory.total = limit;
-                memory.available = memory.available.min(free);
+            // What bounds a group bounds those in it.
+            for group in Path::new(path.trim_start_matches('/')).ancestors() {
+                let group = Path::new(base).join(group);
+                memory.confine(|file| read(group.join(file).to_str()?), limit, used);
             }
         }
         Some(memory)
+    }
+
+    /// To what a control group has, whose files `limit` and `used` tell.
+    fn confine(&mut self, read: impl Fn(&str) -> Option<String>, limit: &str, used: &str) {
+        let number = |file: &str| -> Option<u64> { read(file)?.trim().parse().ok() };
+        let (Some(limit), Some(used)) = (number(limit), number(used)) else {
+            return;
+        };
+        // What files take there goes when it is needed. The first hierarchy's own word counts the
+        // groups within too, as the second's only one does.
+        let stat = read("memory.stat").unwrap_or_default();
+        let field = |name| stat.lines().find_map(|line| line.strip_prefix(name));
+        let inactive = field("total_inactive_file ").or_else(|| field("inactive_file "));
+        let inactive: u64 = inactive.and_then(|n| n.parse().ok()).unwrap_or_default();
+        let free = limit.saturating_sub(used.saturating_sub(inactive));
+        self.total = self.total.min(limit);
+        self.available = self.available.min(free);
     }
 }
 
@@ -188,6 +194,30 @@ mod tests {
                     ),
                 ],
                 Some((500_000, 100_000)),
+            ),
+            (
+                &[
+                    ("proc/meminfo", MEMINFO),
+                    ("proc/self/cgroup", "0::/a/b\n"),
+                    ("sys/fs/cgroup/a/memory.max", "500000\n"),
+                    ("sys/fs/cgroup/a/memory.current", "450000\n"),
+                    ("sys/fs/cgroup/a/b/memory.max", "max\n"),
+                    ("sys/fs/cgroup/a/b/memory.current", "0\n"),
+                ],
+                Some((500_000, 50_000)),
+            ),
+            (
+                &[
+                    ("proc/meminfo", MEMINFO),
+                    ("proc/self/cgroup", "4:memory:/docker/x\n"),
+                    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "600000\n"),
+                    ("sys/fs/cgroup/memory/memory.usage_in_bytes", "500000\n"),
+                    (
+                        "sys/fs/cgroup/memory/memory.stat",
+                        "inactive_file 1000\ntotal_inactive_file 2000\n",
+                    ),
+                ],
+                Some((600_000, 102_000)),
             ),
             (
                 &[
