@@ -4,18 +4,21 @@
 //! The files are read as `newuidmap` reads them without a name service, and it has the last word:
 //! it is privileged, and refuses what the files do not give.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sys::user_namespace::{self, EnterError, IdMap};
+use sys::user_namespace;
+
+pub use sys::user_namespace::{EnterError, NoSuchOwner};
 
 const USERS: &str = "/etc/subuid";
 const GROUPS: &str = "/etc/subgid";
 const USER_PROGRAM: &str = "newuidmap";
 const GROUP_PROGRAM: &str = "newgidmap";
+/// Where distributions begin to give ranges.
+const FIRST: u32 = 100_000;
 
 /// Who this process runs as on the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,17 +49,22 @@ pub struct Subordinates {
     group_program: PathBuf,
 }
 
-/// Something without which there are no subordinate users and groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something without which there are no subordinate users and groups, as the machine's owner is told
+/// of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// A program of the package `uidmap` is not installed.
+    #[error("{0} is not installed")]
     Program(&'static str),
     /// A file has no line for the account.
+    #[error("{file} has no line for {account}")]
     Range {
         /// Which.
         file: &'static str,
         /// The account, as the line would name it.
         account: String,
+        /// The first number that the file gives to nobody.
+        free: u32,
     },
 }
 
@@ -65,6 +73,16 @@ pub enum Lack {
 struct Range {
     start: u32,
     count: u32,
+}
+
+impl Range {
+    fn end(self) -> u64 {
+        u64::from(self.start) + u64::from(self.count)
+    }
+
+    fn overlaps(self, other: Range) -> bool {
+        u64::from(self.start) < other.end() && u64::from(other.start) < self.end()
+    }
 }
 
 impl Account {
@@ -104,20 +122,24 @@ impl Mapping {
 
     fn from(
         account: &Account,
-        (users, groups): (&str, &str),
+        texts: (&str, &str),
         programs: (Option<PathBuf>, Option<PathBuf>),
     ) -> Mapping {
-        let (users, groups) = (ranges(account, users), ranges(account, groups));
+        let (users, groups) = (ranges(account, texts.0), ranges(account, texts.1));
         let mut lacks = Vec::new();
         for (program, found) in [(USER_PROGRAM, &programs.0), (GROUP_PROGRAM, &programs.1)] {
             if found.is_none() {
                 lacks.push(Lack::Program(program));
             }
         }
-        for (file, found) in [(USERS, &users), (GROUPS, &groups)] {
+        for (file, text, found) in [(USERS, texts.0, &users), (GROUPS, texts.1, &groups)] {
             if found.is_empty() {
-                let account = account.shown();
-                lacks.push(Lack::Range { file, account });
+                let (account, free) = (account.shown(), free(text));
+                lacks.push(Lack::Range {
+                    file,
+                    account,
+                    free,
+                });
             }
         }
         match programs {
@@ -154,31 +176,6 @@ impl Mapping {
     }
 }
 
-/// Whether this process has all users and groups: it is in no user namespace but the machine's own.
-///
-/// # Errors
-/// `/proc` cannot be read.
-pub fn is_on_machine() -> io::Result<bool> {
-    Ok(IdMap::users()?.is_whole())
-}
-
-/// How many users this process's user namespace has.
-///
-/// # Errors
-/// `/proc` cannot be read.
-pub fn count_users() -> io::Result<u64> {
-    Ok(IdMap::users()?.count())
-}
-
-impl fmt::Display for Lack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Lack::Program(program) => write!(f, "{program} is not installed"),
-            Lack::Range { file, account } => write!(f, "{file} has no line for {account}"),
-        }
-    }
-}
-
 impl Lack {
     /// What the machine's owner does about it.
     #[must_use]
@@ -187,8 +184,12 @@ impl Lack {
             Lack::Program(_) => {
                 "install newuidmap and newgidmap (package uidmap, or shadow-utils)".to_owned()
             }
-            Lack::Range { file, account } => {
-                format!("as root: echo {account}:100000:65536 >> {file}")
+            Lack::Range {
+                file,
+                account,
+                free,
+            } => {
+                format!("as root: echo {account}:{free}:65536 >> {file}")
             }
         }
     }
@@ -224,20 +225,34 @@ fn run(program: &Path, arguments: &[String]) -> io::Result<std::process::Output>
         .output()
 }
 
-/// Lines are `account:start:count`, the account by name or number.
+/// Those of the account, which lines name or number. What is given twice, such as by its name and by
+/// its number, counts once: the kernel takes no ranges that overlap.
 fn ranges(account: &Account, text: &str) -> Vec<Range> {
     let number = account.uid.to_string();
-    let of_account = |line: &str| {
-        let mut fields = line.trim().split(':');
-        let who = fields.next()?;
-        if Some(who) != account.name.as_deref() && who != number {
-            return None;
+    let mut found: Vec<Range> = Vec::new();
+    for (who, range) in text.lines().filter_map(line) {
+        let is_own = Some(who) == account.name.as_deref() || who == number;
+        if is_own && !found.iter().any(|earlier| earlier.overlaps(range)) {
+            found.push(range);
         }
-        let start = fields.next()?.parse().ok()?;
-        let count = fields.next()?.parse().ok()?;
-        (count > 0).then_some(Range { start, count })
-    };
-    text.lines().filter_map(of_account).collect()
+    }
+    found
+}
+
+/// Where the numbers begin that nobody has, among those that are usually given.
+fn free(text: &str) -> u32 {
+    let ends = text.lines().filter_map(line).map(|(_, range)| range.end());
+    let end = ends.fold(FIRST.into(), u64::max);
+    u32::try_from(end).unwrap_or(u32::MAX)
+}
+
+/// `account:start:count`
+fn line(line: &str) -> Option<(&str, Range)> {
+    let mut fields = line.trim().split(':');
+    let who = fields.next()?;
+    let start = fields.next()?.parse().ok()?;
+    let count = fields.next()?.parse().ok()?;
+    (count > 0).then_some((who, Range { start, count }))
 }
 
 fn name_of(uid: u32, passwd: &str) -> Option<String> {
@@ -264,7 +279,8 @@ mod tests {
 
     #[test]
     fn lines_of_an_account() {
-        let text = "bob:100000:65536\nann:200000:10\n1000:300000:20\nann:x:1\nann:400000:0\n";
+        let text = "bob:100000:65536\nann:200000:10\n1000:300000:20\nann:x:1\nann:400000:0\n\
+                    1000:200009:10\n";
         let found = ranges(&account(), text);
         let starts: Vec<_> = found
             .iter()
@@ -275,7 +291,7 @@ mod tests {
             name: None,
             ..account()
         };
-        assert_eq!(ranges(&nameless, text).len(), 1);
+        assert_eq!(ranges(&nameless, text).len(), 2);
     }
 
     #[test]
@@ -303,6 +319,13 @@ mod tests {
                  shadow-utils)",
                 "/etc/subgid has no line for ann; as root: echo ann:100000:65536 >> /etc/subgid",
             ],
+        );
+        // Nobody is told to take what others have.
+        check(
+            "bob:165536:65536\neve:100000:65536\n",
+            lines,
+            program(),
+            &["/etc/subuid has no line for ann; as root: echo ann:231072:65536 >> /etc/subuid"],
         );
     }
 }

@@ -29,6 +29,16 @@ pub struct IdRange {
     pub count: u32,
 }
 
+/// A file cannot be given to somebody whom this process's user namespace does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("user {uid} or group {gid} does not exist in this user namespace")]
+pub struct NoSuchOwner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
 /// Why no user namespace was entered.
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {
@@ -110,11 +120,20 @@ impl IdMap {
             .iter()
             .any(|range| id >= range.inside && id - range.inside < range.count)
     }
+}
 
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.iter().map(|range| u64::from(range.count)).sum()
+impl NoSuchOwner {
+    /// What an error of `chown(2)` for this owner means: an invalid argument has no other reason.
+    pub fn explain<E: Into<io::Error>>(uid: u32, gid: u32) -> impl FnOnce(E) -> io::Error {
+        move |error| {
+            let error = error.into();
+            match error.kind() {
+                io::ErrorKind::InvalidInput => {
+                    io::Error::new(io::ErrorKind::InvalidInput, NoSuchOwner { uid, gid })
+                }
+                _ => error,
+            }
+        }
     }
 }
 
@@ -237,7 +256,6 @@ mod tests {
         let mapped = IdMap::parse("0 1000 1\n1 100000 65536\n").unwrap();
         assert!(!mapped.is_whole() && mapped.has(0) && mapped.has(65_536));
         assert!(!mapped.has(65_537));
-        assert_eq!(mapped.count(), 65_537);
         assert!(IdMap::parse("0 1000\n").is_err());
     }
 

@@ -220,6 +220,14 @@ impl Ran {
         let error = lines.find(|line| line.starts_with("ERROR: "));
         error.unwrap_or_default().to_owned()
     }
+
+    /// What it says to do, one line each.
+    pub(crate) fn hints(&self) -> Vec<&str> {
+        let lines = self.stderr.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("hint: "))
+            .collect()
+    }
 }
 
 impl Project {

@@ -121,14 +121,33 @@ fn an_ordinary_user_without_others() {
             "USER 7\nRUN true",
             "user 7 does not exist in this user namespace",
         ),
+        (
+            "COPY --chown=7:8 a /b",
+            "chown b: user 7 or group 8 does not exist in this user namespace",
+        ),
+        (
+            "RUN --mount=type=secret,id=s,uid=7 true",
+            "user 7 or group 0 does not exist in this user namespace",
+        ),
     ];
+    let lacking = ["/etc/subuid", "/etc/subgid"];
+    let hint = lacking.map(|file| format!("{file} has no line for kiln-test"));
+    let mut hints = vec![format!(
+        "there is no user but root here: {}",
+        hint.join(", ")
+    )];
+    for file in lacking {
+        hints.push(format!("as root: echo kiln-test:100000:65536 >> {file}"));
+    }
     for (step, expected) in steps {
         project.write("Dockerfile", &format!("FROM alpine\nCOPY a /a\n{step}\n"));
-        let error = user.try_build(&project, &[]).error();
-        assert_eq!(
-            error,
-            format!("ERROR: failed to build: failed to solve: {expected}")
-        );
+        let ran = user.try_build(&project, &["--secret", "id=s,env=HOME"]);
+        assert_eq!(ran.hints(), hints, "{step}: {}", ran.stderr);
+        let error = ran.error();
+        assert!(error.ends_with(&format!(": {expected}")), "{error}");
     }
+    project.write("Dockerfile", "FROM alpine\nCOPY nope /\n");
+    let ran = user.try_build(&project, &[]);
+    assert!(ran.code != 0 && ran.hints().is_empty(), "{}", ran.stderr);
     user.assert_clean();
 }

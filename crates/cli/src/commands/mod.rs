@@ -52,11 +52,15 @@ pub(crate) fn run(
     ui: &mut Ui<'_>,
 ) -> Result<u8, Error> {
     let Arguments { global, command } = arguments;
-    if command.needs_store() {
-        rootless::enter(environment)?;
-    }
+    let lacks = match command.needs_store() {
+        true => rootless::enter(environment)?,
+        false => Vec::new(),
+    };
     let mut session = Session::new(global, environment, ui);
-    let session = &mut session;
+    carry_out(&mut session, command).map_err(|error| rootless::explain(error, &lacks))
+}
+
+fn carry_out(session: &mut Session<'_, '_>, command: Command) -> Result<u8, Error> {
     match command {
         Command::Build(args)
         | Command::Image(Image::Build(args))

@@ -1,18 +1,23 @@
 //! The engine's errors, dressed: an excerpt of the Dockerfile where one is to blame, a hint where
 //! there is something to do.
 
+use std::io;
+
 use engine::{Dockerfile, EngineError, Location, Severity, Source, Span};
+use sandbox::SandboxError;
+use sandbox::rootless::NoSuchOwner;
 
 use super::{Error, INTERRUPTED};
 
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         let hint = hint(&error);
-        let dressed = match &error {
+        let mut dressed = match &error {
             EngineError::Step { step } => Self::new(chain(&*step.error)),
             EngineError::Cancelled => Self::new("canceled").exit(INTERRUPTED),
             _ => Self::new(chain(&error)),
         };
+        dressed.wants_users = wants_users(&error);
         match hint {
             Some(hint) => dressed.hint(hint),
             None => dressed,
@@ -72,6 +77,26 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Whether it may be for want of users other than root.
+fn wants_users(error: &EngineError) -> bool {
+    match error {
+        EngineError::Step { step } => wants_users(&step.error),
+        // What it said is for people alone.
+        EngineError::Process { .. } => true,
+        EngineError::Sandbox(SandboxError::NoUser(_) | SandboxError::NoGroup(_)) => true,
+        _ => {
+            let first: &dyn std::error::Error = error;
+            let mut causes = std::iter::successors(Some(first), |error| error.source());
+            causes.any(|cause| {
+                let cause = cause
+                    .downcast_ref::<io::Error>()
+                    .and_then(io::Error::get_ref);
+                cause.is_some_and(|cause| cause.is::<NoSuchOwner>())
+            })
+        }
+    }
 }
 
 fn span(location: &Location) -> Span {

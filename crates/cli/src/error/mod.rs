@@ -35,6 +35,8 @@ pub struct Error {
     pub excerpt: String,
     /// What the process exits with.
     pub exit_code: u8,
+    /// It may be for want of users other than root.
+    pub wants_users: bool,
 }
 
 /// Exit code of a command that failed.
@@ -136,6 +138,7 @@ impl Error {
             hints: Vec::new(),
             excerpt: String::new(),
             exit_code: FAILURE,
+            wants_users: false,
         }
     }
 

@@ -16,6 +16,7 @@ use snapshot::copy::Earlier;
 use snapshot::snapshotter::Draft;
 use snapshot::{Attributes, NewDirectory, Tree, Upper};
 use solver::Step;
+use sys::user_namespace::NoSuchOwner;
 
 use super::{InputTree, Looks};
 use crate::engine::Inner;
@@ -274,7 +275,10 @@ fn remove_files(upper: &Upper, remove: &Remove) -> Result<(), EngineError> {
 pub(crate) fn set_file_attributes(file: &File, attributes: &Attributes) -> Result<(), EngineError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| EngineError::Write { source };
-    std::os::unix::fs::fchown(file, Some(attributes.uid), Some(attributes.gid)).map_err(failed)?;
+    let (uid, gid) = (attributes.uid, attributes.gid);
+    std::os::unix::fs::fchown(file, Some(uid), Some(gid))
+        .map_err(NoSuchOwner::explain(uid, gid))
+        .map_err(failed)?;
     file.set_permissions(std::fs::Permissions::from_mode(attributes.mode))
         .map_err(failed)?;
     match attributes.modified {

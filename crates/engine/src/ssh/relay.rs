@@ -11,6 +11,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sys::user_namespace::NoSuchOwner;
+
 use super::{LIST, REFUSAL, SIGN, SshAgent};
 
 /// Connections at a time; whoever comes then is turned away.
@@ -71,7 +73,8 @@ impl Relay {
             connections: Arc::default(),
             path: path.to_owned(),
         };
-        std::os::unix::fs::chown(path, Some(uid), Some(gid))?;
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))
+            .map_err(NoSuchOwner::explain(uid, gid))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         let (agent, connections) = (agent.clone(), Arc::clone(&relay.connections));
         std::thread::Builder::new()

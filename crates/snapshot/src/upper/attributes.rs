@@ -10,6 +10,7 @@ use rustix::fs::{
     fchmod, fchown, fsetxattr, futimens, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
+use sys::user_namespace::NoSuchOwner;
 
 use crate::file::{FileError, Named, failed};
 use crate::marks::proc_path;
@@ -50,7 +51,9 @@ impl Attributes {
         path: impl Named + Copy,
     ) -> Result<(), FileError> {
         let owner = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
-        fchown(file, owner.0, owner.1).map_err(failed("chown", path))?;
+        fchown(file, owner.0, owner.1)
+            .map_err(NoSuchOwner::explain(self.uid, self.gid))
+            .map_err(failed("chown", path))?;
         self.apply_without_owner(file, path)
     }
 
@@ -82,7 +85,9 @@ impl Attributes {
     ) -> Result<(), FileError> {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let owner = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
-        chownat(dir, name, owner.0, owner.1, flags).map_err(failed("chown", path))?;
+        chownat(dir, name, owner.0, owner.1, flags)
+            .map_err(NoSuchOwner::explain(self.uid, self.gid))
+            .map_err(failed("chown", path))?;
         if kind != Kind::Symlink {
             chmodat(dir, name, Mode::from_raw_mode(self.mode), AtFlags::empty())
                 .map_err(failed("chmod", path))?;

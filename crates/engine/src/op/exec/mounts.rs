@@ -9,6 +9,7 @@ use snapshot::Upper;
 use snapshot::snapshotter::{Active, View};
 use store::{CacheMount, Sharing, TempSnapshot};
 use sys::mount::{Mount as SystemMount, MountFlags, MountGuard, MountKind};
+use sys::user_namespace::NoSuchOwner;
 
 use super::environment::{HOSTNAME, SystemFiles, limits};
 use super::{network, security};
@@ -427,6 +428,8 @@ fn set_attributes(path: &Path, mode: u32, owner: FileOwner) -> Result<(), Engine
         path: path.to_owned(),
         source,
     };
-    std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
+    std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid))
+        .map_err(NoSuchOwner::explain(owner.uid, owner.gid))
+        .map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)
 }
