@@ -5,13 +5,13 @@
 //! callgrind, so what is counted copies files, or finds its steps done.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::bench::context;
-use crate::{binary, command, packages, paths, ui};
+use crate::{binary, command, packages, paths, server, ui};
 
 /// What a person may ask of the count.
 #[derive(Debug, clap::Args)]
@@ -38,9 +38,11 @@ struct Guard {
     change: fn(&Path, usize) -> Result<()>,
     /// The attributes of the output, if it is not the store.
     output: Option<&'static str>,
+    /// A daemon builds, and what its client takes is counted.
+    by_daemon: bool,
 }
 
-const GUARDS: [Guard; 8] = [
+const GUARDS: [Guard; 9] = [
     Guard {
         name: "cached",
         what: "five stages, fully cached",
@@ -49,6 +51,18 @@ const GUARDS: [Guard; 8] = [
         before: Some("last"),
         change: context::unchanged,
         output: None,
+        by_daemon: false,
+    },
+    Guard {
+        name: "cached-client",
+        what: "the same through a daemon, its client alone",
+        // At most half as much again as without one.
+        budget: 9,
+        write: context::five_stages,
+        before: Some("last"),
+        change: context::unchanged,
+        output: None,
+        by_daemon: true,
     },
     Guard {
         name: "no-op",
@@ -58,6 +72,7 @@ const GUARDS: [Guard; 8] = [
         before: Some("last"),
         change: context::unchanged,
         output: None,
+        by_daemon: false,
     },
     Guard {
         name: "no-op-more",
@@ -67,6 +82,7 @@ const GUARDS: [Guard; 8] = [
         before: Some("last"),
         change: context::unchanged,
         output: None,
+        by_daemon: false,
     },
     Guard {
         name: "context-cached",
@@ -76,6 +92,7 @@ const GUARDS: [Guard; 8] = [
         before: Some("last"),
         change: context::unchanged,
         output: None,
+        by_daemon: false,
     },
     Guard {
         name: "context-touched",
@@ -85,6 +102,7 @@ const GUARDS: [Guard; 8] = [
         before: Some("last"),
         change: context::one_file,
         output: None,
+        by_daemon: false,
     },
     Guard {
         name: "copy-from",
@@ -94,6 +112,7 @@ const GUARDS: [Guard; 8] = [
         before: Some("source"),
         change: context::new_nonce,
         output: None,
+        by_daemon: false,
     },
     Guard {
         name: "export-gzip",
@@ -103,6 +122,7 @@ const GUARDS: [Guard; 8] = [
         before: None,
         change: context::unchanged,
         output: Some("compression=gzip"),
+        by_daemon: false,
     },
     Guard {
         name: "export-zstd",
@@ -112,6 +132,7 @@ const GUARDS: [Guard; 8] = [
         before: None,
         change: context::unchanged,
         output: Some("compression=zstd"),
+        by_daemon: false,
     },
 ];
 
@@ -157,10 +178,16 @@ impl Guard {
         let context = scratch.path().join("context");
         std::fs::create_dir(&context)?;
         (self.write)(&context)?;
+        let daemon = match self.by_daemon {
+            true => Some(Daemon::start(binary, scratch.path())?),
+            false => None,
+        };
         let build = |command: &mut Command, target: &str| {
+            match &daemon {
+                Some(daemon) => command.env("KILN_HOST", &daemon.host),
+                None => command.arg("--root").arg(&root),
+            };
             command
-                .arg("--root")
-                .arg(&root)
                 .args(["build", "--progress", "plain", "--target", target])
                 .arg(&context);
         };
@@ -193,5 +220,34 @@ impl Guard {
             .find_map(|line| line.split_once("Collected : "));
         let (_, count) = collected.context("callgrind counted nothing")?;
         Ok(count.trim().parse()?)
+    }
+}
+
+/// A daemon on a store of its own, until it is dropped.
+struct Daemon {
+    host: String,
+    process: Child,
+}
+
+impl Daemon {
+    /// In the directory `place`.
+    fn start(binary: &Path, place: &Path) -> Result<Self> {
+        let (socket, log) = (place.join("kiln.sock"), place.join("log"));
+        let host = format!("unix://{}", socket.display());
+        let mut serve = command::program(binary);
+        serve.arg("--root").arg(place.join("store"));
+        serve.args(["serve", "--host", &host]);
+        serve.stderr(std::fs::File::create(&log)?);
+        let process = serve.spawn().context("cannot start the daemon")?;
+        let mut daemon = Self { host, process };
+        server::until_it_listens(&mut daemon.process, &socket, &log)?;
+        Ok(daemon)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let process = self.process.id();
+        server::end(&mut self.process, process);
     }
 }

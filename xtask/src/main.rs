@@ -9,12 +9,14 @@ mod binary;
 mod command;
 mod demo;
 mod environment;
+mod footprint;
 mod fuzz;
 mod instructions;
 mod packages;
 mod paths;
 mod peers;
 mod registry;
+mod release;
 mod server;
 mod suite;
 mod tidy;
@@ -39,14 +41,7 @@ enum Chore {
     /// Check what the compiler cannot: layers, sizes, headers, safety comments
     Tidy,
     /// Run every test, the end-to-end ones included
-    Test {
-        /// Also those that need the Docker engine of the peers
-        #[arg(long)]
-        peers: bool,
-        /// Passed on to `cargo test`
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    Test(suite::Wishes),
     /// Build and run the href-counter example, both ways
     Demo {
         /// The kiln binary, instead of building it
@@ -57,6 +52,8 @@ enum Chore {
     Bench(bench::Wishes),
     /// Count the instructions of the hot paths and compare them with their budgets
     Instructions(instructions::Wishes),
+    /// Compare the size of the binary, and a daemon's start and idle memory, with their budgets
+    Footprint(footprint::Wishes),
     /// Make the stand-ins for Docker Hub's base images
     BaseImages {
         /// Only these, by name
@@ -68,6 +65,8 @@ enum Chore {
     },
     /// Look for inputs that make the language's readers fail
     Fuzz(fuzz::Wishes),
+    /// Build the binary of a release, whose bytes depend on the sources alone, and list what it is made of
+    Release(release::Wishes),
     /// Unpack today's builders and clients of other projects
     Peers(peers::Wishes),
 }
@@ -85,12 +84,14 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Tidy => tidy::run(),
-        Chore::Test { peers, arguments } => suite::run(&arguments, peers),
+        Chore::Test(wishes) => suite::run(&wishes),
         Chore::Demo { binary } => demo::run(binary.as_deref()),
         Chore::Bench(wishes) => bench::run(&wishes),
         Chore::Instructions(wishes) => instructions::run(&wishes),
+        Chore::Footprint(wishes) => footprint::run(&wishes),
         Chore::BaseImages { only, serve } => base_images::run(&only, serve),
         Chore::Fuzz(wishes) => fuzz::run(&wishes),
+        Chore::Release(wishes) => release::run(&wishes),
         Chore::Peers(wishes) => peers::run(wishes),
     }
 }

@@ -11,14 +11,27 @@
 //! KILN_TEST_CONTAINERS_CONF   the same registries for skopeo and buildah
 //! KILN_TEST_PEERS             with --peers, the root in which the peers' programs run
 //! KILN_TEST_DOCKER            with --peers, the socket of a Docker engine there
+//! KILN_TEST_PLACE             where the tests run, unless that is where they were started
+//! KILN_TEST_DIGESTS           a file for digests of what is built, to be compared between places
 //! ```
+//!
+//! The end-to-end tests also run in other places than root's (`testkit::Place`): as ordinary users,
+//! and in a container. `left_out` says which of them do not.
 //!
 //! With `--peers` temporary files of tests are in a folder that the peers see under the same name.
 
+mod digests;
+mod elsewhere;
+pub(crate) mod left_out;
+
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 use tempfile::TempDir;
+use testkit::Place;
+
+use digests::Digests;
 
 use crate::peers::{self, Engine, ImageStore, Peers};
 use crate::registry::{Access, Registry};
@@ -27,9 +40,41 @@ use crate::{base_images, command, environment, packages, paths, ui};
 /// The stand-ins that tests use.
 const IMAGES: [&str; 5] = ["alpine", "busybox", "golang", "node", "nginx"];
 
-/// Runs the tests; the arguments are cargo's.
-pub(crate) fn run(arguments: &[String], with_peers: bool) -> Result<()> {
-    if with_peers {
+/// Where all tests run unless somebody chooses.
+const USUAL: [Place; 4] = [
+    Place::Root,
+    Place::Subordinate,
+    Place::Single,
+    Place::Container,
+];
+
+/// What is tested, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wishes {
+    /// Also those that need the Docker engine of the peers
+    #[arg(long)]
+    peers: bool,
+    /// Only where these say: root, subordinate, single, container [default: root, subordinate and
+    /// container, or root when a package is named]
+    #[arg(long, value_name = "PLACE", value_delimiter = ',', value_parser = place)]
+    place: Vec<Place>,
+    /// Passed on to `cargo test`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// What end-to-end tests are told.
+struct Setting {
+    config: PathBuf,
+    containers_config: PathBuf,
+    registry: String,
+    scratch_registry: String,
+    binary: PathBuf,
+}
+
+/// Runs the tests.
+pub(crate) fn run(wishes: &Wishes) -> Result<()> {
+    if wishes.peers {
         peers::isolate()?;
     }
     packages::ensure(&[
@@ -41,29 +86,84 @@ pub(crate) fn run(arguments: &[String], with_peers: bool) -> Result<()> {
     let scratch = TempDir::with_prefix("kiln-test-registry-")?;
     let pushed = Registry::start(scratch.path(), Access::ReadWrite)?;
     let images = base_images::serve(&IMAGES, &[pushed.address()])?;
-    let binary = build()?;
+    let setting = Setting {
+        config: images.kiln_config(),
+        containers_config: images.containers_config(),
+        registry: images.registry.address(),
+        scratch_registry: pushed.address(),
+        binary: build()?,
+    };
+    let mut of_root = Digests::default();
+    for place in wishes.places() {
+        match place {
+            Place::Root if wishes.peers => with_peers(&setting, &wishes.arguments)?,
+            Place::Root => {
+                let noted = scratch.path().join("digests");
+                let mut test = here(&setting, &wishes.arguments);
+                command::run(test.env("KILN_TEST_DIGESTS", &noted))?;
+                of_root = Digests::read(&noted)?;
+            }
+            place => {
+                let found = elsewhere::run(place, &setting, &wishes.arguments)?;
+                found.compare(place.name(), &of_root)?;
+            }
+        }
+    }
+    Ok(())
+}
 
+impl Wishes {
+    fn places(&self) -> Vec<Place> {
+        if !self.place.is_empty() {
+            return self.place.clone();
+        }
+        let usual = if chooses(&self.arguments) {
+            &USUAL[..1]
+        } else {
+            &USUAL[..]
+        };
+        usual.to_vec()
+    }
+}
+
+fn place(name: &str) -> Result<Place, String> {
+    let found = Place::OF_SUITE
+        .into_iter()
+        .find(|place| place.name() == name);
+    found.ok_or_else(|| {
+        let names = Place::OF_SUITE.map(Place::name);
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+/// Tests that run where this does.
+fn here(setting: &Setting, arguments: &[String]) -> Command {
     ui::step("testing");
+    let mut test = cargo_test(setting);
+    test.args((!chooses(arguments)).then_some("--workspace"))
+        .args(arguments);
+    test
+}
+
+/// `cargo test`, with what tests are told.
+fn cargo_test(setting: &Setting) -> Command {
     let mut test = command::program(environment::cargo());
     test.current_dir(paths::workspace())
         .arg("test")
-        .args((!chooses(arguments)).then_some("--workspace"))
-        .args(arguments)
-        .env("KILN_TEST_CONFIG", images.kiln_config())
-        .env("KILN_TEST_CONTAINERS_CONF", images.containers_config())
-        .env("KILN_TEST_REGISTRY", images.registry.address())
-        .env("KILN_TEST_SCRATCH_REGISTRY", pushed.address());
-    if let Some(binary) = binary {
-        test.env("KILN_TEST_BINARY", binary);
-    }
-    if !with_peers {
-        return command::run(&mut test);
-    }
+        .env("KILN_TEST_CONFIG", &setting.config)
+        .env("KILN_TEST_CONTAINERS_CONF", &setting.containers_config)
+        .env("KILN_TEST_REGISTRY", &setting.registry)
+        .env("KILN_TEST_SCRATCH_REGISTRY", &setting.scratch_registry)
+        .env("KILN_TEST_BINARY", &setting.binary);
+    test
+}
+
+fn with_peers(setting: &Setting, arguments: &[String]) -> Result<()> {
     let shared = TempDir::with_prefix("kiln-test-peers-")?;
     let peers = Peers::open(&[shared.path()])?;
     let folder = shared.path().join("engine");
-    let mirror = images.registry.address();
-    let engine = Engine::start(&peers, ImageStore::Containerd, &folder, &mirror)?;
+    let engine = Engine::start(&peers, ImageStore::Containerd, &folder, &setting.registry)?;
+    let mut test = here(setting, arguments);
     test.env("TMPDIR", shared.path())
         .env("KILN_TEST_PEERS", peers.root())
         .env("KILN_TEST_DOCKER", engine.socket());
@@ -78,16 +178,13 @@ fn chooses(arguments: &[String]) -> bool {
         .any(|argument| argument == "-p" || argument.starts_with("--package"))
 }
 
-/// Builds the binary that the tests run, as soon as there is one.
-fn build() -> Result<Option<PathBuf>> {
-    if !paths::workspace().join("crates/cli").is_dir() {
-        return Ok(None);
-    }
+/// Builds the binary that the tests run.
+fn build() -> Result<PathBuf> {
     ui::step("building kiln");
     command::run(
         command::program(environment::cargo())
             .current_dir(paths::workspace())
             .args(["build", "--package", "cli"]),
     )?;
-    Ok(Some(paths::target().join("debug/kiln")))
+    Ok(paths::target().join("debug/kiln"))
 }

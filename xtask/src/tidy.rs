@@ -6,6 +6,7 @@
 
 mod architecture;
 mod exceptions;
+mod places;
 mod source;
 mod text;
 mod tree;
@@ -40,6 +41,7 @@ enum Rule {
     Header,
     Layer,
     Manifest,
+    Places,
     SafetyComment,
     Syntax,
     TrailingSpace,
@@ -57,6 +59,7 @@ impl fmt::Display for Rule {
             Self::Header => "header",
             Self::Layer => "layer",
             Self::Manifest => "manifest",
+            Self::Places => "places",
             Self::SafetyComment => "safety-comment",
             Self::Syntax => "syntax",
             Self::TrailingSpace => "trailing-space",
@@ -82,6 +85,7 @@ pub(crate) fn run() -> Result<()> {
     let exceptions = Exceptions::read(&top.join("xtask/tidy.toml"))?;
     let (mut findings, for_review) = check_tree(&top)?;
     findings.extend(architecture::check(&top)?);
+    findings.extend(places::check(&top)?);
     findings.sort();
 
     let (kept, unused) = exceptions.apply(findings);

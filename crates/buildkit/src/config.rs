@@ -138,7 +138,7 @@ impl CacheConfig {
     /// # Errors
     /// It is malformed, too large, or names what it does not have.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
-        let config: Self = serde_json::from_slice(bytes)?;
+        let config: Self = oci::from_unambiguous_json(bytes)?;
         config.check()?;
         Ok(config)
     }
@@ -153,7 +153,7 @@ impl CacheConfig {
                 .zip(layers)
                 .map(|(parent, blob)| CacheLayer { blob, parent })
                 .collect(),
-            records: serde_json::from_slice(records)?,
+            records: oci::from_unambiguous_json(records)?,
         };
         config.check()?;
         Ok(config)

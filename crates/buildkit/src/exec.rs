@@ -160,6 +160,10 @@ pub(crate) fn cache_map(op: &ExecOp, edges: &[Edge], platform: &Platform) -> Opt
     if !op.devices.is_empty() {
         return None;
     }
+    // No Dockerfile has them, so that their form there is not known here.
+    if !op.valid_exit_codes.is_empty() {
+        return None;
+    }
     let mut mounts = Mounts::default();
     for mount in in_order(op) {
         mounts.add(&mount, edges)?;

@@ -138,6 +138,9 @@ struct Reads {
 }
 
 pub(crate) fn cache_map(op: &FileOp, edges: &[Edge]) -> Option<CacheMap> {
+    if op.actions.iter().any(|action| is_unlike(&action.kind)) {
+        return None;
+    }
     let mut inputs = Inputs::default();
     let mut places = Vec::with_capacity(op.actions.len());
     for action in &op.actions {
@@ -174,6 +177,7 @@ pub(crate) fn cache_map(op: &FileOp, edges: &[Edge]) -> Option<CacheMap> {
                 oci::to_canonical_json(&directory_made(directory, base_input))
             }
             FileActionKind::Remove(remove) => oci::to_canonical_json(&removed(remove)),
+            FileActionKind::Symlink(_) => return None,
         };
         actions.push(STANDARD.encode(json.ok()?));
         indexes.push([
@@ -183,6 +187,17 @@ pub(crate) fn cache_map(op: &FileOp, edges: &[Edge]) -> Option<CacheMap> {
         ]);
     }
     finish(&actions, &indexes, inputs, reads)
+}
+
+/// No Dockerfile has such an action, so that its form there is not known here.
+fn is_unlike(action: &FileActionKind) -> bool {
+    match action {
+        FileActionKind::Copy(copy) => copy.created.is_some() || !copy.include.is_empty(),
+        FileActionKind::Mkfile(file) => file.created.is_some(),
+        FileActionKind::Mkdir(directory) => directory.created.is_some(),
+        FileActionKind::Remove(_) => false,
+        FileActionKind::Symlink(_) => true,
+    }
 }
 
 /// The directory that a cache mount with an owner starts with.
@@ -324,7 +339,7 @@ fn copied(
     {
         read.selectors.push(Selector {
             path: path.to_owned(),
-            wildcard: copy.allow_empty_wildcard && has_wildcards(path),
+            wildcard: copy.allow_empty_wildcard && graph::has_wildcards(path),
             follow_links: copy.follow_links,
             include: include.clone(),
             exclude: copy.exclude.clone(),
@@ -376,7 +391,7 @@ impl Parents {
 
     /// What must be there, when it is no pattern.
     fn required(&self) -> Option<String> {
-        if has_wildcards(&self.path) || has_wildcards(&self.pattern) {
+        if graph::has_wildcards(&self.path) || graph::has_wildcards(&self.pattern) {
             return None;
         }
         Some(format!(
@@ -385,20 +400,6 @@ impl Parents {
             self.pattern
         ))
     }
-}
-
-pub(crate) fn has_wildcards(path: &str) -> bool {
-    let mut characters = path.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '*' | '?' | '[' => return true,
-            '\\' => {
-                characters.next();
-            }
-            _ => {}
-        }
-    }
-    false
 }
 
 fn file_made(file: &Mkfile, base: i64) -> FileMade<'_> {

@@ -17,7 +17,9 @@ fn inputs() -> Vec<Edge> {
     let mut add = |name: &str| {
         let op = Op::Source(SourceOp::Local(LocalSource {
             name: name.to_owned(),
+            include: Vec::new(),
             exclude: Vec::new(),
+            follow: Vec::new(),
         }));
         graph.add(op, Vec::new(), Meta::default()).unwrap().into()
     };
@@ -76,7 +78,9 @@ fn copy(source: &str, destination: &str) -> Op {
         create_destination: true,
         unpack: false,
         parents: false,
+        include: Vec::new(),
         exclude: Vec::new(),
+        created: None,
     }))
 }
 
@@ -86,6 +90,7 @@ fn workdir(owner: Option<Owner>) -> Op {
         mode: 0o755,
         parents: true,
         owner,
+        created: None,
     }))
 }
 
@@ -117,6 +122,7 @@ fn run(mounts: Vec<Mount>) -> Op {
         shm_size: None,
         ulimits: Vec::new(),
         proxy: BTreeMap::new(),
+        valid_exit_codes: Vec::new(),
     })
 }
 

@@ -138,6 +138,16 @@ impl Environment {
         (user.into_iter().chain([system]).collect(), false)
     }
 
+    /// Where what this user's kiln has to remember is kept, beside stores; none without a home.
+    #[must_use]
+    pub fn state_directory(&self) -> Option<PathBuf> {
+        let state = match self.os("XDG_STATE_HOME") {
+            Some(state) => self.absolute(Path::new(state)),
+            None => self.home().ok()?.join(".local/state"),
+        };
+        Some(state.join("kiln"))
+    }
+
     /// The directory of docker's `config.json`.
     #[must_use]
     pub fn docker_config(&self) -> Option<PathBuf> {

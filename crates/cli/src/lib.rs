@@ -7,19 +7,26 @@
 pub mod args;
 mod background;
 pub mod build;
+mod clients;
 mod commands;
 pub mod environment;
 pub mod error;
+pub mod names;
 pub mod progress;
+mod remote;
 mod rootless;
+mod serve;
+mod standin;
 pub mod ui;
 pub mod values;
 
 use std::process::ExitCode;
 
 use args::Parsed;
+use clients::Called;
 use environment::Environment;
 use error::Error;
+use names::Name;
 use ui::Ui;
 
 /// Help pages are not wider than this, since long lines are hard to read.
@@ -39,12 +46,43 @@ pub fn main() -> ExitCode {
 }
 
 fn run(ui: &mut Ui<'_>) -> Result<u8, Error> {
-    let environment = Environment::of_process()?;
+    let mut environment = Environment::of_process()?;
+    #[cfg(debug_assertions)]
+    arm_fail_point(&environment);
+    let program = environment.arguments.first().cloned();
+    match Name::of(&program.unwrap_or_default()) {
+        Name::Buildkitd => return standin::run(&standin::BUILDKITD, &environment, ui),
+        Name::Dockerd => return standin::run(&standin::DOCKERD, &environment, ui),
+        // Clients are told apart below.
+        Name::Kiln | Name::Docker | Name::Buildctl | Name::DockerBuildx => {}
+    }
     let width = environment
         .columns()
         .map_or(HELP_WIDTH, |width| width.min(HELP_WIDTH));
-    match args::parse(&environment.arguments, width)? {
+    let (line, docker) = match clients::called(&environment)? {
+        Called::Print(text) => return ui.print(&text).map(|()| 0),
+        Called::Buildctl(call) => return commands::buildctl(call, &environment, ui),
+        Called::Kiln { line, docker } => (line, docker),
+    };
+    match args::parse(&line, width)? {
         Parsed::Print(text) => ui.print(&text).map(|()| 0),
-        Parsed::Run(arguments) => commands::run(*arguments, &environment, ui),
+        Parsed::Run(mut arguments) => {
+            docker.apply(&mut arguments.command, &mut environment)?;
+            commands::run(*arguments, &environment, ui)
+        }
+    }
+}
+
+/// Lets a write fail, for tests: `KILN_FAIL_POINT` is the name of a fail point, the number of its pass,
+/// and a file that is made when it comes to that.
+#[cfg(debug_assertions)]
+fn arm_fail_point(environment: &Environment) {
+    let asked = environment.os("KILN_FAIL_POINT");
+    let parsed = asked.and_then(std::ffi::OsStr::to_str).and_then(|text| {
+        let mut parts = text.splitn(3, ':');
+        Some((parts.next()?, parts.next()?.parse().ok()?, parts.next()?))
+    });
+    if let Some((name, nth, mark)) = parsed {
+        engine::fail::arm(name, nth, mark.into());
     }
 }

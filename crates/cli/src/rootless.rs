@@ -1,5 +1,5 @@
 //! What an ordinary user's kiln does first: it becomes root of a user namespace of its own, while it
-//! has a single thread. From there on everything is as for root, but for users that are not there.
+//! has a single thread. From there on everything is as for root.
 
 use sandbox::rootless::{Account, EnterError, Lack, Mapping};
 
@@ -38,17 +38,4 @@ const fn hint(error: &EnterError) -> &'static str {
              and kernel.apparmor_restrict_unprivileged_userns, and at docs/rootless.md"
         }
     }
-}
-
-/// The error with what `lacks`, if it may be for want of users.
-pub(crate) fn explain(error: Error, lacks: &[Lack]) -> Error {
-    if !error.wants_users || lacks.is_empty() {
-        return error;
-    }
-    let lacking: Vec<String> = lacks.iter().map(Lack::to_string).collect();
-    let lacking = lacking.join(", ");
-    let mut remedies: Vec<String> = lacks.iter().map(Lack::remedy).collect();
-    remedies.dedup();
-    let error = error.hint(format!("there is no user but root here: {lacking}"));
-    remedies.into_iter().fold(error, Error::hint)
 }

@@ -9,6 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
+use oci::Reference;
 use serde::Serialize;
 
 /// What an answer carries.
@@ -41,30 +42,64 @@ impl Refusal {
         Self::new(StatusCode::NOT_IMPLEMENTED, message)
     }
 
+    /// The same with what it is about in front.
+    pub(crate) fn about(self, what: &str) -> Self {
+        let message = format!("{what}: {}", self.message);
+        Self { message, ..self }
+    }
+
     pub(crate) fn answer(self) -> Answer {
         let message = self.message;
         json(self.status, &Failure { message })
     }
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
         let status = match &error {
+            EngineError::Resolve { source, .. } if source.is_not_found() => StatusCode::NOT_FOUND,
             EngineError::NoSuchImage(_)
             | EngineError::NoSuchContainer(_)
+            | EngineError::NoSuchVolume(_)
             | EngineError::NoSuchFile { .. } => StatusCode::NOT_FOUND,
             EngineError::ContainerName { .. }
             | EngineError::ContainerRuns(_)
+            | EngineError::AlreadyRuns(_)
+            | EngineError::NotRunning(_)
+            | EngineError::VolumeInUse { .. }
             | EngineError::ImageInUse { .. } => StatusCode::CONFLICT,
             EngineError::Reference(_)
             | EngineError::NoCommand
+            | EngineError::NoMountSource(_)
+            | EngineError::VolumeName(_)
+            | EngineError::User(_)
             | EngineError::AmbiguousId(_)
             | EngineError::Archive(_)
             | EngineError::Unsupported { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, error.chain())
+        let message = match &error {
+            EngineError::NoSuchImage(name) => no_such_image(name),
+            error => error.chain(),
+        };
+        Self::new(status, message)
     }
+}
+
+/// Docker tells the name with the tag that was looked for.
+fn no_such_image(name: &str) -> String {
+    let by_name = name.parse::<Reference>();
+    let name = by_name.map_or_else(
+        |_| name.to_owned(),
+        |reference| reference.with_default_tag().familiar(),
+    );
+    EngineError::NoSuchImage(name).to_string()
 }
 
 /// A document.

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures_util::{TryStreamExt as _, stream};
 use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use crate::answer::Body;
+use crate::answer::{Body, Refusal};
 
 /// Pieces that may wait to be taken.
 const PIECES: usize = 16;
@@ -75,9 +76,19 @@ pub(crate) fn reader(body: Incoming) -> impl Read + Send + 'static {
     SyncIoBridge::new(StreamReader::new(pieces))
 }
 
-/// The body of a request as a whole, of no more than `limit` bytes.
-pub(crate) async fn whole(body: Incoming, limit: usize) -> Result<Bytes, String> {
-    let limited = http_body_util::Limited::new(body, limit);
-    let collected = limited.collect().await.map_err(|error| error.to_string())?;
+/// The body of a request as a whole; none that Docker's API describes is as long as the limit.
+pub(crate) async fn whole(body: Incoming) -> Result<Bytes, Refusal> {
+    const LIMIT: usize = 1 << 20;
+    let collected = http_body_util::Limited::new(body, LIMIT).collect().await;
+    let collected = collected.map_err(|error| Refusal::bad(error.to_string()))?;
     Ok(collected.to_bytes())
+}
+
+/// The body of a request that describes a `what`.
+pub(crate) async fn document<T: DeserializeOwned>(
+    body: Incoming,
+    what: &str,
+) -> Result<T, Refusal> {
+    let parsed = serde_json::from_slice(&whole(body).await?);
+    parsed.map_err(|error| Refusal::bad(format!("invalid {what}: {error}")))
 }

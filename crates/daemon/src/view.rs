@@ -1,13 +1,18 @@
 //! What the engine knows, as Docker's documents show it.
 
+pub mod call;
+mod container;
+pub mod table;
+
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use api::docker::{
-    Container, ContainerConfig, ContainerState as State, ContainerSummary, DeletedImage,
-    HistoryRow, Image, ImageConfig, ImageSummary, PathStat, RootFs, file_mode,
+    DeletedImage, HistoryRow, Image, ImageConfig, ImageSummary, PathStat, RootFs, file_mode,
 };
-use engine::{ContainerState, ImageDetails, Removed, rfc3339};
+pub use container::{container, state, status};
+pub(crate) use container::{containers, show_port};
+use engine::{ImageDetails, Removed, rfc3339};
 use oci::{ProcessConfig, Reference};
 use serde_json::{Value, json};
 
@@ -72,56 +77,6 @@ fn image_config(config: ProcessConfig) -> ImageConfig {
     }
 }
 
-/// All that is known of a container.
-#[must_use]
-pub fn container(summary: engine::ContainerSummary) -> Container {
-    let (path, args) = match summary.command.split_first() {
-        Some((path, args)) => (path.clone(), args.to_vec()),
-        None => (String::new(), Vec::new()),
-    };
-    let exit_code = match summary.state {
-        ContainerState::Exited(code) => code,
-        ContainerState::Created | ContainerState::Running => 0,
-    };
-    Container {
-        created: rfc3339(summary.created),
-        path,
-        args,
-        state: State {
-            status: state(summary.state).to_owned(),
-            running: summary.state == ContainerState::Running,
-            exit_code,
-        },
-        config: ContainerConfig {
-            image: summary.image.clone(),
-            cmd: summary.command,
-        },
-        image: summary.image,
-        name: format!("/{}", summary.name),
-        id: summary.id,
-    }
-}
-
-/// A container's state in docker's word.
-#[must_use]
-pub const fn state(state: ContainerState) -> &'static str {
-    match state {
-        ContainerState::Created => "created",
-        ContainerState::Running => "running",
-        ContainerState::Exited(_) => "exited",
-    }
-}
-
-/// A container's state for people.
-#[must_use]
-pub fn status(state: ContainerState) -> String {
-    match state {
-        ContainerState::Created => "Created".to_owned(),
-        ContainerState::Running => "Up".to_owned(),
-        ContainerState::Exited(code) => format!("Exited ({code})"),
-    }
-}
-
 /// Rows of images: one for each image, with all its names.
 pub(crate) fn images(all: Vec<engine::ImageSummary>) -> Vec<ImageSummary> {
     let mut rows: Vec<ImageSummary> = Vec::new();
@@ -181,20 +136,6 @@ pub(crate) fn removed(removed: Vec<Removed>) -> Vec<DeletedImage> {
         Removed::Deleted(id) => DeletedImage::Deleted(id.to_string()),
     };
     removed.into_iter().map(row).collect()
-}
-
-/// Rows of containers.
-pub(crate) fn containers(all: &[engine::ContainerSummary]) -> Vec<ContainerSummary> {
-    let row = |container: &engine::ContainerSummary| ContainerSummary {
-        id: container.id.clone(),
-        names: vec![format!("/{}", container.name)],
-        image: container.image.clone(),
-        command: container.command.join(" "),
-        created: since_1970(container.created),
-        state: state(container.state).to_owned(),
-        status: status(container.state),
-    };
-    all.iter().map(row).collect()
 }
 
 /// What is at a path of a container.

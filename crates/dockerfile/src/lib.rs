@@ -32,7 +32,7 @@ pub use directive::{Directive, Directives, detect_syntax};
 pub use fix::{Change, Fixed, fix};
 pub use heredoc::Heredoc;
 pub use instruction::{Instruction, InstructionKind, Keyword};
-pub use lint::{CheckOptions, Origin, RULES, Rule, rule};
+pub use lint::{CheckOptions, Origin, RULES, Rule, is_secret, rule};
 pub use lower::{
     AllowedDevices, BuildContext, Devices, GitError, HistoryLayer, ImageAnswer, ImageQuestion,
     Lowered, Lowering, NamedContext, NoCache, Options, Outline, OutlineArg, OutlineMount,

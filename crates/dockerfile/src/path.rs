@@ -76,18 +76,3 @@ pub(crate) fn base(path: &str) -> &str {
     }
     trimmed.rsplit('/').next().unwrap_or(trimmed)
 }
-
-/// A path has characters that make it a pattern, other than escaped ones.
-pub(crate) fn has_wildcards(path: &str) -> bool {
-    let mut characters = path.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '*' | '?' | '[' => return true,
-            '\\' => {
-                characters.next();
-            }
-            _ => {}
-        }
-    }
-    false
-}

@@ -2,14 +2,18 @@
 //!
 //! Unknown keys are errors that name them.
 
+mod dns;
 mod gc;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use dns::DnsConfig;
 pub use gc::{GcConfig, PolicyRule, Space};
+pub use serve::{Entitlement, LogFormat, LogLevel, ServeConfig, TlsConfig, UnknownName};
 
 /// The whole file; everything may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// How much at a time, in all builds.
     pub limits: LimitsConfig,
+    /// How the daemon is reached, and what it lets clients do.
+    pub serve: ServeConfig,
 }
 
 /// How one registry is reached.
@@ -39,8 +45,15 @@ pub struct RegistryConfig {
     pub http: bool,
     /// Do not check certificates.
     pub insecure: bool,
+    /// Follow redirects to addresses that only this machine or its network reaches, although the
+    /// registry is at a public one.
+    pub private_redirects: bool,
     /// Files with further certificate authorities, PEM.
     pub ca: Vec<PathBuf>,
+    /// The certificate that the registry is shown, PEM; `key` goes with it.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// How builds run.
@@ -49,6 +62,53 @@ pub struct RegistryConfig {
 pub struct BuildConfig {
     /// Steps of one build at once; 16 for each CPU when none.
     pub jobs: Option<usize>,
+    /// How steps are kept away from the machine; the best that is to be had when none.
+    pub isolation: Option<Isolation>,
+    /// How names are found in steps and containers.
+    pub dns: DnsConfig,
+}
+
+/// How steps are kept away from the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// In namespaces, with mounts of their own.
+    Namespaces,
+    /// By another root directory alone.
+    Chroot,
+}
+
+impl Isolation {
+    /// Both, with their names.
+    pub const ALL: [(&'static str, Isolation); 2] = [
+        ("namespaces", Isolation::Namespaces),
+        ("chroot", Isolation::Chroot),
+    ];
+}
+
+impl std::str::FromStr for Isolation {
+    type Err = UnknownIsolation;
+
+    fn from_str(name: &str) -> Result<Self, UnknownIsolation> {
+        let known = Self::ALL.iter().find(|(known, _)| *known == name);
+        known
+            .map(|(_, isolation)| *isolation)
+            .ok_or_else(|| UnknownIsolation(name.to_owned()))
+    }
+}
+
+/// A word that names no isolation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no isolation: namespaces or chroot")]
+pub struct UnknownIsolation(pub String);
+
+impl From<Isolation> for sandbox::Isolation {
+    fn from(isolation: Isolation) -> Self {
+        match isolation {
+            Isolation::Namespaces => Self::Namespaces,
+            Isolation::Chroot => Self::Chroot,
+        }
+    }
 }
 
 /// Which devices steps may ask for.
@@ -72,6 +132,31 @@ pub struct LimitsConfig {
     pub free_memory: Option<Bytes>,
     /// Threads of one process that hash, compress and copy; one for each CPU when none.
     pub threads: Option<usize>,
+    /// Members of one archive, and directories that they imply; ten millions when none.
+    pub archive_entries: Option<u64>,
+    /// Bytes of all files of one archive; 1 TiB when none.
+    pub archive_size: Option<Bytes>,
+    /// Components of one name in an archive; 512 when none.
+    pub archive_depth: Option<usize>,
+    /// Bytes out of each byte of a compressed archive that grows beyond 4 GiB; 10,000 when none.
+    pub archive_ratio: Option<u64>,
+    /// Bytes of the names of directories and hard links in one archive; 256 MiB when none.
+    pub archive_names: Option<Bytes>,
+}
+
+impl LimitsConfig {
+    /// Bounds on archives: layers, contexts, what `ADD` unpacks.
+    pub(crate) fn archive(&self) -> snapshot::Limits {
+        let usual = snapshot::Limits::default();
+        snapshot::Limits {
+            entries: self.archive_entries.unwrap_or(usual.entries),
+            size: self.archive_size.map_or(usual.size, |bytes| bytes.0),
+            ratio: self.archive_ratio.unwrap_or(usual.ratio),
+            names: self.archive_names.map_or(usual.names, |bytes| bytes.0),
+            depth: self.archive_depth.unwrap_or(usual.depth),
+            name: usual.name,
+        }
+    }
 }
 
 /// A size such as `512MB`.
@@ -114,6 +199,12 @@ pub enum ConfigError {
     /// It is no TOML, or has a key or value that there is not.
     #[error("invalid configuration: {0}")]
     Toml(#[from] toml::de::Error),
+    /// A value is none that its key has.
+    #[error("invalid configuration: {0}")]
+    Values(#[from] serde_json::Error),
+    /// A certificate without its key, or a key without its certificate.
+    #[error("invalid configuration: `certificate` and `key` of registry {0:?} go together")]
+    HalfIdentity(String),
     /// A bound of the default policy beside a policy that stands in its place.
     #[error(
         "invalid configuration: `{key}` of [gc] in line {line} has no effect, since gc.policy takes the place of the default policy that it bounds: set it in a rule of gc.policy"
@@ -138,7 +229,25 @@ impl Config {
                 key,
                 line: gc::line_of(text, key),
             }),
-            None => Ok(config),
+            None => config.checked(),
+        }
+    }
+
+    /// The configuration of what would stand in `kiln.toml`, that came from elsewhere.
+    ///
+    /// # Errors
+    /// There is a key that kiln does not know, or a value that its key does not have.
+    pub fn of_values(values: serde_json::Value) -> Result<Self, ConfigError> {
+        let config: Self = serde_json::from_value(values)?;
+        config.checked()
+    }
+
+    fn checked(self) -> Result<Self, ConfigError> {
+        let half =
+            |registry: &RegistryConfig| registry.certificate.is_some() != registry.key.is_some();
+        match self.registry.iter().find(|(_, registry)| half(registry)) {
+            Some((domain, _)) => Err(ConfigError::HalfIdentity(domain.clone())),
+            None => Ok(self),
         }
     }
 }
@@ -167,6 +276,19 @@ mod tests {
         let limits = config.unwrap().limits;
         assert_eq!(limits.parallel_steps, Some(4));
         assert_eq!(limits.free_memory, Some(Bytes(1 << 30)));
+        assert_eq!(limits.archive(), snapshot::Limits::default());
+        let text = "[limits]\narchive-entries = 5\narchive-size = \"6KB\"\narchive-ratio = 7\n\
+                    archive-names = \"8KB\"\narchive-depth = 9\n";
+        let archive = Config::parse(text).unwrap().limits.archive();
+        let expected = snapshot::Limits {
+            entries: 5,
+            size: 6 << 10,
+            ratio: 7,
+            names: 8 << 10,
+            depth: 9,
+            ..snapshot::Limits::default()
+        };
+        assert_eq!(archive, expected);
         let error = Config::parse("[limits]\nfree-memory = \"much\"\n").unwrap_err();
         assert!(
             error

@@ -69,6 +69,14 @@ pub fn context_files(request: &BuildRequest) -> Result<ContextFiles, EngineError
     Ok(found)
 }
 
+/// The patterns that the text of an ignore file has, as others understand them.
+///
+/// # Errors
+/// One is malformed.
+pub fn ignore_lines(text: &str) -> Result<Vec<String>, EngineError> {
+    Ok(Patterns::parse(text)?.to_lines())
+}
+
 /// Lists what is in a directory. One is open at each depth, of which there are only so many.
 fn list(
     directory: &Dir,

@@ -1,12 +1,12 @@
 //! The engine: what every build, image and container of one store share.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use oci::{Digest, Reference};
-use registry::docker_config::{DockerConfig, DockerCredentials};
-use snapshot::snapshotter::{OverlaySnapshotter, Snapshotter};
+use registry::docker_config::{CredentialSource, DockerConfig, DockerCredentials};
+use snapshot::snapshotter::Snapshotter;
 use solver::Solver;
 use store::{Lease, Store};
 
@@ -45,6 +45,10 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) solver: Solver<BuildWorker, StoredRecords>,
     docker_config: Option<PathBuf>,
+    /// In place of those of `docker_config`.
+    credentials: OnceLock<Arc<dyn registry::Credentials>>,
+    /// Credentials that the client brought along.
+    offered: OnceLock<DockerConfig>,
     pub(crate) helper_path: Vec<PathBuf>,
     pub(crate) fetch_variables: Vec<(String, String)>,
     registry: OnceLock<registry::Client>,
@@ -56,8 +60,8 @@ pub(crate) struct Inner {
     pub(crate) limits: crate::limits::Limits,
     /// What steps leave to be removed.
     pub(crate) discarded: crate::blocking::Discarded,
-    /// Makes file systems of stacks for processes.
-    pub(crate) snapshotter: Box<dyn Snapshotter>,
+    /// Makes file systems of stacks for processes; known when there is one to make.
+    pub(crate) snapshotter: OnceLock<Box<dyn Snapshotter>>,
     /// How layer directories carry overlay's marks.
     pub(crate) marks: snapshot::Marks,
 }
@@ -69,6 +73,7 @@ impl Engine {
     /// The store cannot be opened.
     pub fn open(options: EngineOptions) -> Result<Self, EngineError> {
         let store = Store::open(&options.root)?;
+        crate::layer::owners::check(&store)?;
         let lease = store.lease(options.clock.now())?;
         let records = Arc::new(StoredRecords::new(store.clone(), lease.clone()));
         let clock = Arc::clone(&options.clock);
@@ -81,6 +86,8 @@ impl Engine {
             clock: options.clock,
             solver,
             docker_config: options.docker_config,
+            credentials: OnceLock::new(),
+            offered: OnceLock::new(),
             helper_path: options.helper_path,
             fetch_variables: options.fetch_variables,
             registry: OnceLock::new(),
@@ -90,9 +97,66 @@ impl Engine {
             times: Mutex::default(),
             limits: crate::limits::Limits::default(),
             discarded: crate::blocking::Discarded::default(),
-            snapshotter: Box::new(OverlaySnapshotter { marks }),
+            snapshotter: OnceLock::new(),
             marks,
         })))
+    }
+
+    /// Whether builds of clients may be allowed this.
+    #[must_use]
+    pub fn grants(&self, entitlement: crate::config::Entitlement) -> bool {
+        self.0.config.serve.entitlements.contains(&entitlement)
+    }
+
+    /// Asks `credentials` from now on, in place of the `config.json` that the engine was opened
+    /// with. Whoever is first decides, and only before a registry was asked for anything.
+    pub fn use_credentials(&self, credentials: Arc<dyn registry::Credentials>) {
+        drop(self.0.credentials.set(credentials));
+    }
+}
+
+impl Engine {
+    /// Credentials for this engine alone, as the text of a `config.json`; they come before those of
+    /// the user. To be given before any registry is asked, and once.
+    ///
+    /// # Errors
+    /// It is no such text.
+    pub fn offer_credentials(&self, text: &str) -> Result<(), EngineError> {
+        let config = DockerConfig::parse(text)?;
+        self.0.offered.get_or_init(|| config);
+        Ok(())
+    }
+
+    /// Asks the registry of `domain` whether it takes the credentials that there are for it.
+    ///
+    /// # Errors
+    /// It does not, or it cannot be asked.
+    pub async fn log_in(&self, domain: &str) -> Result<(), EngineError> {
+        let asked = self.0.registry()?.log_in(domain).await;
+        asked.map_err(|source| EngineError::LogIn {
+            domain: domain.to_owned(),
+            source,
+        })
+    }
+}
+
+/// What the client brought, and for other registries what the user has.
+#[derive(Debug)]
+struct Offered {
+    config: DockerConfig,
+    otherwise: Arc<dyn registry::Credentials>,
+}
+
+impl registry::Credentials for Offered {
+    fn lookup<'a>(
+        &'a self,
+        domain: &'a str,
+    ) -> registry::BoxFuture<'a, Result<registry::Credential, registry::CredentialsError>> {
+        match self.config.source(domain) {
+            CredentialSource::Known(registry::Credential::Anonymous)
+            | CredentialSource::Helper { .. } => self.otherwise.lookup(domain),
+            CredentialSource::Known(known) => Box::pin(std::future::ready(Ok(known))),
+        }
     }
 }
 
@@ -125,12 +189,15 @@ impl Inner {
         if let Some(sandbox) = self.sandbox.get() {
             return Ok(sandbox);
         }
-        let sandbox = sandbox::Sandbox::new()?;
+        let sandbox = sandbox::Sandbox::new(self.config.build.isolation.map(Into::into))?;
         Ok(self.sandbox.get_or_init(|| sandbox))
     }
 
     fn registry_config(&self) -> Result<registry::Config, EngineError> {
-        let mut config = registry::Config::default();
+        let mut config = registry::Config {
+            proxy: self.proxy(),
+            ..registry::Config::default()
+        };
         for (domain, host) in &self.config.registry {
             let read = |path: &PathBuf| {
                 std::fs::read(path).map_err(|source| EngineError::Read {
@@ -139,40 +206,86 @@ impl Inner {
                 })
             };
             let authorities = host.ca.iter().map(read).collect::<Result<_, _>>()?;
+            let identity = match (&host.certificate, &host.key) {
+                (Some(certificate), Some(key)) => {
+                    Some([read(certificate)?, read(key)?].join(&b'\n'))
+                }
+                _ => None,
+            };
+            let identity = identity.map(|pem| String::from_utf8_lossy(&pem).into_owned());
             config.hosts.insert(
                 domain.clone(),
                 registry::HostConfig {
                     mirrors: host.mirrors.clone(),
                     http: host.http,
                     insecure: host.insecure,
+                    private_redirects: host.private_redirects,
                     authorities,
-                    ..registry::HostConfig::default()
+                    identity: identity.map(registry::Secret::new),
                 },
             );
         }
         Ok(config)
     }
 
-    fn credentials(&self) -> Result<Arc<dyn registry::Credentials>, EngineError> {
-        let Some(path) = &self.docker_config else {
-            return Ok(Arc::new(registry::Anonymous));
+    /// Proxies as the client's variables say.
+    fn proxy(&self) -> registry::Proxy {
+        let value = |name: &str| {
+            let variables = self.fetch_variables.iter();
+            let mut named = variables.filter(|(given, _)| given.eq_ignore_ascii_case(name));
+            named.next().map(|(_, value)| value.clone())
         };
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
-                let config = DockerConfig::parse(&text)?;
-                Ok(Arc::new(DockerCredentials::new(
-                    config,
-                    self.helper_path.clone(),
-                )))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Arc::new(registry::Anonymous))
-            }
-            Err(source) => Err(EngineError::Read {
-                path: path.clone(),
-                source,
-            }),
+        let all = value("ALL_PROXY");
+        registry::Proxy {
+            http: value("HTTP_PROXY").or_else(|| all.clone()),
+            https: value("HTTPS_PROXY").or(all),
+            except: value("NO_PROXY"),
         }
+    }
+
+    fn credentials(&self) -> Result<Arc<dyn registry::Credentials>, EngineError> {
+        if let Some(credentials) = self.credentials.get() {
+            return Ok(Arc::clone(credentials));
+        }
+        let otherwise = self.own_credentials()?;
+        Ok(match self.offered.get() {
+            None => otherwise,
+            Some(config) => Arc::new(Offered {
+                config: config.clone(),
+                otherwise,
+            }),
+        })
+    }
+
+    fn own_credentials(&self) -> Result<Arc<dyn registry::Credentials>, EngineError> {
+        docker_credentials(self.docker_config.as_deref(), self.helper_path.clone())
+    }
+}
+
+/// The credentials that docker's `config.json` has at `path`, or the helpers that it names and that
+/// are in one of the directories `helper_path`; none when there is no such file.
+///
+/// # Errors
+/// The file cannot be read, or makes no sense.
+pub fn docker_credentials(
+    path: Option<&Path>,
+    helper_path: Vec<PathBuf>,
+) -> Result<Arc<dyn registry::Credentials>, EngineError> {
+    let Some(path) = path else {
+        return Ok(Arc::new(registry::Anonymous));
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let config = DockerConfig::parse(&text)?;
+            Ok(Arc::new(DockerCredentials::new(config, helper_path)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Arc::new(registry::Anonymous))
+        }
+        Err(source) => Err(EngineError::Read {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

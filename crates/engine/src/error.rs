@@ -1,11 +1,15 @@
 //! What can go wrong in the engine. Each variant carries what a person needs to act on it; the
 //! clients dress it.
+//!
+//! It is one long enum, since clients match on all that an engine may answer.
+
+mod step;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use graph::Location;
 use oci::{Digest, Platform, Reference};
+
+pub use step::{ProcessExit, StepFailure};
 
 /// Why the engine did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +17,16 @@ pub enum EngineError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::StoreError),
+    /// The store keeps owners of files as is done elsewhere.
+    #[error("the store {} was made where there are {made}, and here there are {here}", path.display())]
+    OtherOwners {
+        /// Its directory.
+        path: PathBuf,
+        /// Which users there were.
+        made: &'static str,
+        /// Which there are.
+        here: &'static str,
+    },
     /// A snapshot could not be made.
     #[error(transparent)]
     Snapshot(#[from] snapshot::snapshotter::SnapshotError),
@@ -63,6 +77,14 @@ pub enum EngineError {
         /// How it ended.
         exit: ProcessExit,
     },
+    /// The client was asked for a secret and did not answer.
+    #[error("cannot get secret {id}: {reason}")]
+    SecretStore {
+        /// Which one.
+        id: String,
+        /// Why.
+        reason: String,
+    },
     /// A device is not as it was when the step's key was made.
     #[error("device {0} is no longer registered")]
     LostDevice(String),
@@ -80,9 +102,21 @@ pub enum EngineError {
     /// The IDs of several builds begin so.
     #[error("the IDs of several builds begin with {0}")]
     SeveralBuilds(String),
+    /// No failed step was kept.
+    #[error("no failed step is kept{}", .0.as_ref().map(|build| format!(" of {build}")).unwrap_or_default())]
+    NotKept(Option<String>),
+    /// Somebody is in a kept step.
+    #[error("another process is in the kept step {0}")]
+    KeptIsEntered(String),
     /// A build goes on.
     #[error("build {0} is running")]
     BuildRuns(String),
+    /// A file of a result cannot be looked at.
+    #[error(transparent)]
+    Files(#[from] crate::files::FilesError),
+    /// Links lead in a circle, or nearly.
+    #[error("too many symbolic links at {}", .0.display())]
+    TooManyLinks(PathBuf),
     /// The build was cancelled.
     #[error("build cancelled")]
     Cancelled,
@@ -97,6 +131,15 @@ pub enum EngineError {
     Resolve {
         /// The image.
         reference: Reference,
+        /// Why.
+        #[source]
+        source: registry::Error,
+    },
+    /// A registry does not answer, or not as it should.
+    #[error("ask {domain}")]
+    AskRegistry {
+        /// Whose.
+        domain: String,
         /// Why.
         #[source]
         source: registry::Error,
@@ -161,6 +204,26 @@ pub enum EngineError {
         /// Why.
         #[source]
         source: serde_json::Error,
+    },
+    /// A layer's blob cannot be unpacked.
+    #[error("unpack layer {blob}")]
+    UnpackLayer {
+        /// The blob.
+        blob: Digest,
+        /// Why.
+        #[source]
+        source: snapshot::ExtractError,
+    },
+    /// An image config is larger than what is read.
+    #[error(
+        "image config {digest} of {size} bytes: at most {} are accepted",
+        oci::MAX_CONFIG_SIZE
+    )]
+    ConfigSize {
+        /// The config.
+        digest: Digest,
+        /// Its size, as the manifest says.
+        size: u64,
     },
     /// A manifest and its config disagree.
     #[error("image {digest} has {layers} layers and {diff_ids} diff IDs")]
@@ -309,6 +372,42 @@ pub enum EngineError {
         "cannot remove container \"{0}\": container is running: stop the container before removing or force remove"
     )]
     ContainerRuns(String),
+    /// A registry does not take credentials, or cannot be asked.
+    #[error("login attempt to {domain} failed")]
+    LogIn {
+        /// The registry.
+        domain: String,
+        /// Why.
+        #[source]
+        source: registry::Error,
+    },
+    /// A container runs already.
+    #[error("container {0} is already running")]
+    AlreadyRuns(String),
+    /// A container does not run.
+    #[error("container {0} is not running")]
+    NotRunning(String),
+    /// What is to be mounted is not there.
+    #[error(
+        "invalid mount config for type \"bind\": bind source path does not exist: {}", .0.display()
+    )]
+    NoMountSource(PathBuf),
+    /// There is no such volume.
+    #[error("get {0}: no such volume")]
+    NoSuchVolume(String),
+    /// A volume is a container's.
+    #[error("remove {name}: volume is in use - [{}]", users.join(", "))]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+        /// The containers.
+        users: Vec<String>,
+    },
+    /// A name that no volume can have.
+    #[error(
+        "{0:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+    )]
+    VolumeName(String),
     /// A container's stored configuration cannot be read.
     #[error("invalid configuration of container {id}")]
     ContainerConfig {
@@ -403,48 +502,15 @@ impl EngineError {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
+            let told = error.to_string();
+            // Some errors only pass on what another says.
+            if !text.ends_with(&told) {
+                text.push_str(": ");
+                text.push_str(&told);
+            }
             cause = error.source();
         }
         text
-    }
-}
-
-/// What is known of a step that failed.
-#[derive(Debug, Clone)]
-pub struct StepFailure {
-    /// As progress shows it.
-    pub name: String,
-    /// Where it was written.
-    pub locations: Vec<Location>,
-    /// Why it failed.
-    pub error: Arc<EngineError>,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProcessExit {
-    /// With this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-impl ProcessExit {
-    /// The code by which a shell reports it.
-    #[must_use]
-    pub const fn code(self) -> i32 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
-        }
-    }
-}
-
-impl std::fmt::Display for ProcessExit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "exit code: {}", self.code())
     }
 }
 

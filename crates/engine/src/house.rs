@@ -19,6 +19,10 @@ impl Engine {
     /// # Errors
     /// Something cannot be removed.
     pub fn prune(&self, request: &PruneRequest) -> Result<Pruned, EngineError> {
+        // What was begun and is not in use: downloads, and copies of clients' directories.
+        if request.downloads && !request.dry_run {
+            self.forget_copies()?;
+        }
         Ok(self.0.store.prune(request)?)
     }
 
@@ -28,5 +32,13 @@ impl Engine {
     /// The store cannot be read.
     pub fn fsck(&self, depth: Depth) -> Result<Vec<Problem>, EngineError> {
         Ok(self.0.store.fsck(depth)?)
+    }
+
+    /// Repairs what can be repaired; what is left then, such as images whose blobs are lost.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn repair(&self, problems: Vec<Problem>) -> Result<Vec<Problem>, EngineError> {
+        Ok(self.0.store.repair(problems, self.0.clock.now())?)
     }
 }

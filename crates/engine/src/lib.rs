@@ -14,18 +14,24 @@ mod clock;
 pub mod compress;
 mod config;
 mod container;
+mod content;
 mod context;
+mod debug;
 mod device;
 mod engine;
 mod error;
 mod explain;
 mod export;
+mod files;
 mod gc;
 mod history;
 mod house;
 mod image;
+mod isolation;
+mod kept;
 mod layer;
 mod limits;
+mod offered;
 mod op;
 mod output;
 mod progress;
@@ -38,38 +44,57 @@ mod units;
 mod worker;
 
 pub(crate) use blocking::blocking;
-pub use build::{BuildOutcome, check, explain_missing, fix, outline, targets};
+pub use build::{
+    Build, BuildOutcome, Definition, Delivery, Evaluated, FoundImage, Planned, check,
+    explain_missing, fix, outline, targets,
+};
 pub use cache::StoredRecords;
 pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary, CacheMountsTo};
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{
-    BuildConfig, CdiConfig, Config, ConfigError, GcConfig, HistoryConfig, LimitsConfig, PolicyRule,
-    RegistryConfig, Space,
+    BuildConfig, CdiConfig, Config, ConfigError, DnsConfig, Entitlement, GcConfig, HistoryConfig,
+    Isolation, LimitsConfig, LogFormat, LogLevel, PolicyRule, RegistryConfig, ServeConfig, Space,
+    TlsConfig, UnknownIsolation, UnknownName,
 };
 pub use container::{
-    ContainerSummary, CreateContainer, PathStat, RunOutcome, Terminal, pack_files, unpack_files,
+    CommitContainer, ContainerLife, ContainerMount, ContainerRun, ContainerSettings,
+    ContainerSummary, CreateContainer, FileChange, FileChangeKind, JoinContainer, Joined, LogEntry,
+    LogReader, LogWriter, MoreSettings, MountSource, OutputStream, PathStat, PublishedPort,
+    RunOutcome, Terminal, Volume, new_id, pack_files, unpack_files,
 };
-pub use context::{ContextFile, ContextFiles, ExcludedFile, context_files};
+pub use context::{ContextFile, ContextFiles, ExcludedFile, context_files, ignore_lines};
+pub use debug::{EnterKept, KeepFailed, KeptStep};
 pub use device::UnusableDevice;
 pub use dockerfile::{
     AllowedDevices, Change, Diagnostic, GitError, Outline, OutlineArg, OutlineMount, Place, Rule,
-    Severity, Source, Span, Target, git_context, rule,
+    Severity, Source, Span, Target, detect_syntax, git_context, rule,
 };
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, docker_credentials};
 pub use error::{EngineError, ProcessExit, StepFailure};
 pub use export::ExportedImage;
-pub use graph::{ExtraHost, GitSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest};
+pub use files::{FileStat, Files, FilesError};
+pub use graph::{
+    ExtraHost, GitSource, LocalSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest,
+};
 pub use history::{
-    About, BuildStatus, HistoryBuild, HistoryImage, HistoryStep, StepCounts, StepState,
+    About, Attachment, BuildStatus, HistoryBuild, HistoryImage, HistoryStep, StepCounts, StepState,
 };
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
+pub use kept::{ClientFile, ClientFileKind, Incoming, KeptCopy, Receiving};
+pub use limits::limit_key;
+pub use offered::{OfferedFiles, offered_files};
+pub use op::{ContainerProcess, FrontEnd, NewContainer, Speaks, StepContainer, StepProcess};
 pub use output::{LocalTree, Output, Stack};
+pub use progress::Task;
+pub use registry::{BoxFuture, Credential, Credentials, CredentialsError, Secret as Password};
 pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
 pub use request::{
-    ArchiveExport, ArchiveKind, BuildRequest, ByteStream, Context, Destination, Dockerfile,
-    DockerfileIn, Export, FilesExport, ImageExport, LayerFormat, LayoutImage, MoreTarget,
-    NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
+    ArchiveExport, ArchiveKind, BuildRequest, ByteStream, ClientStream, Context, Destination,
+    Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, LayerFormat, LayoutImage,
+    MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource, SecretStore,
+    Sink,
 };
+pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};
 pub use snapshot::{Kind as FileKind, Overwrite, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};
 pub use ssh::{SshAgent, SshKeyError, SshKeys};
@@ -78,11 +103,14 @@ pub use worker::BuildWorker;
 
 /// What is told about work while it goes on.
 pub mod events {
+    pub use solver::StepProgress;
     pub use solver::progress::{
         LogStream, Origin, PlannedVertex, Progress, ProgressReceiver, ProgressSender, Status,
         Warning, channel,
     };
 }
+#[cfg(debug_assertions)]
+pub use store::fail;
 pub use store::{
     Collection, ContainerState, Depth, Filter as PruneFilter, FilterError as PruneFilterError,
     Keep, Kind as UsageKind, MountEviction, MountLimit, MountSize, Problem, PruneRequest, Pruned,

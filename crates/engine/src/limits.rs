@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use snapshot::{Bound, ExtractError};
 use store::{Slot, Store};
 
 use crate::config::LimitsConfig;
@@ -71,6 +72,35 @@ impl Limits {
             store.slots(count).wait(scarce, wanted)
         });
         Ok(slot.await??)
+    }
+}
+
+/// The key of `[limits]` that would let an archive be, if that is what `error` is about.
+#[must_use]
+pub fn limit_key(error: &EngineError) -> Option<&'static str> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(ExtractError::Limit { bound, .. }) = error.downcast_ref() {
+            return key_of(*bound);
+        }
+        let wrapped = error.downcast_ref::<std::io::Error>();
+        next = match wrapped.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+const fn key_of(bound: Bound) -> Option<&'static str> {
+    match bound {
+        Bound::Entries => Some("archive-entries"),
+        Bound::Bytes => Some("archive-size"),
+        Bound::Depth => Some("archive-depth"),
+        Bound::Names => Some("archive-names"),
+        Bound::Ratio => Some("archive-ratio"),
+        // No file system has longer ones.
+        Bound::Name => None,
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dockerfile::ignore::{Directory, Patterns};
-use snapshot::{Filter, Tree, Verdict};
+use graph::LocalSource;
+use snapshot::{Filter, Include, Tree, Verdict};
 use store::LayerId;
 
 use crate::error::EngineError;
+use crate::source::follow_links;
 
 /// One output of a vertex.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,13 +25,13 @@ pub enum Output {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stack(Arc<[LayerId]>);
 
-/// A directory of this machine without what the patterns exclude.
+/// Those files of a directory of this machine that are part of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalTree {
     /// Where it is.
     pub(crate) path: PathBuf,
-    /// Patterns of `.dockerignore`.
-    pub(crate) exclude: Arc<[String]>,
+    /// Which files they are.
+    pub(crate) source: Arc<LocalSource>,
 }
 
 impl Stack {
@@ -49,27 +51,47 @@ impl Stack {
 }
 
 impl LocalTree {
-    pub(crate) fn new(path: PathBuf, exclude: &[String]) -> Self {
+    pub(crate) fn new(path: PathBuf, source: &LocalSource) -> Self {
         Self {
             path,
-            exclude: exclude.into(),
+            source: Arc::new(source.clone()),
         }
     }
 
     /// Nothing of it is left out.
     pub(crate) fn is_plain(&self) -> bool {
-        self.exclude.is_empty()
+        let LocalSource {
+            name: _,
+            include,
+            exclude,
+            follow,
+        } = &*self.source;
+        include.is_empty() && exclude.is_empty() && follow.is_empty()
     }
 
     /// The directory, to be read.
     pub(crate) fn tree(&self) -> Result<Tree, EngineError> {
-        let tree = Tree::directory(&self.path)?;
-        if self.is_plain() {
-            return Ok(tree);
+        let whole = Tree::directory(&self.path)?;
+        let LocalSource {
+            name: _,
+            include,
+            exclude,
+            follow,
+        } = &*self.source;
+        let mut tree = whole.clone();
+        if !follow.is_empty()
+            && let Some(followed) = Include::new(&follow_links(&whole, follow)?)
+        {
+            tree = tree.with_filter(Arc::new(followed));
         }
-        Ok(tree.with_filter(Arc::new(IgnoreFilter::new(&Patterns::new(
-            self.exclude.iter(),
-        )?))))
+        if let Some(include) = Include::new(include) {
+            tree = tree.with_filter(Arc::new(include));
+        }
+        if !exclude.is_empty() {
+            let patterns = Patterns::new(exclude.iter())?;
+            tree = tree.with_filter(Arc::new(IgnoreFilter::new(&patterns)));
+        }
+        Ok(tree)
     }
 }
 

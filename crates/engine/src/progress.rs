@@ -16,7 +16,7 @@ const GRAIN: u64 = 1 << 20;
 
 /// Something that a build does and that is no vertex of its graph.
 #[derive(Debug)]
-pub(crate) struct Task {
+pub struct Task {
     sender: ProgressSender,
     clock: Arc<dyn Clock>,
     vertex: VertexDigest,
@@ -46,7 +46,8 @@ impl Task {
     }
 
     /// Where it tells how it gets on.
-    pub(crate) fn progress(&self) -> StepProgress {
+    #[must_use]
+    pub fn progress(&self) -> StepProgress {
         let clock = Arc::clone(&self.clock);
         StepProgress::of(
             self.sender.clone(),
@@ -56,18 +57,26 @@ impl Task {
     }
 
     /// Tells how it ended, and passes the result on.
-    pub(crate) fn end<T>(mut self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+    pub(crate) fn end<T>(self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        match &result {
+            Ok(_) => self.complete(),
+            Err(error) => self.fail(error.chain()),
+        }
+        result
+    }
+
+    /// Tells that it ended well.
+    pub fn complete(mut self) {
         let (vertex, at) = (self.vertex, self.clock.now());
         self.ended = true;
-        self.sender.send(match &result {
-            Ok(_) => Progress::Completed { vertex, at },
-            Err(error) => Progress::Failed {
-                vertex,
-                at,
-                error: error.chain(),
-            },
-        });
-        result
+        self.sender.send(Progress::Completed { vertex, at });
+    }
+
+    /// Tells that it failed, and why.
+    pub fn fail(mut self, error: String) {
+        let (vertex, at) = (self.vertex, self.clock.now());
+        self.ended = true;
+        self.sender.send(Progress::Failed { vertex, at, error });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,7 @@ use graph::{ExtraHost, GitSource, NetworkMode, PullPolicy, SourceOp, Ulimit};
 use oci::{Compression, Platform, Reference};
 use zeroize::Zeroizing;
 
+use crate::debug::KeepFailed;
 use crate::error::EngineError;
 use crate::ssh::SshAgent;
 
@@ -53,6 +54,8 @@ pub struct BuildRequest {
     pub ulimits: Vec<Ulimit>,
     /// What steps may ask for with `--mount=type=secret`.
     pub secrets: BTreeMap<String, OfferedSecret>,
+    /// Asked for secrets that are not among them.
+    pub more_secrets: Option<Arc<dyn SecretStore>>,
     /// SSH agents that steps may ask for with `--mount=type=ssh`; git uses the one named `default`.
     pub ssh: BTreeMap<String, SshAgent>,
     /// Names for the result of `target`.
@@ -71,6 +74,8 @@ pub struct BuildRequest {
     pub jobs: Option<usize>,
     /// Whether it is found out of each step that runs why it does, also without a history.
     pub explain: bool,
+    /// Keep the first step that fails.
+    pub keep_failed: Option<KeepFailed>,
     /// Seconds since 1970 that stand for all later times in the result.
     pub source_date_epoch: Option<i64>,
 }
@@ -176,7 +181,8 @@ impl ByteStream {
     }
 
     /// The bytes; nothing the second time.
-    pub(crate) fn take(&self) -> Box<dyn Read + Send> {
+    #[must_use]
+    pub fn take(&self) -> Box<dyn Read + Send> {
         let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bytes.take().unwrap_or_else(|| Box::new(std::io::empty()))
     }
@@ -218,8 +224,21 @@ pub enum SecretSource {
     Value(Secret),
 }
 
+/// Has secrets that are not known before steps ask for them.
+pub trait SecretStore: fmt::Debug + Send + Sync {
+    /// The secret under `id`; none when there is none. May block.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    fn get(&self, id: &str) -> Result<Option<Secret>, String>;
+}
+
 impl SecretSource {
-    pub(crate) fn read(&self) -> Result<Secret, EngineError> {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(&self) -> Result<Secret, EngineError> {
         match self {
             Self::Value(secret) => Ok(secret.clone()),
             Self::File(path) => match std::fs::read(path) {
@@ -321,6 +340,42 @@ pub enum Destination {
     Stdout,
     /// A directory of this machine that becomes an OCI layout (`tar=false`).
     Directory(PathBuf),
+    /// To a client, once.
+    Stream(ClientStream),
+}
+
+/// Where bytes go that a client takes, once.
+#[derive(Clone)]
+pub struct ClientStream(Arc<Mutex<Option<Box<dyn Sink>>>>);
+
+/// Takes bytes on a thread that may block.
+pub trait Sink: Write + Send {
+    /// All was written; returns when it has arrived. A sink that is dropped without this tells
+    /// that something is missing.
+    ///
+    /// # Errors
+    /// It did not arrive.
+    fn finish(self: Box<Self>) -> std::io::Result<()>;
+}
+
+impl ClientStream {
+    /// Of what `sink` takes.
+    #[must_use]
+    pub fn new(sink: impl Sink + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Some(Box::new(sink)))))
+    }
+
+    /// The sink; none the second time.
+    pub(crate) fn take(&self) -> Option<Box<dyn Sink>> {
+        let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.take()
+    }
+}
+
+impl fmt::Debug for ClientStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientStream(…)")
+    }
 }
 
 /// How layers are written.

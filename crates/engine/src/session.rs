@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cache_mount::Carried;
+use crate::debug::KeepFailed;
 use crate::device::Catalogue;
 use crate::error::EngineError;
-use crate::request::{BuildRequest, Context, NamedContext, OfferedSecret, Secret};
+use crate::request::{BuildRequest, Context, NamedContext, OfferedSecret, Secret, SecretStore};
 use crate::ssh::SshAgent;
 
 /// What the graph calls the main context.
@@ -18,18 +19,27 @@ pub(crate) fn named(name: &str) -> String {
     format!("context:{name}")
 }
 
+/// The name that the client gave the context; empty for the main one.
+pub(crate) fn context_name(name: &str) -> &str {
+    name.strip_prefix("context:").unwrap_or_default()
+}
+
 /// The client's side of a build.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     /// Directories by the name of their context.
     pub(crate) directories: BTreeMap<String, PathBuf>,
     pub(crate) secrets: BTreeMap<String, OfferedSecret>,
+    /// Asked for secrets that are not among them.
+    pub(crate) more_secrets: Option<Arc<dyn SecretStore>>,
     /// SSH agents by their names.
     pub(crate) agents: BTreeMap<String, SshAgent>,
     /// The machine's devices, once they are known.
     pub(crate) devices: Arc<Catalogue>,
     /// Where cache mounts come from that the machine does not have.
     pub(crate) carried: Option<Carried>,
+    /// The client wants the first step that fails.
+    pub(crate) keep_failed: Option<KeepFailed>,
 }
 
 impl Session {
@@ -47,9 +57,11 @@ impl Session {
         Self {
             directories,
             secrets: request.secrets.clone(),
+            more_secrets: request.more_secrets.clone(),
             agents: request.ssh.clone(),
             devices: Arc::default(),
             carried: None,
+            keep_failed: request.keep_failed.clone(),
         }
     }
 
@@ -60,7 +72,15 @@ impl Session {
 
     /// The secret under `id`; none when the client does not offer it.
     pub(crate) fn secret(&self, id: &str) -> Result<Option<Secret>, EngineError> {
-        let offered = self.secrets.get(id);
-        offered.map(|offered| offered.source.read()).transpose()
+        if let Some(offered) = self.secrets.get(id) {
+            return offered.source.read().map(Some);
+        }
+        match &self.more_secrets {
+            Some(store) => store.get(id).map_err(|reason| EngineError::SecretStore {
+                id: id.to_owned(),
+                reason,
+            }),
+            None => Ok(None),
+        }
     }
 }

@@ -123,7 +123,7 @@ impl BuildWorker {
             Op::Exec(op) => self.engine.exec(step, op, inputs, &self.session).await?,
             Op::File(op) => self.engine.file(step, op, inputs, &self.looks).await?,
             Op::Merge(_) => vec![self.engine.merge(inputs).await?],
-            Op::Diff(_) => vec![diff(inputs)?],
+            Op::Diff(_) => vec![self.engine.diff(step, inputs).await?],
         })
     }
 
@@ -146,7 +146,7 @@ impl BuildWorker {
                     .directories
                     .get(&local.name)
                     .ok_or_else(missing)?;
-                Ok(Output::Local(LocalTree::new(path.clone(), &local.exclude)))
+                Ok(Output::Local(LocalTree::new(path.clone(), local)))
             }
             SourceOp::Http(source) => {
                 let source = self.files.pinned(source);
@@ -169,31 +169,6 @@ fn file_system_key(image: &ResolvedImage) -> CacheKey {
     let chain = ChainId::of(&image.image.config.rootfs.diff_ids);
     graph::ContentHash::feed(&chain.map(|chain| chain.digest()), &mut hasher);
     CacheKey(*hasher.finish().as_bytes())
-}
-
-/// What the second stack has on top of the first.
-fn diff(inputs: Vec<Output>) -> Result<Output, EngineError> {
-    let mut stacks = inputs.into_iter().map(|input| match input {
-        Output::Stack(stack) => Ok(stack),
-        Output::Local(_) => Err(no_diff()),
-    });
-    let (lower, upper) = (stacks.next().transpose()?, stacks.next().transpose()?);
-    let (lower, upper) = match (lower, upper) {
-        (Some(lower), Some(upper)) => (lower, upper),
-        (only, _) => (Stack::default(), only.unwrap_or_default()),
-    };
-    let above = upper
-        .layers()
-        .strip_prefix(lower.layers())
-        .ok_or_else(no_diff)?;
-    Ok(Output::Stack(Stack::new(above)))
-}
-
-fn no_diff() -> EngineError {
-    EngineError::Unsupported {
-        what: "a diff between file systems of which one is not built on the other".to_owned(),
-        instead: "diff against a base of the same stage",
-    }
 }
 
 impl std::fmt::Debug for BuildWorker {

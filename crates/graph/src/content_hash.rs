@@ -10,7 +10,7 @@ use std::sync::Arc;
 use oci::{Digest, Platform, Reference};
 
 /// Enters every digest; a change makes all cache keys new.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Feeds values to a digest. What is fed is short and comes in many parts, so that it is gathered
 /// and then hashed at once.

@@ -16,13 +16,13 @@ pub use op::exec::{
 };
 pub use op::file::{
     Chmod, Copy, FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName,
-    Remove,
+    Remove, Symlink, Timestamp,
 };
 pub use op::source::{
     ArchiveSource, GitSource, HttpSource, ImageSource, LocalSource, PullPolicy, SourceOp,
 };
 pub use op::{DiffOp, MergeOp, Op};
-pub use selection::{InputKey, SelectedPath, Selection};
+pub use selection::{InputKey, SelectedPath, Selection, has_wildcards};
 pub use vertex::{
     Edge, Graph, GraphError, Location, Meta, Vertex, VertexDigest, VertexId, Written,
 };

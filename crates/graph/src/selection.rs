@@ -35,6 +35,9 @@ pub struct SelectedPath {
     pub directory_contents: bool,
     /// The path is a pattern whose directories matter too (`--parents`).
     pub parents: bool,
+    /// Patterns, relative to a directory at the path, of what alone is read; everything when there
+    /// are none.
+    pub include: Vec<String>,
     /// Patterns, relative to a directory at the path, of what is not read.
     pub exclude: Vec<String>,
 }
@@ -46,6 +49,7 @@ content_hash_struct!(SelectedPath {
     follow_links,
     directory_contents,
     parents,
+    include,
     exclude,
 });
 
@@ -89,6 +93,7 @@ fn file_selections(op: &FileOp) -> Selections {
             follow_links: copy.follow_links,
             directory_contents: copy.directory_contents,
             parents: copy.parents,
+            include: copy.include.clone(),
             exclude: copy.exclude.clone(),
         };
         select(&mut selections, index, path);
@@ -122,6 +127,7 @@ fn exec_selections(mounts: &[Mount]) -> Selections {
                     follow_links: true,
                     directory_contents: false,
                     parents: false,
+                    include: Vec::new(),
                     exclude: Vec::new(),
                 };
                 select(&mut selections, *index, path);
@@ -141,4 +147,20 @@ fn select(selections: &mut Selections, index: u32, path: SelectedPath) {
     {
         selection.paths.push(path);
     }
+}
+
+/// A path has characters that make it a pattern, other than escaped ones.
+#[must_use]
+pub fn has_wildcards(path: &str) -> bool {
+    let mut characters = path.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '*' | '?' | '[' => return true,
+            '\\' => {
+                characters.next();
+            }
+            _ => {}
+        }
+    }
+    false
 }

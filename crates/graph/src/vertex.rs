@@ -292,7 +292,9 @@ mod tests {
     fn local(name: &str) -> Op {
         Op::Source(SourceOp::Local(LocalSource {
             name: name.to_owned(),
+            include: Vec::new(),
             exclude: Vec::new(),
+            follow: Vec::new(),
         }))
     }
 

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::DiffId;
 
+/// The largest image config that is read.
+pub const MAX_CONFIG_SIZE: u64 = 8 << 20;
+
 /// The image configuration document.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

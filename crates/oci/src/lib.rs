@@ -14,13 +14,17 @@ mod manifest;
 mod media_type;
 mod platform;
 mod reference;
+mod unambiguous;
 
-pub use config::{Empty, HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
+pub use config::{
+    Empty, HealthConfig, History, ImageConfig, MAX_CONFIG_SIZE, ProcessConfig, RootFs,
+};
 pub use descriptor::{Descriptor, annotation};
 pub use digest::{Digest, DigestError, Hasher};
 pub use json::to_canonical_json;
 pub use layer_id::{ChainId, DiffId};
-pub use manifest::{Document, DocumentError, Index, MAX_DOCUMENT_SIZE, Manifest};
+pub use manifest::{Document, DocumentError, Index, MAX_DOCUMENT_SIZE, MAX_LAYERS, Manifest};
 pub use media_type::{Compression, MediaType};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
+pub use unambiguous::from_unambiguous_json;

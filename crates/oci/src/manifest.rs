@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Descriptor, MediaType};
+use crate::{Descriptor, MediaType, from_unambiguous_json};
 
 /// The largest manifest or index that is read; what registries accept too.
 pub const MAX_DOCUMENT_SIZE: u64 = 4 << 20;
+
+/// The most layers of one image; more than any file system stacks.
+pub const MAX_LAYERS: usize = 4096;
 
 /// One image: its config and its layers, bottom first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,9 @@ pub enum DocumentError {
     /// The document is larger than [`MAX_DOCUMENT_SIZE`].
     #[error("document of {0} bytes is over the limit of {MAX_DOCUMENT_SIZE}")]
     TooLarge(u64),
+    /// The manifest has more than [`MAX_LAYERS`].
+    #[error("manifest with {0} layers: at most {MAX_LAYERS} are accepted")]
+    TooManyLayers(usize),
     /// Not version 2.
     #[error("unsupported schema version {0}: kiln reads version 2")]
     SchemaVersion(u64),
@@ -119,7 +125,7 @@ impl Document {
             return Err(DocumentError::TooLarge(bytes.len() as u64));
         }
         let json = |kind| move |source| DocumentError::Json { kind, source };
-        let probe: Probe = serde_json::from_slice(bytes).map_err(json("manifest"))?;
+        let probe: Probe = from_unambiguous_json(bytes).map_err(json("manifest"))?;
         if probe.schema_version != 2 {
             return Err(DocumentError::SchemaVersion(probe.schema_version));
         }
@@ -138,9 +144,12 @@ impl Document {
                 .map(Self::Index)
                 .map_err(json("index"))
         } else {
-            serde_json::from_slice(bytes)
-                .map(Self::Manifest)
-                .map_err(json("manifest"))
+            let manifest: Box<Manifest> =
+                serde_json::from_slice(bytes).map_err(json("manifest"))?;
+            match manifest.layers.len() {
+                count if count > MAX_LAYERS => Err(DocumentError::TooManyLayers(count)),
+                _ => Ok(Self::Manifest(manifest)),
+            }
         }
     }
 }

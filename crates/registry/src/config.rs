@@ -31,6 +31,8 @@ pub struct HostConfig {
     pub http: bool,
     /// Accept any certificate.
     pub insecure: bool,
+    /// Follow redirects to addresses that fewer reach than the host itself.
+    pub private_redirects: bool,
     /// Certificates of authorities (PEM) that are trusted beside the system's.
     pub authorities: Vec<Vec<u8>>,
     /// A client certificate and its key (PEM, one after the other).

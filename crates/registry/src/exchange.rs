@@ -151,6 +151,10 @@ impl Client {
                 .url(scheme, path)
                 .ok_or_else(|| not_a_url(&at))?,
         };
+        // A place for an upload or a next page is a redirect by another name.
+        if !call.endpoint.host.private_redirects {
+            check_reach(&at, &itself, &url).await?;
+        }
         for _ in 0..=MAX_REDIRECTS {
             let is_itself = url.origin() == itself.origin();
             let at = if is_itself {
@@ -176,7 +180,11 @@ impl Client {
             if !is_redirect(&call.method, answer.response.status()) {
                 return Ok(answer);
             }
-            url = redirected(&answer, &url, scheme)?;
+            let to = redirected(&answer, &url, scheme)?;
+            if !call.endpoint.host.private_redirects {
+                check_reach(&answer.at, &url, &to).await?;
+            }
+            url = to;
             drain(answer).await;
         }
         Err(Error::Redirect {
@@ -231,6 +239,23 @@ fn redirected(answer: &Answer, from: &Url, scheme: Scheme) -> Result<Url, Error>
         "http" if from.scheme() == "http" || scheme == (Scheme::Https { verify: false }) => Ok(to),
         "http" => Err(refuse("it leads from HTTPS to HTTP")),
         _ => Err(refuse("it leads to neither HTTP nor HTTPS")),
+    }
+}
+
+/// Refuses a redirect to where fewer can go than to where it comes from.
+async fn check_reach(at: &At, from: &Url, to: &Url) -> Result<(), Error> {
+    let (from, to) = (from.clone(), to.clone());
+    if from.host_str() == to.host_str() {
+        return Ok(());
+    }
+    let looked_up = tokio::task::spawn_blocking(move || crate::leads_nearer(&from, &to));
+    match looked_up.await {
+        Ok(false) => Ok(()),
+        // A look-up that could not be made refuses too.
+        Ok(true) | Err(_) => Err(Error::Redirect {
+            at: Box::new(at.clone()),
+            reason: "it leads to a private address (private-redirects would allow it)",
+        }),
     }
 }
 

@@ -18,6 +18,7 @@ mod http_date;
 mod login;
 mod pull;
 mod push;
+mod reach;
 mod retry;
 mod wire;
 
@@ -27,4 +28,5 @@ pub use credentials::{Anonymous, BoxFuture, Credential, Credentials, Credentials
 pub use error::{At, Error, Hint, Problem, Problems, SetupError, TransportError, What};
 pub use pull::{BlobStream, Resolved};
 pub use push::{BlobBody, BlobSource, Pushed};
+pub use reach::leads_nearer;
 pub use wire::CertificatesError;

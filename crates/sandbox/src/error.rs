@@ -47,6 +47,26 @@ pub enum SandboxError {
     /// There are device nodes to make, and something else is mounted where they would be.
     #[error("no device node can be made at {}: /dev is a mount of the step's own", .0.display())]
     NoDevices(PathBuf),
+    /// It takes mounts or namespaces, and this process may make none.
+    #[error("{0} cannot be had in a chroot: it takes namespaces and mounts")]
+    NotInChroot(&'static str),
+    /// A device node does not work where the root is.
+    #[error("no device works in {}: its file system is mounted without devices", .0.display())]
+    DeadDevices(PathBuf),
+    /// No device node may be made.
+    #[error("make device nodes for a step, which takes the capability MKNOD")]
+    MakeDevices(#[source] io::Error),
+    /// The process has changed what it was to read only.
+    #[error("the step has changed {}, which it mounts read-only", .0.display())]
+    ReadOnly(PathBuf),
+    /// Something could not be moved into the root, or out of it.
+    #[error("place {} in the root", target.display())]
+    Place {
+        /// Where it was to be.
+        target: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A mount could not be made.
     #[error("mount {}", target.display())]
     Mount {

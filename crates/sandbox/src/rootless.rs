@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use sys::user_namespace;
 
-pub use sys::user_namespace::{EnterError, NoSuchOwner};
+pub use sys::user_namespace::EnterError;
 
 const USERS: &str = "/etc/subuid";
 const GROUPS: &str = "/etc/subgid";

@@ -4,8 +4,12 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use sys::process::{Child, Exit};
+use sys::process::{Child, Exit, Reaped};
 
+use crate::chroot::Placed;
+use crate::error::SandboxError;
+use crate::owners::Supervisor;
+use crate::place::Place;
 use crate::plan::MountPoints;
 use crate::spawner::Spawner;
 
@@ -13,33 +17,135 @@ use crate::spawner::Spawner;
 /// waits until they are gone.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
+    started: Started,
     exit: Option<Exit>,
-    mount_points: MountPoints,
+    left: Left,
+    /// Ends with the process, and may hold on to its mounts as long.
+    supervisor: Option<Supervisor>,
     /// The process would be killed if the thread that started it ended.
     _spawner: Arc<Spawner>,
 }
 
+/// The process itself, with what ends all that it starts.
+#[derive(Debug)]
+pub(crate) enum Started {
+    /// In a PID namespace: with the first process all others end.
+    First(Child),
+    /// Beneath a process that sees to it.
+    Reaped(Reaped),
+}
+
+/// What has to be undone when the process has ended.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// Mount points in the root.
+    Points(MountPoints),
+    /// All that was placed in the root.
+    Placed(Box<Placed>),
+}
+
+impl Started {
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        match self {
+            Started::First(child) => child.pidfd(),
+            Started::Reaped(reaped) => reaped.pidfd(),
+        }
+    }
+
+    fn process(&self) -> BorrowedFd<'_> {
+        match self {
+            Started::First(child) => child.pidfd(),
+            Started::Reaped(reaped) => reaped.program(),
+        }
+    }
+
+    fn pid(&self) -> i32 {
+        match self {
+            Started::First(child) => child.pid(),
+            Started::Reaped(reaped) => reaped.pid(),
+        }
+    }
+
+    fn signal(&self, signal: i32) -> io::Result<()> {
+        match self {
+            Started::First(child) => child.signal(signal),
+            Started::Reaped(reaped) => reaped.signal(signal),
+        }
+    }
+
+    fn wait(&self) -> io::Result<Exit> {
+        match self {
+            Started::First(child) => child.wait(),
+            Started::Reaped(reaped) => reaped.wait(),
+        }
+    }
+
+    /// Kills it and all that it started.
+    fn end(&self) -> io::Result<()> {
+        const SIGKILL: i32 = 9;
+        match self {
+            Started::First(child) => child.signal(SIGKILL),
+            Started::Reaped(reaped) => {
+                reaped.end();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Left {
+    fn undo(&mut self) -> io::Result<()> {
+        match self {
+            Left::Points(points) => points.remove(),
+            Left::Placed(placed) => placed.lift(),
+        }
+    }
+}
+
 impl Running {
-    pub(crate) fn new(child: Child, mount_points: MountPoints, spawner: Arc<Spawner>) -> Running {
+    pub(crate) fn new(started: Started, left: Left, spawner: Arc<Spawner>) -> Running {
         Running {
-            child,
+            started,
             exit: None,
-            mount_points,
+            left,
+            supervisor: None,
             _spawner: spawner,
         }
+    }
+
+    /// The same with somebody who answers for the kernel.
+    pub(crate) fn supervised_by(mut self, supervisor: Option<Supervisor>) -> Running {
+        self.supervisor = supervisor;
+        self
     }
 
     /// Readable as soon as the process has ended; [`Running::wait`] does not block then.
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.child.pidfd()
+        self.started.pidfd()
+    }
+
+    /// The process itself, for signals.
+    #[must_use]
+    pub fn process(&self) -> BorrowedFd<'_> {
+        self.started.process()
     }
 
     /// The process's number in our own PID namespace.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.child.pid()
+        self.started.pid()
+    }
+
+    /// The process as others may come to it.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn place(&self) -> io::Result<Place> {
+        Ok(Place::new(
+            self.started.process().try_clone_to_owned()?,
+            self.started.pid(),
+        ))
     }
 
     /// Sends a signal to the process. It is PID 1 where it is: what it does not handle, but for
@@ -48,7 +154,7 @@ impl Running {
     /// # Errors
     /// The process has ended, or there is no such signal.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
-        self.child.signal(signal)
+        self.started.signal(signal)
     }
 
     /// Blocks until the process has ended. Everything that it started, and every mount, is gone
@@ -60,10 +166,28 @@ impl Running {
         if let Some(exit) = self.exit {
             return Ok(exit);
         }
-        let exit = self.child.wait()?;
+        let exit = self.started.wait()?;
         self.exit = Some(exit);
-        self.mount_points.remove()?;
+        if let Some(supervisor) = self.supervisor.take() {
+            supervisor.finish();
+        }
+        self.left.undo()?;
         Ok(exit)
+    }
+
+    /// Inodes of files in the root that were moved for the process and are back, once it has ended:
+    /// their time of change says nothing.
+    ///
+    /// # Errors
+    /// The process has changed what it was to read only, and nothing kept it from that.
+    pub fn moved(&self) -> Result<&[u64], SandboxError> {
+        match &self.left {
+            Left::Points(_) => Ok(&[]),
+            Left::Placed(placed) => match placed.changed() {
+                Some(path) => Err(SandboxError::ReadOnly(path.to_owned())),
+                None => Ok(placed.moved()),
+            },
+        }
     }
 
     /// Kills the process and all that it started, and waits until they are gone.
@@ -72,8 +196,7 @@ impl Running {
     /// As [`Running::wait`].
     pub fn kill(&mut self) -> io::Result<Exit> {
         if self.exit.is_none() {
-            const SIGKILL: i32 = 9;
-            self.child.signal(SIGKILL)?;
+            self.started.end()?;
         }
         self.wait()
     }

@@ -92,6 +92,17 @@ impl DeviceKind {
     }
 }
 
+/// How processes are kept away from the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// In namespaces of their own, with mounts of their own.
+    Namespaces,
+    /// By another root directory alone, where nothing may be mounted. What a [`Spec`] mounts is
+    /// moved into the root and taken out afterwards, so binds must be of the step's own files, on
+    /// the file system of the root.
+    Chroot,
+}
+
 /// Which network a process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {

@@ -7,41 +7,46 @@ use std::sync::Arc;
 use rustix::fs::{FileType, fchown, fstat};
 use rustix::process::{Gid, Uid};
 use sys::capability::CapabilitySet;
-use sys::namespace::Left;
-use sys::process::{Failure, Program, Stage};
+use sys::namespace::Left as LeftMounts;
+use sys::owner;
+use sys::process::{Failure, Program, Stage, Step};
 
 use crate::cgroup::Hierarchies;
+use crate::chroot;
 use crate::error::{LookupError, SandboxError, reason};
+use crate::owners::Supervisor;
 use crate::plan::{Host, Identities, Plan};
-use crate::running::Running;
+use crate::running::{Left, Running};
 use crate::spawner::Spawner;
-use crate::spec::{Spec, Stdio};
+use crate::spec::{Isolation, Process, Spec, Stdio};
+use crate::user::User;
 
 /// Starts processes. One is enough for a program; clones share what has been prepared.
 #[derive(Clone, Debug)]
 pub struct Sandbox {
-    spawner: Arc<Spawner>,
-    host: Arc<Host>,
+    pub(crate) spawner: Arc<Spawner>,
+    pub(crate) host: Arc<Host>,
 }
 
 impl Sandbox {
     /// Begins to prepare what all processes need, and does not wait until that is done: so the
-    /// earlier this is called, the sooner the first process starts.
+    /// earlier this is called, the sooner the first process starts. Without `isolation` it is the
+    /// best that this process may have.
     ///
     /// # Errors
     /// No thread could be started, or `/proc` could not be read.
-    pub fn new() -> Result<Sandbox, SandboxError> {
+    pub fn new(isolation: Option<Isolation>) -> Result<Sandbox, SandboxError> {
         let setup = |what: &str| {
             let what = what.to_owned();
             |source| SandboxError::Setup { what, source }
         };
         let identities = Identities::of_process().map_err(setup("read our own user namespace"))?;
         let left = if identities.are_whole() {
-            Left::Nothing
+            LeftMounts::Nothing
         } else {
-            Left::KernelFileSystems
+            LeftMounts::KernelFileSystems
         };
-        let spawner = Arc::new(Spawner::new(left)?);
+        let spawner = Arc::new(Spawner::new(left, isolation)?);
         let hierarchies = Hierarchies::of_host().map_err(setup("read /proc/self/cgroup"))?;
         let capabilities = CapabilitySet::held().map_err(setup("read our own capabilities"))?;
         let host = Host::new(hierarchies, capabilities, identities);
@@ -51,54 +56,124 @@ impl Sandbox {
         })
     }
 
+    /// How processes are kept away from the host; waits until that is known.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        self.spawner.isolation()
+    }
+
     /// Starts a process, and returns as soon as it runs its program.
     ///
     /// # Errors
     /// Anything that keeps it from that; nothing is left of it then.
     pub fn start(&self, spec: &Spec, stdio: Stdio) -> Result<Running, SandboxError> {
         self.host.identities.check(&spec.process.user)?;
-        let (stdio, devpts) = descriptors(stdio)
-            .and_then(|(files, devpts)| give_to_user(&files, spec).map(|()| (files, devpts)))
+        let standard = descriptors(stdio)
+            .and_then(|standard| {
+                give_to_user(&standard.files, &spec.process.user).map(|()| standard)
+            })
             .map_err(|source| SandboxError::Setup {
                 what: "standard input and output".into(),
                 source,
             })?;
+        let (supervisor, ask) = supervise(&spec.process.user)?;
+        let (plan, left) = self.plan(spec, standard.terminal, ask)?;
+        let stdio = standard.files;
         let Plan {
             steps,
             labels,
             execute,
-            mount_points,
-        } = Plan::new(spec, &self.host, devpts)?;
+        } = plan;
         let program = Program {
             stdio,
             steps,
             execute,
         };
-        match self.spawner.spawn(program)? {
-            Ok(child) => Ok(Running::new(child, mount_points, Arc::clone(&self.spawner))),
-            Err(failure) => Err(explain(failure, spec, &labels)),
+        match self.spawner.spawn(program, None)? {
+            Ok(started) => {
+                let running = Running::new(started, left, Arc::clone(&self.spawner));
+                Ok(running.supervised_by(supervisor))
+            }
+            Err(failure) => Err(explain(failure, &spec.process, &labels)),
+        }
+    }
+
+    /// What the process does, and what is to be undone when it has ended.
+    fn plan(
+        &self,
+        spec: &Spec,
+        terminal: OfTerminal,
+        ask: Option<Step>,
+    ) -> Result<(Plan, Left), SandboxError> {
+        match self.isolation() {
+            Isolation::Namespaces => {
+                let devpts = match terminal {
+                    OfTerminal::Own(devpts) => Some(devpts),
+                    OfTerminal::None | OfTerminal::Hosts => None,
+                };
+                let (plan, points) = Plan::new(spec, &self.host, devpts, ask)?;
+                Ok((plan, Left::Points(points)))
+            }
+            Isolation::Chroot => {
+                let is_terminal = !matches!(terminal, OfTerminal::None);
+                let (plan, placed) = chroot::plan(spec, &self.host, is_terminal, ask)?;
+                Ok((plan, Left::Placed(Box::new(placed))))
+            }
         }
     }
 }
 
-fn descriptors(stdio: Stdio) -> io::Result<([OwnedFd; 3], Option<OwnedFd>)> {
+/// Whoever answers for the kernel where there is one user only, and what makes it ask.
+pub(crate) fn supervise(user: &User) -> Result<(Option<Supervisor>, Option<Step>), SandboxError> {
+    if !owner::are_recorded() {
+        return Ok((None, None));
+    }
+    let started = Supervisor::start(user).map_err(|source| SandboxError::Setup {
+        what: "answer for owners and identities".into(),
+        source,
+    })?;
+    Ok((Some(started.0), Some(started.1)))
+}
+
+/// Standard input, output and error.
+struct Standard {
+    files: [OwnedFd; 3],
+    terminal: OfTerminal,
+}
+
+/// Which terminal they are, if they are one.
+enum OfTerminal {
+    None,
+    /// One of the host's.
+    Hosts,
+    /// One in this instance of `/dev/pts`.
+    Own(OwnedFd),
+}
+
+fn descriptors(stdio: Stdio) -> io::Result<Standard> {
     match stdio {
         Stdio::Files {
             stdin,
             stdout,
             stderr,
-        } => Ok(([stdin, stdout, stderr], None)),
+        } => Ok(Standard {
+            files: [stdin, stdout, stderr],
+            terminal: OfTerminal::None,
+        }),
         Stdio::Terminal(terminal) => {
             let again = || terminal.slave.try_clone();
-            Ok(([again()?, again()?, terminal.slave], Some(terminal.devpts)))
+            Ok(Standard {
+                files: [again()?, again()?, terminal.slave],
+                terminal: terminal.devpts.map_or(OfTerminal::Hosts, OfTerminal::Own),
+            })
         }
     }
 }
 
-/// Makes pipes and terminals the user's own, so that `/dev/stdout` can be opened again by name.
-fn give_to_user(stdio: &[OwnedFd; 3], spec: &Spec) -> io::Result<()> {
-    let user = &spec.process.user;
-    if user.uid == 0 {
+/// Makes pipes and terminals the user's own, so that `/dev/stdout` can be opened again by name. Where
+/// there is one user only, they are.
+pub(crate) fn give_to_user(stdio: &[OwnedFd; 3], user: &User) -> io::Result<()> {
+    if user.uid == 0 || owner::are_recorded() {
         return Ok(());
     }
     for fd in stdio {
@@ -120,9 +195,9 @@ fn give_to_user(stdio: &[OwnedFd; 3], spec: &Spec) -> io::Result<()> {
     Ok(())
 }
 
-fn explain(failure: Failure, spec: &Spec, labels: &[String]) -> SandboxError {
+pub(crate) fn explain(failure: Failure, process: &Process, labels: &[String]) -> SandboxError {
     let Failure { stage, errno } = failure;
-    let program = spec.process.args.first().cloned().unwrap_or_default();
+    let program = process.args.first().cloned().unwrap_or_default();
     let missing = errno == rustix::io::Errno::NOENT.raw_os_error();
     match stage {
         Stage::Lookup if !program.contains('/') => LookupError::NotInPath(program).into(),
@@ -133,7 +208,7 @@ fn explain(failure: Failure, spec: &Spec, labels: &[String]) -> SandboxError {
         }
         .into(),
         Stage::Execute(index) => {
-            let path = crate::plan::candidate(&spec.process, index).unwrap_or(program);
+            let path = crate::plan::candidate(process, index).unwrap_or(program);
             LookupError::Refused {
                 path,
                 reason: reason(errno),

@@ -2,10 +2,15 @@
 
 use std::io::{self, BufRead, Read};
 
+use crate::Limits;
+use crate::extract::Bounded;
 use crate::tar::Reader;
 
 /// As much of the beginning of a stream as [`Compression::of_archive`] wants to see.
 pub const START: usize = 16 * 1024;
+
+/// The most that a decompressor looks back, in bytes: twice what `zstd --ultra` and `xz -9` use.
+pub const WINDOW: u32 = 256 << 20;
 
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,21 +55,37 @@ impl Compression {
         (compression != Self::None || is_tar()).then_some(compression)
     }
 
-    /// The tar inside of `archive`.
+    /// The tar inside of `archive`. Reading it fails once it grows beyond what `limits` allow; no
+    /// decompressor takes more memory than [`WINDOW`].
     ///
     /// # Errors
     /// The beginning cannot be read.
     pub fn decode<'a>(
         self,
         archive: impl BufRead + Send + 'a,
+        limits: &Limits,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {
-        Ok(match self {
-            Self::None => Box::new(archive),
-            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(archive)),
-            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(archive)),
-            Self::Xz => Box::new(lzma_rust2::XzReader::new(archive, true)),
-            Self::Zstd => Box::new(zstd::Decoder::with_buffer(archive)?),
-        })
+        if self == Self::None {
+            return Ok(Box::new(archive));
+        }
+        let bounded = Bounded::new(archive, limits.ratio, |archive| {
+            Ok::<Box<dyn Read + Send + 'a>, _>(match self {
+                Self::None => Box::new(archive),
+                Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(archive)),
+                Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(archive)),
+                Self::Xz => {
+                    let kibibytes = WINDOW >> 10;
+                    let xz = lzma_rust2::XzReader::new_mem_limit(archive, true, kibibytes);
+                    Box::new(xz)
+                }
+                Self::Zstd => {
+                    let mut zstd = zstd::Decoder::with_buffer(archive)?;
+                    zstd.window_log_max(WINDOW.ilog2())?;
+                    Box::new(zstd)
+                }
+            })
+        })?;
+        Ok(Box::new(bounded))
     }
 }
 

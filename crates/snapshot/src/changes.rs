@@ -16,7 +16,13 @@ pub(crate) trait Sameness: Sync {
     /// Whether two files other than directories are the same; none if they must be compared.
     fn is_same_file(&self, lower: &Stat, upper: &Stat) -> Option<bool>;
 
-    /// Whether a directory with another time is another directory.
+    /// Whether a directory is the one that was there before: what is below shows through it.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    fn is_same_directory(&self, upper: &Dir) -> Result<bool, FileError>;
+
+    /// Whether a directory with another time has changed.
     fn times_of_directories_matter(&self) -> bool;
 }
 
@@ -27,6 +33,10 @@ struct Compare;
 impl Sameness for Compare {
     fn is_same_file(&self, lower: &Stat, upper: &Stat) -> Option<bool> {
         ((lower.device, lower.inode) == (upper.device, upper.inode)).then_some(true)
+    }
+
+    fn is_same_directory(&self, _: &Dir) -> Result<bool, FileError> {
+        Ok(true)
     }
 
     fn times_of_directories_matter(&self) -> bool {
@@ -115,22 +125,12 @@ impl Changes<'_, '_> {
 
     /// A written directory gets the metadata of the upper one; others only if theirs changed.
     fn metadata(&self, lower: &Dir, upper: &Dir, into: &mut Lazy<'_>) -> Result<(), CopyError> {
-        let (before, after) = (lower.own_stat().ok(), upper.own_stat()?);
-        let xattrs = upper.own_xattrs()?;
-        let is_same = match before {
-            None => false,
-            Some(before) => {
-                (before.mode, before.uid, before.gid) == (after.mode, after.uid, after.gid)
-                    && (before.modified == after.modified
-                        || !self.sameness.times_of_directories_matter())
-                    && lower.own_xattrs()? == xattrs
-            }
-        };
-        if is_same && into.dir.is_none() {
+        let with_times = self.sameness.times_of_directories_matter();
+        if into.dir.is_none() && is_same_directory(lower, upper, with_times)? {
             return Ok(());
         }
-        into.get()?
-            .set_attributes(&Attributes::of(&after, xattrs))?;
+        let attributes = Attributes::of(&upper.own_stat()?, upper.own_xattrs()?);
+        into.get()?.set_attributes(&attributes)?;
         Ok(())
     }
 
@@ -145,17 +145,18 @@ impl Changes<'_, '_> {
         };
         match (before.kind, entry.kind) {
             (Kind::Directory, Kind::Directory) => {
-                return self.directory(&lower.enter(before)?, &upper.enter(entry)?);
+                let dir = upper.enter(entry)?;
+                if self.sameness.is_same_directory(&dir)? {
+                    return self.directory(&lower.enter(before)?, &dir);
+                }
+                into.get()?.hide(&entry.name)?;
             }
-            (Kind::Directory, _) | (_, Kind::Directory) => {}
+            (Kind::Directory, _) | (_, Kind::Directory) => into.get()?.hide(&entry.name)?,
             _ if self.is_same((lower, before), (upper, entry))? => return Ok(()),
+            (old, new) if old != new => into.get()?.hide(&entry.name)?,
             _ => {}
         }
-        let into = into.get()?;
-        if before.kind != entry.kind {
-            into.hide(&entry.name)?;
-        }
-        self.add(upper, entry, into)
+        self.add(upper, entry, into.get()?)
     }
 
     fn add(&self, upper: &Dir, entry: &Entry, into: &UpperDir) -> Result<(), CopyError> {
@@ -174,24 +175,50 @@ impl Changes<'_, '_> {
         (upper, entry): (&Dir, &Entry),
     ) -> Result<bool, FileError> {
         let (old, new) = (lower.stat(before)?, upper.stat(entry)?);
-        if let Some(is_same) = self.sameness.is_same_file(&old, &new) {
-            return Ok(is_same);
-        }
-        let facts = |stat: &Stat| {
-            (
-                (stat.kind, stat.mode, stat.uid, stat.gid),
-                (stat.size, stat.modified, stat.node),
-            )
-        };
-        if facts(&old) != facts(&new) || lower.xattrs(before)? != upper.xattrs(entry)? {
-            return Ok(false);
-        }
-        match new.kind {
-            Kind::File => same_content((lower, before), (upper, entry)),
-            Kind::Symlink => Ok(lower.read_link(before)? == upper.read_link(entry)?),
-            _ => Ok(true),
+        match self.sameness.is_same_file(&old, &new) {
+            Some(is_same) => Ok(is_same),
+            None => is_same_file((lower, before), (upper, entry)),
         }
     }
+}
+
+/// Whether two files other than directories have the same metadata and content.
+pub(crate) fn is_same_file(
+    (lower, before): (&Dir, &Entry),
+    (upper, entry): (&Dir, &Entry),
+) -> Result<bool, FileError> {
+    let facts = |stat: &Stat| {
+        (
+            (stat.kind, stat.mode, stat.uid, stat.gid),
+            (stat.size, stat.modified, stat.node),
+        )
+    };
+    let (old, new) = (lower.stat(before)?, upper.stat(entry)?);
+    if facts(&old) != facts(&new) || lower.xattrs(before)? != upper.xattrs(entry)? {
+        return Ok(false);
+    }
+    match new.kind {
+        Kind::File => same_content((lower, before), (upper, entry)),
+        Kind::Symlink => Ok(lower.read_link(before)? == upper.read_link(entry)?),
+        _ => Ok(true),
+    }
+}
+
+/// Whether two directories have the same metadata. One that is in no layer has none.
+pub(crate) fn is_same_directory(
+    lower: &Dir,
+    upper: &Dir,
+    with_times: bool,
+) -> Result<bool, FileError> {
+    if lower.layer_fds().is_empty() {
+        return Ok(false);
+    }
+    let facts = |stat: &Stat| {
+        let time = with_times.then_some(stat.modified);
+        (stat.mode, stat.uid, stat.gid, time)
+    };
+    Ok(facts(&lower.own_stat()?) == facts(&upper.own_stat()?)
+        && lower.own_xattrs()? == upper.own_xattrs()?)
 }
 
 fn same_content(

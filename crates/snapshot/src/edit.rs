@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::file::{FileError, failed};
 use crate::select::clean;
 use crate::tree::{Found, Resolved, has_wildcards};
-use crate::{Attributes, NewDirectory, Time, Upper, UpperError};
+use crate::{Attributes, Kind, NewDirectory, Time, Upper, UpperError};
 
 /// Makes a directory.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,21 @@ pub struct Mkfile {
     pub data: Vec<u8>,
     /// The permission bits.
     pub mode: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Its time; that of making it if none.
+    pub modified: Option<Time>,
+}
+
+/// Makes a symbolic link.
+#[derive(Debug, Clone, Default)]
+pub struct Symlink {
+    /// Its path, at which there is nothing.
+    pub path: PathBuf,
+    /// What it says.
+    pub target: PathBuf,
     /// The owner.
     pub uid: u32,
     /// The group.
@@ -117,6 +132,37 @@ impl Upper {
             xattrs: Vec::new(),
         };
         attributes.apply_to(file.as_fd(), &shown)?;
+        Ok(dir.restore_times()?)
+    }
+
+    /// Makes a symbolic link.
+    ///
+    /// # Errors
+    /// The directory that it goes into is missing, or something is there.
+    pub fn symlink(&self, link: &Symlink) -> Result<(), EditError> {
+        let Resolved { path, found, .. } = self.tree()?.lookup(&clean(&link.path), false)?;
+        let shown = Path::new("/").join(&path);
+        match found {
+            Found::Missing(parts) if parts.len() > 1 => return Err(EditError::NotFound(shown)),
+            Found::Missing(_) => {}
+            Found::NotDirectory(_) => return Err(UpperError::NotDirectory(shown).into()),
+            Found::Directory | Found::File(..) => {
+                return Err(FileError::new("symlink", shown, rustix::io::Errno::EXIST).into());
+            }
+        }
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(UpperError::IsDirectory(shown).into());
+        };
+        let dir = self.create_dir_all(above, &NewDirectory::default())?;
+        dir.create_symlink(name, &link.target)?;
+        let attributes = Attributes {
+            uid: link.uid,
+            gid: link.gid,
+            mode: 0o777,
+            modified: link.modified,
+            xattrs: Vec::new(),
+        };
+        attributes.apply_at(dir.fd(), name, Kind::Symlink, &shown)?;
         Ok(dir.restore_times()?)
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
 use sys::node::Device;
+use sys::owner;
 
 /// The bits that `chmod(2)` sets.
 pub(crate) const PERMISSIONS: u32 = 0o7777;
@@ -69,6 +70,10 @@ pub(crate) fn failed<E: Into<io::Error>>(
     path: impl Named,
 ) -> impl FnOnce(E) -> FileError {
     move |source| FileError::new(call, path, source)
+}
+
+fn errno(error: io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
 /// A point in time, since 1970.
@@ -179,10 +184,11 @@ impl Stat {
             flags |= AtFlags::EMPTY_PATH;
         }
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        let stat = statx(dir, name, flags, mask)?;
+        let stat = statx(&dir, name, flags, mask)?;
         let mode = u32::from(stat.stx_mode);
-        let kind = Kind::from_file_type(FileType::from_raw_mode(mode)).ok_or(Errno::INVAL)?;
-        Ok(Self {
+        let file_type = FileType::from_raw_mode(mode);
+        let kind = Kind::from_file_type(file_type).ok_or(Errno::INVAL)?;
+        let stat = Self {
             kind,
             mode: mode & PERMISSIONS,
             uid: stat.stx_uid,
@@ -199,7 +205,16 @@ impl Stat {
                 major: stat.stx_rdev_major,
                 minor: stat.stx_rdev_minor,
             },
-        })
+        };
+        if !owner::are_recorded() || stat.is_whiteout() {
+            return Ok(stat);
+        }
+        let recorded = owner::recorded(dir, name, file_type).map_err(errno)?;
+        let owner::Owner { uid, gid } = recorded.unwrap_or(owner::Owner {
+            uid: stat.uid,
+            gid: stat.gid,
+        });
+        Ok(Self { uid, gid, ..stat })
     }
 
     /// The open file or directory.

@@ -26,13 +26,15 @@ mod tree;
 mod unpack;
 mod upper;
 
-pub use edit::{EditError, Mkdir, Mkfile, Remove};
-pub use extract::{ExtractError, Limits, Overwrite};
+pub use edit::{EditError, Mkdir, Mkfile, Remove, Symlink};
+pub use extract::{Bound, ExtractError, Limits, Overwrite};
 pub use file::{FileError, Kind, Stat, Time};
 pub use marks::Marks;
 pub use select::{SelectError, Selector};
 pub use tar::Xattr;
-pub use tree::{Dir, Entry, Filter, Found, Resolved, Tree, Verdict, has_wildcards, matches};
+pub use tree::{
+    Dir, Entry, Filter, Found, Include, Resolved, Tree, Verdict, has_wildcards, matches,
+};
 pub use unpack::unpack;
 pub use upper::{Attributes, Made, NewDirectory, Upper, UpperDir, UpperError};
 

@@ -57,16 +57,22 @@ impl Marks {
         let flags = rustix::fs::XattrFlags::empty();
         rustix::fs::fsetxattr(directory, self.opaque(), b"y", flags)
     }
+
+    /// Makes a directory that is opaque an ordinary one.
+    pub(crate) fn clear_opaque(self, directory: impl AsFd) -> Result<(), Errno> {
+        rustix::fs::fremovexattr(directory, self.opaque())
+    }
 }
 
-/// Whether an attribute belongs to what a file is: not overlay's marks, nor labels that the host's
-/// security modules give to every file.
+/// Whether an attribute belongs to what a file is: not overlay's marks, nor the record of an owner,
+/// nor labels that the host's security modules give to every file.
 pub(crate) fn is_content(name: &[u8]) -> bool {
     match name.strip_prefix(b"security.") {
         Some(security) => security == b"capability",
         None => {
             !name.starts_with(b"trusted.overlay.")
                 && !name.starts_with(b"user.overlay.")
+                && !sys::owner::is_record_name(name)
                 && (name.starts_with(b"user.")
                     || name.starts_with(b"trusted.")
                     || name.starts_with(b"system.posix_acl_"))
@@ -137,10 +143,12 @@ fn read_all(
             Err(Errno::NODATA) => continue,
             Err(errno) => return Err(errno.into()),
         }
-        xattrs.push(Xattr {
-            name: name.to_vec(),
-            value,
-        });
+        if !sys::owner::is_record(name, &value) {
+            xattrs.push(Xattr {
+                name: name.to_vec(),
+                value,
+            });
+        }
     }
     xattrs.sort();
     Ok(xattrs)

@@ -21,6 +21,8 @@ pub struct Selector {
     /// `path` is a pattern relative to the root, or to what is before its first `/./`; what it
     /// matches is selected with the directories on the way (`--parents`).
     pub parents: bool,
+    /// What alone is selected of a directory, and directories on the way to it.
+    pub include: Option<Arc<dyn Filter>>,
     /// What is left out of a selected directory.
     pub exclude: Option<Arc<dyn Filter>>,
 }
@@ -96,10 +98,8 @@ impl Selector {
     }
 
     fn filtered(&self, dir: Dir) -> Dir {
-        match &self.exclude {
-            Some(exclude) => dir.with_filter(Arc::clone(exclude)),
-            None => dir,
-        }
+        let filters = self.include.iter().chain(&self.exclude);
+        filters.fold(dir, |dir, filter| dir.with_filter(Arc::clone(filter)))
     }
 
     fn select_parents(&self, tree: &Tree) -> Result<Vec<Selected>, SelectError> {

@@ -10,7 +10,11 @@ use crate::db::{self, Durability, corrupt, millis, time};
 use crate::error::{Result, StoreError};
 use crate::layer::LayerId;
 use crate::lease::Lease;
+use crate::lock::KeyGuard;
 use crate::{Store, file};
+
+/// The code of a container that ended with whoever ran it, so that nobody saw how; Docker's.
+const LOST: i32 = 255;
 
 /// How far a container is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,9 +91,11 @@ impl<'a> Containers<'a> {
     /// # Errors
     /// The database cannot be read.
     pub fn get(&self, id_or_name: &str) -> Result<Option<Container>> {
-        self.store
+        let found = self
+            .store
             .database()
-            .query(|connection| get(connection, id_or_name))
+            .query(|connection| get(connection, id_or_name))?;
+        found.map(|container| self.revised(container)).transpose()
     }
 
     /// All containers, oldest first.
@@ -97,7 +103,41 @@ impl<'a> Containers<'a> {
     /// # Errors
     /// The database cannot be read.
     pub fn list(&self) -> Result<Vec<Container>> {
-        self.store.database().query(list)
+        let all = self.store.database().query(list)?;
+        all.into_iter()
+            .map(|container| self.revised(container))
+            .collect()
+    }
+
+    /// The right to run the container with this ID, for as long as the guard lives; none if it runs.
+    ///
+    /// # Errors
+    /// The container has no directory.
+    pub fn run(&self, id: &str) -> Result<Option<KeyGuard>> {
+        KeyGuard::attempt(&self.directory(id).join("lock"))
+    }
+
+    /// What is noted as running, and is run by nobody, ended with whoever ran it.
+    fn revised(&self, container: Container) -> Result<Container> {
+        let directory = self.directory(&container.id);
+        if container.state != ContainerState::Running || !directory.exists() {
+            return Ok(container);
+        }
+        let Some(_alone) = self.run(&container.id)? else {
+            return Ok(container);
+        };
+        let now = self
+            .store
+            .database()
+            .query(|connection| get(connection, &container.id))?;
+        let state = match now {
+            Some(now) if now.state != ContainerState::Running => now.state,
+            _ => ContainerState::Exited(LOST),
+        };
+        if state == ContainerState::Exited(LOST) {
+            self.set_state(&container.id, state)?;
+        }
+        Ok(Container { state, ..container })
     }
 
     /// Notes how far the container with this ID is.

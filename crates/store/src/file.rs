@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::error::{Result, io};
+use crate::fail;
 
 /// Puts `bytes` under `path`, replacing what was there; `temporary` lies on the same file system.
 pub(crate) fn write_atomic(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
@@ -20,26 +21,26 @@ pub(crate) fn write_atomic(path: &Path, temporary: &Path, bytes: &[u8]) -> Resul
 
 fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = create(path)?;
-    file.write_all(bytes)
+    fail::point("write a file")
+        .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.sync_all())
         .map_err(io("write", path))
 }
 
 /// Creates or empties a file that its owner may write and all may read.
 pub(crate) fn create(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(path)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true);
+    fail::point("create a file")
+        .and_then(|()| options.mode(0o644).open(path))
         .map_err(io("create", path))
 }
 
 /// Renames within the store.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(io("rename", from))
+    fail::point("rename")
+        .and_then(|()| fs::rename(from, to))
+        .map_err(io("rename", from))
 }
 
 /// Makes the names in the directory of `path` durable.
@@ -49,17 +50,21 @@ pub(crate) fn sync_parent(path: &Path) -> Result<()> {
 
 /// Makes the names in `directory` durable.
 pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
-    File::open(directory)
+    fail::point("sync a directory")
+        .and_then(|()| File::open(directory))
         .and_then(|file| file.sync_all())
         .map_err(io("sync directory", directory))
 }
 
 /// Creates `path` and its parents; an existing directory is left as it is.
 pub(crate) fn create_directory(path: &Path, mode: u32) -> Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(path)
+    fail::point("make a directory")
+        .and_then(|()| {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(mode)
+                .create(path)
+        })
         .map_err(io("create directory", path))
 }
 

@@ -5,7 +5,7 @@
 //! in the database: a build that finds everything known would wait for the disk then.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +16,8 @@ use crate::{Store, file};
 
 /// What the name of a log ends with.
 const SUFFIX: &str = ".log";
+/// What stands before that in the name of one that stays.
+const PINNED: &str = ".pinned";
 
 /// A build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Build {
     pub started: SystemTime,
     /// Where its log is.
     pub log: PathBuf,
+    /// It stays until it is removed by name.
+    pub pinned: bool,
 }
 
 /// The builds that a store knows.
@@ -50,8 +54,7 @@ impl<'a> History<'a> {
     /// # Errors
     /// The file cannot be made.
     pub fn begin(&self, id: &str, started: SystemTime) -> Result<BuildLog> {
-        let name = format!("{:013}-{id}{SUFFIX}", millis(started));
-        let path = self.store.layout().logs().join(name);
+        let path = self.log(id, started, false);
         let lock = FileLock::wait(&path, Mode::Exclusive)?;
         Ok(BuildLog { lock })
     }
@@ -79,13 +82,16 @@ impl<'a> History<'a> {
     }
 
     /// Forgets all but the latest `keep` builds, and of those what comes after so many bytes of
-    /// logs; neither the latest one for its size, nor those that go on.
+    /// logs; neither the latest one for its size, nor those that go on. Those that are pinned stay,
+    /// and do not count.
     ///
     /// # Errors
     /// The directory cannot be read, or a log not removed.
     pub fn trim(&self, keep: usize, bytes: u64) -> Result<()> {
         let mut used = 0_u64;
-        for (place, build) in self.list()?.iter().enumerate() {
+        let mut builds = self.list()?;
+        builds.retain(|build| !build.pinned);
+        for (place, build) in builds.iter().enumerate() {
             let size = fs::metadata(&build.log).map_or(0, |log| log.len());
             used = used.saturating_add(size);
             let stays = place < keep && (place == 0 || used <= bytes);
@@ -94,6 +100,25 @@ impl<'a> History<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Has a build stay until it is removed by name, or no longer. Whether it is there.
+    ///
+    /// # Errors
+    /// Its log cannot be renamed.
+    pub fn pin(&self, build: &Build, pinned: bool) -> Result<bool> {
+        let log = self.log(&build.id, build.started, pinned);
+        match fs::rename(&build.log, &log) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(crate::error::io("rename", &build.log)(error)),
+        }
+    }
+
+    fn log(&self, id: &str, started: SystemTime, pinned: bool) -> PathBuf {
+        let pinned = if pinned { PINNED } else { "" };
+        let name = format!("{:013}-{id}{pinned}{SUFFIX}", millis(started));
+        self.store.layout().logs().join(name)
     }
 
     /// Forgets a build; whether it was there.
@@ -112,15 +137,18 @@ impl BuildLog {
     /// It cannot be written.
     pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut file: &File = self.lock.file();
+        crate::fail::point("write a log")?;
         file.write_all(bytes)
     }
 }
 
 fn build(logs: &Path, name: &str) -> Option<Build> {
     let (started, id) = name.strip_suffix(SUFFIX)?.split_once('-')?;
+    let unpinned = id.strip_suffix(PINNED);
     Some(Build {
-        id: id.to_owned(),
+        id: unpinned.unwrap_or(id).to_owned(),
         started: time(started.parse().ok()?),
         log: logs.join(name),
+        pinned: unpinned.is_some(),
     })
 }

@@ -118,7 +118,8 @@ impl Lease {
         }
         if !new.is_empty() {
             let mut file = self.state.lock.file();
-            file.write_all(lines.as_bytes())
+            crate::fail::point("write a lease")
+                .and_then(|()| file.write_all(lines.as_bytes()))
                 .map_err(io("write lease", self.state.lock.path()))?;
             held.resources.extend(new);
         }

@@ -17,6 +17,7 @@ mod container;
 mod db;
 mod disk;
 mod error;
+pub mod fail;
 mod file;
 mod fsck;
 mod history;

@@ -113,11 +113,11 @@ impl Drop for FileLock {
 }
 
 fn open(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
+    crate::fail::point("open a lock")
+        .and_then(|()| {
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create(true).open(path)
+        })
         .map_err(io("open lock", path))
 }
 

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 
 use oci::{
-    Descriptor, DiffId, Digest, Document, DocumentError, ImageConfig, MAX_DOCUMENT_SIZE, MediaType,
+    Descriptor, DiffId, Digest, Document, DocumentError, ImageConfig, MAX_CONFIG_SIZE,
+    MAX_DOCUMENT_SIZE, MediaType,
 };
 use rusqlite::Connection;
 
@@ -177,7 +178,7 @@ impl Documents<'_> {
             return Ok(());
         }
         if media_type.is_index() || media_type.is_manifest() {
-            let Some(bytes) = self.read(&descriptor.digest)? else {
+            let Some(bytes) = self.read(&descriptor.digest, MAX_DOCUMENT_SIZE)? else {
                 return Ok(());
             };
             let document = Document::parse(&bytes, Some(media_type))
@@ -185,7 +186,7 @@ impl Documents<'_> {
             return self.document(&document, depth);
         }
         if matches!(media_type, MediaType::OciConfig | MediaType::DockerConfig)
-            && let Some(bytes) = self.read(&descriptor.digest)?
+            && let Some(bytes) = self.read(&descriptor.digest, MAX_CONFIG_SIZE)?
         {
             let config: ImageConfig = serde_json::from_slice(&bytes).map_err(|source| {
                 let kind = "config";
@@ -207,8 +208,8 @@ impl Documents<'_> {
             .try_for_each(|descriptor| self.follow(descriptor, depth + 1))
     }
 
-    fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        match self.store.blobs().read(digest, MAX_DOCUMENT_SIZE) {
+    fn read(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>> {
+        match self.store.blobs().read(digest, limit) {
             Err(StoreError::MissingBlob(_)) => Ok(None),
             read => read.map(Some),
         }

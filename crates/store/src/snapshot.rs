@@ -44,6 +44,12 @@ impl<'a> Snapshots<'a> {
         Self { store }
     }
 
+    /// Where they are.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.store.layout().snapshots()
+    }
+
     /// An empty directory on the file system that snapshots are on.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The store: one directory, opened by any number of processes and threads at once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -118,6 +118,12 @@ impl Store {
     #[must_use]
     pub const fn cache_mounts(&self) -> CacheMounts<'_> {
         CacheMounts::new(self)
+    }
+
+    /// The directory of volumes, made with the first one.
+    #[must_use]
+    pub fn volumes(&self) -> PathBuf {
+        self.layout().volumes()
     }
 
     /// Containers that were created.

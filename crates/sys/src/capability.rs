@@ -95,6 +95,15 @@ impl CapabilitySet {
             .is_some_and(|number| self.0 >> number & 1 == 1)
     }
 
+    /// The set without the capability called `name` (without `CAP_`).
+    #[must_use]
+    pub fn without(self, name: &str) -> CapabilitySet {
+        match NAMES.iter().position(|known| *known == name) {
+            Some(number) => CapabilitySet(self.0 & !(1 << number)),
+            None => self,
+        }
+    }
+
     /// What this process may give to others: all that it has itself.
     ///
     /// # Errors

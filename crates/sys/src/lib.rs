@@ -10,9 +10,11 @@
 
 pub mod capability;
 pub mod copy;
+mod handed;
 pub mod mount;
 pub mod namespace;
 pub mod node;
+pub mod owner;
 pub mod process;
 mod raw;
 pub mod resolve;
@@ -20,4 +22,5 @@ pub mod seccomp;
 pub mod user_namespace;
 pub mod xattr;
 
+pub use handed::handed;
 pub use resolve::Root;

@@ -206,23 +206,42 @@ pub(crate) fn execute(
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOEXEC)
 }
 
-/// `setrlimit(2)`.
-pub(crate) fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
+/// `prlimit(2)`: sets a limit of a process, 0 being this one.
+pub(crate) fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     let limit = libc::rlimit64 {
         rlim_cur: soft,
         rlim_max: hard,
     };
-    // SAFETY: process 0 is this one, and the structure outlives the call.
+    // SAFETY: the structure outlives the call, and there is no other to be written to.
     let result = unsafe {
         libc::syscall(
             libc::SYS_prlimit64,
-            0,
+            pid,
             resource,
             std::ptr::from_ref(&limit),
             std::ptr::null_mut::<libc::rlimit64>(),
         )
     };
     check(result).map(drop)
+}
+
+/// `prlimit(2)`: a limit of a process, and what it may be raised to.
+pub(crate) fn limit_of(pid: i32, resource: u32) -> Result<(u64, u64), Errno> {
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: nothing is set, and the structure outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            resource,
+            std::ptr::null::<libc::rlimit64>(),
+            std::ptr::from_mut(&mut limit),
+        )
+    };
+    check(result).map(|_| (limit.rlim_cur, limit.rlim_max))
 }
 
 /// Loads a seccomp filter into this thread.
@@ -285,4 +304,17 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<
         )
     };
     check(result).map(drop)
+}
+
+/// A copy of the descriptor with this number (Linux 2.6.24), and the original closes on exec.
+pub(crate) fn copy_of_number(number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: copying takes nothing from whoever owns the number; if nobody does, it fails.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
+    check(copy.into())?;
+    // SAFETY: it was made just now and nobody else knows of it.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    // SAFETY: what closes on exec is the same for everything in this process.
+    let result = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    check(result.into())?;
+    Ok(copy)
 }

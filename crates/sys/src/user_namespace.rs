@@ -113,6 +113,12 @@ impl IdMap {
         self.0 == [whole]
     }
 
+    /// Whether there is one user or group only.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        matches!(self.0[..], [IdRange { count: 1, .. }])
+    }
+
     /// Whether there is such a user or group.
     #[must_use]
     pub fn has(&self, id: u32) -> bool {
@@ -255,7 +261,8 @@ mod tests {
         assert!(whole.is_whole() && whole.has(1000) && whole.has(u32::MAX - 1));
         let mapped = IdMap::parse("0 1000 1\n1 100000 65536\n").unwrap();
         assert!(!mapped.is_whole() && mapped.has(0) && mapped.has(65_536));
-        assert!(!mapped.has(65_537));
+        assert!(!mapped.has(65_537) && !mapped.is_single());
+        assert!(IdMap::parse("0 1000 1\n").unwrap().is_single());
         assert!(IdMap::parse("0 1000\n").is_err());
     }
 

@@ -110,7 +110,7 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
     clippy::disallowed_methods,
     reason = "the one place that starts programs for tests"
 )]
-fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     Command::new(program)
 }
 

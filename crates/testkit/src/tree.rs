@@ -14,7 +14,7 @@
 //! cap            0755 0:0 user.note=yes =
 //! ```
 //!
-//! Attributes are a mode, `uid:gid`, `mtime=SECONDS` and extended attributes (any name with a
+//! Attributes are a mode, `uid:gid` (0:0 is whoever runs the test), `mtime=SECONDS` and extended attributes (any name with a
 //! dot). What is not given is left as it comes, with modes 0755 and 0644. Paths, contents and
 //! values escape space, newline and backslash as `\s`, `\n`, `\\` and other bytes as `\xNN`;
 //! contents need not escape spaces.
@@ -23,5 +23,5 @@ mod list;
 mod text;
 mod write;
 
-pub use list::{Show, list, list_with};
+pub use list::{Show, list, list_owned, list_with};
 pub use write::write;

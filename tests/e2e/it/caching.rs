@@ -184,7 +184,7 @@ fn independent_stages_run_at_once() {
 fn two_processes_run_a_step_once() {
     let kiln = Kiln::new();
     let project = Project::of(
-        "FROM alpine\nRUN sleep 1; cat /proc/sys/kernel/random/uuid >/x\nRUN sleep 1; cat /x\n",
+        "FROM alpine\nRUN sleep 1; head -c 16 /dev/urandom | od -tx1 >/x\nRUN sleep 1; cat /x\n",
     );
     let path = project.path().to_str().unwrap();
     let line = ["build", "--progress", "plain", "--iidfile"];

@@ -22,6 +22,7 @@
 use testkit::Scratch;
 
 use crate::kiln::{Kiln, Ran, tool};
+use crate::matrix::EPOCH;
 
 /// What every context has.
 const FILES: &str = "a = A\\n\nb = B\\n\ndir/c = C\\n\n";
@@ -84,6 +85,26 @@ impl<'a> Case<'a> {
             given: &text[..text.len() - rest.len()],
             builds,
         }
+    }
+
+    /// Whether files of its context belong to others than root, which only root can arrange.
+    pub(crate) fn has_others(&self) -> bool {
+        let files = self.given.lines().filter(|line| line.starts_with("+ "));
+        let words = files.flat_map(|line| line.split(' ').take_while(|word| *word != "="));
+        let is_owner = |word: &str| {
+            let ids = word.split_once(':');
+            ids.is_some_and(|(user, group)| {
+                user.parse::<u32>().is_ok() && group.parse::<u32>().is_ok()
+            })
+        };
+        words
+            .into_iter()
+            .any(|word| is_owner(word) && word != "0:0")
+    }
+
+    /// Whether its image is the same every time: no address is in it.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !self.text.contains("{url}") && !self.text.contains("{context}")
     }
 
     /// The case with `outcome` as what is to come.
@@ -174,6 +195,7 @@ impl Step<'_> {
     fn build(&self, given: &[Given]) -> Ran {
         let path = |name: &str| self.scratch.join(name).display().to_string();
         let mut command = self.kiln.command();
+        command.env("SOURCE_DATE_EPOCH", EPOCH);
         command.args(["build", "--progress", "plain", "-f", &path("Dockerfile")]);
         for given in given {
             match given {

@@ -2,160 +2,16 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::Child;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::kiln::{Kiln, Project, Ran, command, ended, finish, tool};
-
-/// How long something may take that takes no time.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A daemon on a store of its own.
-struct Daemon {
-    kiln: Kiln,
-    socket: PathBuf,
-    process: Option<Child>,
-}
-
-/// What was answered.
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Daemon {
-    fn new() -> Self {
-        let kiln = Kiln::new();
-        let socket = kiln.scratch("daemon").join("kiln.sock");
-        let host = format!("unix://{}", socket.display());
-        let mut serve = kiln.command();
-        serve.args(["serve", "--host", &host]);
-        let process = Some(kiln.start(&mut serve));
-        let daemon = Self {
-            kiln,
-            socket,
-            process,
-        };
-        daemon.until("it listens", || UnixStream::connect(&daemon.socket).is_ok());
-        daemon
-    }
-
-    fn until(&self, what: &str, happened: impl Fn() -> bool) {
-        let begun = Instant::now();
-        while !happened() {
-            assert!(begun.elapsed() < PATIENCE, "not yet: {what}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Sends a request and does not wait.
-    fn send(&self, line: &str, body: &[u8]) -> UnixStream {
-        let mut stream = UnixStream::connect(&self.socket).unwrap();
-        let head = format!(
-            "{line} HTTP/1.1\r\nHost: kiln\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        stream
-    }
-
-    fn ask(&self, line: &str, body: &[u8]) -> Answer {
-        let mut bytes = Vec::new();
-        self.send(line, body).read_to_end(&mut bytes).unwrap();
-        Answer::parse(&bytes)
-    }
-
-    /// The real client; nothing if there is none.
-    fn docker(&self, arguments: &[&str]) -> Ran {
-        finish(
-            command("docker")
-                .args(arguments)
-                .env("DOCKER_HOST", format!("unix://{}", self.socket.display()))
-                .env("DOCKER_CONFIG", self.socket.with_file_name("client"))
-                .env("DOCKER_BUILDKIT", "0"),
-        )
-    }
-
-    /// Tells it to stop and waits until it has; what it said.
-    fn stop(mut self) -> Ran {
-        let process = self.process.take().unwrap();
-        tool("kill", &["-TERM", &process.id().to_string()]);
-        let ran = ended(process);
-        assert!(!self.socket.exists(), "the socket is left");
-        self.kiln.assert_clean();
-        ran
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            drop(process.kill());
-            drop(process.wait());
-        }
-    }
-}
-
-impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
-        let end = bytes
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap();
-        let head = String::from_utf8(bytes[..end].to_vec())
-            .unwrap()
-            .to_lowercase();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let rest = &bytes[end + 4..];
-        let body = if head.contains("transfer-encoding: chunked") {
-            whole(rest)
-        } else {
-            rest.to_vec()
-        };
-        Self { status, head, body }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    fn failure(&self) -> (u16, String) {
-        (
-            self.status,
-            self.json()["message"].as_str().unwrap().to_owned(),
-        )
-    }
-}
-
-/// The pieces of a body put together (RFC 9112, section 7.1).
-fn whole(mut pieces: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    loop {
-        let end = pieces.windows(2).position(|two| two == b"\r\n").unwrap();
-        let size = std::str::from_utf8(&pieces[..end]).unwrap();
-        let size = usize::from_str_radix(size, 16).unwrap();
-        if size == 0 {
-            return body;
-        }
-        body.extend_from_slice(&pieces[end + 2..end + 2 + size]);
-        pieces = &pieces[end + 2 + size + 2..];
-    }
-}
+use crate::kiln::{Project, command, finish, tool};
+use crate::serving::Daemon;
 
 /// A context as clients send it.
-fn context(daemon: &Daemon, dockerfile: &str) -> Vec<u8> {
-    let project = Project::of(dockerfile);
-    let archive = daemon.kiln.scratch("context").join("context.tar");
+pub(crate) fn context(dockerfile: &str) -> Vec<u8> {
+    let (project, packed) = (Project::of(dockerfile), Project::new(&[]));
+    let archive = packed.join("context.tar");
     let (archive, path) = (archive.to_str().unwrap(), project.path().to_str().unwrap());
     tool("tar", &["-cf", archive, "-C", path, "."]);
     fs::read(archive).unwrap()
@@ -166,7 +22,7 @@ fn what_it_says_of_itself() {
     let daemon = Daemon::new();
     let ping = daemon.ask("GET /_ping", b"");
     assert_eq!((ping.status, ping.text().as_str()), (200, "OK"));
-    for header in ["api-version: 1.51", "builder-version: 1", "ostype: linux"] {
+    for header in ["api-version: 1.51", "builder-version: 2", "ostype: linux"] {
         assert!(ping.head.contains(header), "{}", ping.head);
     }
     let version = daemon.ask("GET /v1.43/version", b"").json();
@@ -186,12 +42,7 @@ fn what_is_not_provided_is_refused_by_name() {
     let daemon = Daemon::new();
     let refusal = |line: &str, body: &str| daemon.ask(line, body.as_bytes()).failure();
     for (line, body, status, message) in [
-        (
-            "GET /volumes",
-            "",
-            501,
-            "GET /volumes is not provided by kiln",
-        ),
+        ("GET /swarm", "", 501, "GET /swarm is not provided by kiln"),
         (
             "POST /v1.43/containers/x/pause",
             "",
@@ -220,13 +71,13 @@ fn what_is_not_provided_is_refused_by_name() {
             "POST /build?version=2",
             "",
             501,
-            "BuildKit's protocol (set DOCKER_BUILDKIT=0) is not provided by kiln",
+            "version 2 of a build (it is asked for through /grpc) is not provided by kiln",
         ),
         (
             "GET /images/nothing/json",
             "",
             404,
-            "No such image: nothing",
+            "No such image: nothing:latest",
         ),
         (
             "DELETE /containers/nothing",
@@ -244,13 +95,13 @@ fn what_is_not_provided_is_refused_by_name() {
             "POST /containers/create",
             r#"{"Image":"nothing"}"#,
             404,
-            "No such image: nothing",
+            "No such image: nothing:latest",
         ),
         (
             "GET /images/get?names=nothing",
             "",
             404,
-            "No such image: nothing",
+            "No such image: nothing:latest",
         ),
         (
             "POST /containers/create?platform=linux/s390x",
@@ -274,7 +125,7 @@ fn builds_by_the_protocol() {
     let daemon = Daemon::new();
     let text = "FROM alpine AS one\nRUN echo hello | tee /x\nFROM alpine\nCOPY --from=one /x /y\nLABEL a=b\n";
     let told = daemon
-        .ask("POST /v1.43/build?t=made&rm=1", &context(&daemon, text))
+        .ask("POST /v1.43/build?t=made&rm=1", &context(text))
         .text();
     assert!(
         told.contains(r#"{"stream":"Step one 2/2 : RUN echo hello | tee /x\n"}"#),
@@ -290,9 +141,7 @@ fn builds_by_the_protocol() {
     let made = |row: &&Value| row["RepoTags"] == json!(["made:latest"]);
     let made = listed.as_array().unwrap().iter().find(made).unwrap();
     assert_eq!(made["Id"], image["Id"]);
-    let told = daemon
-        .ask("POST /build?q=1", &context(&daemon, text))
-        .text();
+    let told = daemon.ask("POST /build?q=1", &context(text)).text();
     assert_eq!(
         told,
         format!(
@@ -300,7 +149,7 @@ fn builds_by_the_protocol() {
             image["Id"].as_str().unwrap()
         )
     );
-    let failing = context(&daemon, "FROM alpine\nRUN exit 3\n");
+    let failing = context("FROM alpine\nRUN exit 3\n");
     let told = daemon.ask("POST /build", &failing).text();
     let message = "The command '/bin/sh -c exit 3' returned a non-zero code: 3";
     let last = json!({"errorDetail": {"code": 3, "message": message}, "error": message});
@@ -313,7 +162,7 @@ fn builds_by_the_protocol() {
 #[test]
 fn an_archive_that_breaks_off_does_not_look_whole() {
     let daemon = Daemon::new();
-    let request = context(&daemon, "FROM alpine\nRUN echo hello >/x\n");
+    let request = context("FROM alpine\nRUN echo hello >/x\n");
     daemon.ask("POST /build?t=made", &request);
     let ask = || {
         let mut bytes = Vec::new();
@@ -342,7 +191,7 @@ fn a_client_that_goes_away_ends_its_build() {
             .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
             .any(|line| line.starts_with(b"sleep\x0098761"))
     };
-    let request = context(&daemon, "FROM alpine\nRUN exec sleep 98761\n");
+    let request = context("FROM alpine\nRUN exec sleep 98761\n");
     let stream = daemon.send("POST /build", &request);
     daemon.until("the step runs", runs);
     drop(stream);
@@ -353,7 +202,7 @@ fn a_client_that_goes_away_ends_its_build() {
 #[test]
 fn it_stops_while_it_builds() {
     let daemon = Daemon::new();
-    let request = context(&daemon, "FROM alpine\nRUN echo begun; sleep 2\n");
+    let request = context("FROM alpine\nRUN echo begun; sleep 2\n");
     let mut stream = daemon.send("POST /build?t=made", &request);
     let mut told = [0; 4096];
     while !told.windows(5).any(|five| five == b"begun") {

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::kiln::{Kiln, Ran, variable};
+use crate::kiln::{Kiln, Ran, finish, variable};
+use crate::matrix::{self, EPOCH};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
@@ -16,9 +17,22 @@ fn kiln() -> Kiln {
 
 fn build(kiln: &Kiln, arguments: &[&str], context: &Path) -> Ran {
     let line = ["build", "--progress", "plain"].iter().chain(arguments);
-    let ran = kiln.run(line.map(PathBuf::from).chain([context.to_path_buf()]));
+    let mut command = kiln.command();
+    command
+        .env("SOURCE_DATE_EPOCH", EPOCH)
+        .args(line)
+        .arg(context);
+    let ran = finish(&mut command);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     ran
+}
+
+/// The images are to be the same wherever kiln runs.
+fn note(kiln: &Kiln, names: &[&str]) {
+    for name in names {
+        let id = kiln.ok(["inspect", "--format", "{{.Id}}", name]);
+        matrix::note(&format!("example {name}"), &id);
+    }
 }
 
 #[test]
@@ -38,6 +52,7 @@ fn href_counter() {
         &folder,
     );
     build(&kiln, &["-t", "compiler", "--target", "builder"], &folder);
+    note(&kiln, &["named", "numbered", "with-nginx"]);
     let size = |name: &str| -> u64 {
         kiln.ok(["inspect", "--format", "{{.Size}}", name])
             .trim()
@@ -66,6 +81,7 @@ fn one_stage_continued_twice() {
     for (target, other) in [("build1", "build2"), ("build2", "build1")] {
         let told = build(&kiln, &["-t", target, "--target", target], &folder).stderr;
         assert!(!told.contains(&format!("[{other} ")), "{told}");
+        note(&kiln, &[target]);
         assert!(!kiln.ok(["run", "--rm", target]).is_empty());
     }
 }

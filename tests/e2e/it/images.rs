@@ -111,3 +111,25 @@ fn saved_and_loaded() {
     third.assert_clean();
     assert_eq!(third.ok(["images", "-q"]), "");
 }
+
+#[test]
+fn an_image_is_found_by_the_digest_that_only_the_store_has() {
+    let kiln = Kiln::new();
+    let project = Project::of("FROM scratch\nLABEL who=me\n");
+    let metadata = project.join("metadata");
+    let metadata = metadata.to_str().unwrap();
+    kiln.build(&project, &["-t", "made:1", "--metadata-file", metadata]);
+    let told: Value = serde_json::from_slice(&std::fs::read(metadata).unwrap()).unwrap();
+    let digest = told["containerimage.digest"].as_str().unwrap();
+    for (place, name) in ["made:1", "made", "made:other"].into_iter().enumerate() {
+        let text = format!("FROM {name}@{digest}\nLABEL place={place}\n");
+        kiln.build(&Project::of(&text), &["-t", "next"]);
+        let labels = kiln.ok(["inspect", "--format", "{{json .Config.Labels}}", "next"]);
+        let expected = format!("{{\"place\":\"{place}\",\"who\":\"me\"}}\n");
+        assert_eq!(labels, expected, "{name}");
+    }
+    let other = digest.replace(['0', '1', '2'], "3");
+    let text = format!("FROM made:1@{other}\n");
+    let missing = kiln.try_build(&Project::of(&text), &[]).error();
+    assert!(missing.contains(&other), "{missing}");
+}

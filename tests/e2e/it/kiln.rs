@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use testkit::Scratch;
 
-use crate::place::Place;
+use crate::place::{Place, binary_in};
 use crate::standin;
+use crate::unpacked::unpack;
 
 /// A store, and the binary that works on it. `docker.io` is the stand-ins' registry.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl Kiln {
 
     /// The binary, told where its store is.
     pub(crate) fn command(&self) -> Command {
-        let mut command = self.place.command(&binary(), self.scratch.path());
+        let mut command = binary_in(self.place, &binary(), self.scratch.path());
         command
             .env_clear()
             .env(
@@ -189,13 +190,11 @@ impl Kiln {
     pub(crate) fn files(&self, project: &Project, arguments: &[&str]) -> String {
         let scratch = Scratch::new();
         let (tar, out) = (scratch.join("out.tar"), scratch.dir("out"));
-        let (tar, out_path) = (tar.to_str().unwrap(), out.to_str().unwrap());
-        let output = format!("type=tar,dest={tar}");
+        let output = format!("type=tar,dest={}", tar.display());
         let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", &output]).collect();
         self.lend(scratch.path());
         self.build(project, &arguments);
-        tool("tar", &["--numeric-owner", "-xpf", tar, "-C", out_path]);
-        testkit::tree::list(&out)
+        unpack(&tar, &out)
     }
 
     /// The store is whole.
@@ -314,7 +313,7 @@ pub(crate) fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from)
 }
 
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let found = variable("KILN_TEST_BINARY").unwrap_or_else(|| {
         // target/debug/deps/it-… → target/debug/kiln
         let deps = std::env::current_exe().unwrap();

@@ -30,13 +30,16 @@ fn image(kiln: &Kiln, project: &Project) -> String {
 
 #[test]
 fn an_ordinary_user_makes_the_image_that_root_makes() {
-    let Some(place) = Place::subordinate() else {
-        return;
-    };
-    let (root, user) = (Kiln::new(), Kiln::in_place(place));
+    let root = Kiln::new();
     let expected = image(&root, &project());
-    assert_eq!(image(&user, &project()), expected);
-    user.assert_clean();
+    for place in [Place::subordinate(), Place::single()]
+        .into_iter()
+        .flatten()
+    {
+        let user = Kiln::in_place(place);
+        assert_eq!(image(&user, &project()), expected, "{place:?}");
+        user.assert_clean();
+    }
 }
 
 #[test]
@@ -97,57 +100,57 @@ fn steps_run_where_the_root_is_no_mount() {
     assert_eq!(image(&chroot, &project()), image(&root, &project()));
 }
 
-/// Without subordinate users there is only root, which suffices where nobody else is needed.
+/// Files of others: copied, copied again, in a base image, beneath directories that a step changes.
+const OF_OTHERS: &str = "FROM alpine AS made\n\
+     COPY --chown=7:8 --chmod=4750 a /d/a\n\
+     COPY --chown=9:0 l /d/l\n\
+     COPY --chown=7:65534 d /d/d\n\
+     FROM scratch AS layers\n\
+     COPY --from=made /d /d\n\
+     FROM made\n\
+     COPY --from=layers --chown=0:5 /d/a /root-and-5\n\
+     COPY --from=layers /d /e\n\
+     RUN echo more >>/e/d/f && mv /e/l /e/moved && ln /d/a /d/again && chmod 700 /d/d && rm /d/d/f\n\
+     RUN --mount=type=secret,id=s,uid=7 --mount=type=cache,uid=7,gid=8,target=/c touch /c/x\n";
+
 #[test]
-fn an_ordinary_user_without_others() {
-    let Some(place) = Place::single() else {
-        return;
-    };
-    let (root, user) = (Kiln::new(), Kiln::in_place(place));
-    let project = Project::new(&[
-        (
-            "Dockerfile",
-            "FROM alpine\nCOPY a /a\nRUN mkdir /d && cat /a >/d/b && id -u >>/d/b && rm /bin/ls\n",
-        ),
-        ("a", "a\n"),
-    ]);
-    assert_eq!(image(&user, &project), image(&root, &project));
-    let steps = [
-        (
-            "RUN chown 7 /a",
-            "process \"/bin/sh -c chown 7 /a\" did not complete successfully: exit code: 1",
-        ),
-        (
-            "USER 7\nRUN true",
-            "user 7 does not exist in this user namespace",
-        ),
-        (
-            "COPY --chown=7:8 a /b",
-            "chown b: user 7 or group 8 does not exist in this user namespace",
-        ),
-        (
-            "RUN --mount=type=secret,id=s,uid=7 true",
-            "user 7 or group 0 does not exist in this user namespace",
-        ),
-    ];
-    let lacking = ["/etc/subuid", "/etc/subgid"];
-    let hint = lacking.map(|file| format!("{file} has no line for kiln-test"));
-    let mut hints = vec![format!(
-        "there is no user but root here: {}",
-        hint.join(", ")
-    )];
-    for file in lacking {
-        hints.push(format!("as root: echo kiln-test:100000:65536 >> {file}"));
+fn files_of_others_are_theirs_wherever_kiln_runs() {
+    let project = Project::new(&[("Dockerfile", OF_OTHERS), ("a", "a\n"), ("d/f", "f\n")]);
+    std::os::unix::fs::symlink("a", project.join("l")).unwrap();
+    let root = Kiln::new();
+    let expected = image(&root, &project);
+    for place in [Place::subordinate(), Place::single()]
+        .into_iter()
+        .flatten()
+    {
+        let kiln = Kiln::in_place(place);
+        assert_eq!(image(&kiln, &project), expected, "{place:?}");
+        kiln.assert_clean();
     }
-    for (step, expected) in steps {
-        project.write("Dockerfile", &format!("FROM alpine\nCOPY a /a\n{step}\n"));
-        let ran = user.try_build(&project, &["--secret", "id=s,env=HOME"]);
-        assert_eq!(ran.hints(), hints, "{step}: {}", ran.stderr);
-        let error = ran.error();
-        assert!(error.ends_with(&format!(": {expected}")), "{error}");
+}
+
+/// What a container can do as well.
+const OF_ROOT: &str = "FROM alpine AS made\n\
+     RUN mkdir -p /d/e /gone/x && echo 1 >/d/e/f && ln /d/e/f /d/hard && ln -s e /d/link\n\
+     RUN rm -r /gone && rm -r /d/e && mkdir /d/e && echo 2 >/d/e/g && mkfifo /d/p\n\
+     RUN mv /d/hard /d/moved && chmod 4755 /d/moved && mv /d/e /d/E\n\
+     RUN chmod 755 /bin /d/E && chown -R 0:0 /d && touch /bin/busybox\n\
+     RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t touch /c/x /t/y && ls /c >/o\n\
+     RUN --mount=type=bind,target=/deep/er/ctx cp /deep/er/ctx/a /a\n\
+     FROM alpine\n\
+     COPY --from=made /d /copied\n\
+     COPY --chmod=600 a /a\n\
+     RUN --mount=type=secret,id=s cat /run/secrets/s >/dev/null; cat /copied/E/g /a >/end\n";
+
+#[test]
+fn the_same_image_wherever_kiln_runs() {
+    let project = Project::new(&[("Dockerfile", OF_ROOT), ("a", "a\n")]);
+    let root = Kiln::new();
+    let expected = image(&root, &project);
+    let places = [Place::subordinate(), Place::single(), Place::container()];
+    for place in places.into_iter().flatten() {
+        let kiln = Kiln::in_place(place);
+        assert_eq!(image(&kiln, &project), expected, "{place:?}");
+        kiln.assert_clean();
     }
-    project.write("Dockerfile", "FROM alpine\nCOPY nope /\n");
-    let ran = user.try_build(&project, &[]);
-    assert!(ran.code != 0 && ran.hints().is_empty(), "{}", ran.stderr);
-    user.assert_clean();
 }

@@ -14,7 +14,7 @@ exec sh -c \"$last\"
 ";
 
 /// Makes a key with what `ssh-keygen` is told; its path.
-fn key(path: &Path, options: &[&str]) -> String {
+pub(crate) fn key(path: &Path, options: &[&str]) -> String {
     let path = path.to_str().unwrap();
     tool(
         "ssh-keygen",
@@ -24,7 +24,7 @@ fn key(path: &Path, options: &[&str]) -> String {
 }
 
 /// A program with the libraries that it needs, below `root`.
-fn install(program: &str, root: &Path) {
+pub(crate) fn install(program: &str, root: &Path) {
     let libraries = tool("ldd", &[program]);
     let words = libraries.split_whitespace();
     for file in words.filter(|word| word.starts_with('/')).chain([program]) {

@@ -73,7 +73,8 @@ fn fill(root: &Path) {
     fs::write(root.join("etc/group"), GROUP).unwrap();
 }
 
-fn image_of(tar: &[u8], blob: Vec<u8>) -> Image {
+/// An image of one layer: its tar, and that compressed with gzip.
+pub(crate) fn image_of(tar: &[u8], blob: Vec<u8>) -> Image {
     let mut config = ImageConfig {
         architecture: oci::Platform::host().architecture,
         os: "linux".to_owned(),

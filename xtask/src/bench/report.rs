@@ -82,7 +82,11 @@ impl Outcome {
     }
 
     fn budget(&self) -> String {
-        let budget = self.scenario.budget;
+        let buildkit = self.median("buildkit").unwrap_or_default();
+        let budget = match self.scenario.faster_than_buildkit {
+            Some(times) if !buildkit.is_zero() => buildkit / times,
+            _ => self.scenario.budget,
+        };
         let over = self.median("kiln").is_some_and(|time| time > budget);
         format!("{}{}", ui::time(budget), if over { " (over)" } else { "" })
     }

@@ -15,6 +15,8 @@ pub(super) struct Scenario {
     pub(super) what: &'static str,
     /// What kiln may take.
     pub(super) budget: Duration,
+    /// What kiln may take when BuildKit is in the same run: its time, divided by this.
+    pub(super) faster_than_buildkit: Option<u32>,
     /// Writes the context, once for each builder.
     pub(super) write: fn(&Path) -> Result<()>,
     /// Whether each round starts without anything stored.
@@ -50,6 +52,7 @@ const PLAIN: Scenario = Scenario {
     name: "",
     what: "",
     budget: Duration::ZERO,
+    faster_than_buildkit: None,
     write: context::five_stages,
     cold: false,
     before: None,
@@ -127,6 +130,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "export-gzip",
         what: "512 MB file to a gzip OCI archive, nothing stored",
         budget: milliseconds(2700),
+        faster_than_buildkit: Some(3),
         write: context::large_file,
         cold: true,
         measured: Measured::Archive(Compression::Gzip),

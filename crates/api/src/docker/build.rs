@@ -24,6 +24,24 @@ pub enum Message {
         /// The value.
         aux: Aux,
     },
+    /// How far a part of a transfer is.
+    Progress {
+        /// In words.
+        status: String,
+        /// In numbers.
+        #[serde(rename = "progressDetail")]
+        detail: ProgressDetail,
+        /// Which part.
+        id: String,
+    },
+    /// What programs want to know of a push.
+    Pushed {
+        /// Nothing.
+        #[serde(rename = "progressDetail")]
+        detail: ProgressDetail,
+        /// The value.
+        aux: Pushed,
+    },
     /// It failed. Nothing follows.
     Error {
         /// What failed.
@@ -40,6 +58,29 @@ pub struct Aux {
     /// The image's ID.
     #[serde(rename = "ID")]
     pub id: String,
+}
+
+/// How far a part of a transfer is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ProgressDetail {
+    /// Bytes that are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<u64>,
+    /// Bytes that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+/// What programs want to know of a push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Pushed {
+    /// The tag.
+    pub tag: String,
+    /// The manifest's digest.
+    pub digest: String,
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// What failed.
@@ -67,6 +108,32 @@ impl Message {
         Self::Status {
             status: status.into(),
             id: None,
+        }
+    }
+
+    /// How far the part `id` of a transfer is: done bytes, and all of them.
+    #[must_use]
+    pub fn progress(id: &str, status: &str, amount: Option<(u64, Option<u64>)>) -> Self {
+        Self::Progress {
+            status: status.to_owned(),
+            detail: ProgressDetail {
+                current: amount.map(|(current, _)| current),
+                total: amount.and_then(|(_, total)| total),
+            },
+            id: id.to_owned(),
+        }
+    }
+
+    /// What programs want to know of a push.
+    #[must_use]
+    pub fn pushed(tag: &str, digest: &str, size: u64) -> Self {
+        Self::Pushed {
+            detail: ProgressDetail::default(),
+            aux: Pushed {
+                tag: tag.to_owned(),
+                digest: digest.to_owned(),
+                size,
+            },
         }
     }
 

@@ -5,70 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A row of `GET /containers/json`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ContainerSummary {
-    /// 64 hexadecimal characters.
-    pub id: String,
-    /// With a `/` before each.
-    pub names: Vec<String>,
-    /// As it was asked for.
-    pub image: String,
-    /// What it runs, in one line.
-    pub command: String,
-    /// Seconds since 1970.
-    pub created: i64,
-    /// `created`, `running` or `exited`.
-    pub state: String,
-    /// The same for people.
-    pub status: String,
-}
-
-/// `GET /containers/{id}/json`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Container {
-    /// 64 hexadecimal characters.
-    pub id: String,
-    /// RFC 3339.
-    pub created: String,
-    /// Program.
-    pub path: String,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// How far it is.
-    pub state: ContainerState,
-    /// As it was asked for.
-    pub image: String,
-    /// With a `/` before.
-    pub name: String,
-    /// What it was asked for by.
-    pub config: ContainerConfig,
-}
-
-/// How far a container is.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ContainerState {
-    /// `created`, `running` or `exited`.
-    pub status: String,
-    /// Whether it runs.
-    pub running: bool,
-    /// How it ended.
-    pub exit_code: i32,
-}
-
-/// What a container was asked for by.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ContainerConfig {
-    /// The image.
-    pub image: String,
-    /// Program and arguments.
-    pub cmd: Vec<String>,
-}
-
 /// The body of `POST /containers/create`. Clients send every field that they know, most of them
 /// empty; what kiln does not have is collected in `other`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -88,6 +24,22 @@ pub struct CreateContainer {
     pub working_dir: String,
     /// As the process sees it.
     pub hostname: String,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// Whether its standard input can be written to.
+    pub open_stdin: bool,
+    /// Whether its standard input ends with the first client that was attached to it.
+    pub stdin_once: bool,
+    /// Free key and value pairs.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// What asks it to end.
+    pub stop_signal: String,
+    /// Seconds that it has then.
+    pub stop_timeout: Option<i64>,
+    /// `port/protocol` to nothing.
+    pub exposed_ports: Option<BTreeMap<String, Value>>,
+    /// Paths of unnamed volumes, to nothing.
+    pub volumes: Option<BTreeMap<String, Value>>,
     /// Of the machine.
     pub host_config: HostConfig,
     /// What else was asked for.
@@ -103,9 +55,48 @@ pub struct HostConfig {
     pub network_mode: String,
     /// `host:address`.
     pub extra_hosts: Option<Vec<String>>,
+    /// `source:target[:options]`.
+    pub binds: Option<Vec<String>>,
+    /// The same in more words.
+    pub mounts: Option<Vec<AskedMount>>,
+    /// Path to options of a file system in memory.
+    pub tmpfs: Option<BTreeMap<String, String>>,
+    /// `port/protocol` to where it is published.
+    pub port_bindings: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
+    /// Whether the container goes when it ends.
+    pub auto_remove: bool,
+    /// Bytes of `/dev/shm`.
+    pub shm_size: i64,
     /// What else was asked for.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
+}
+
+/// A mount that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AskedMount {
+    /// `bind`, `volume` or `tmpfs`.
+    pub r#type: String,
+    /// A path, or the name of a volume.
+    pub source: String,
+    /// Where it is seen.
+    pub target: String,
+    /// Whether it cannot be written to.
+    pub read_only: bool,
+    /// What else was asked for.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+/// Where a port is published.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PortBinding {
+    /// An address of this machine; all if empty.
+    pub host_ip: String,
+    /// A number; any that is free if empty.
+    pub host_port: String,
 }
 
 /// A field that was asked for and that kiln does not have.
@@ -139,14 +130,7 @@ pub struct PathStat {
 }
 
 /// Fields that say how a client is attached to the container, not what the container is.
-const HARMLESS: [&str; 6] = [
-    "AttachStdin",
-    "AttachStdout",
-    "AttachStderr",
-    "ConsoleSize",
-    "OpenStdin",
-    "StdinOnce",
-];
+const HARMLESS: [&str; 4] = ["AttachStdin", "AttachStdout", "AttachStderr", "ConsoleSize"];
 
 impl CreateContainer {
     /// The first field that would change the container and that kiln does not have.
@@ -154,7 +138,13 @@ impl CreateContainer {
     /// # Errors
     /// There is one.
     pub fn check(&self) -> Result<(), Refused> {
-        let mut fields = self.other.iter().chain(&self.host_config.other);
+        let mounts = self.host_config.mounts.iter().flatten();
+        let mounts = mounts.flat_map(|mount| &mount.other);
+        let mut fields = self
+            .other
+            .iter()
+            .chain(&self.host_config.other)
+            .chain(mounts);
         match fields.find(|(name, value)| !is_plain(name, value)) {
             Some((name, _)) => Err(Refused(name.clone())),
             None => Ok(()),
@@ -167,6 +157,13 @@ fn is_plain(name: &str, value: &Value) -> bool {
     match name {
         // An empty list is no default here: it takes the protection away.
         "MaskedPaths" | "ReadonlyPaths" => value.is_null(),
+        // The default of the daemon that is asked for by name.
+        "LogConfig" => {
+            matches!(value["Type"].as_str(), None | Some("" | "json-file"))
+                && is_empty(&value["Config"])
+        }
+        "CgroupnsMode" => matches!(value.as_str(), None | Some("" | "private")),
+        "IpcMode" => matches!(value.as_str(), None | Some("" | "private")),
         "RestartPolicy" => matches!(value["Name"].as_str(), None | Some("" | "no")),
         // What is said of networks beside `NetworkMode`.
         "NetworkingConfig" => value["EndpointsConfig"]
@@ -243,8 +240,8 @@ mod tests {
     #[test]
     fn what_kiln_does_not_have_is_named() {
         for (field, text) in [
-            ("Tty", r#"{"Tty":true}"#),
-            ("Binds", r#"{"HostConfig":{"Binds":["/a:/b"]}}"#),
+            ("Healthcheck", r#"{"Healthcheck":{"Test":["CMD","a"]}}"#),
+            ("Privileged", r#"{"HostConfig":{"Privileged":true}}"#),
             ("Memory", r#"{"HostConfig":{"Memory":1}}"#),
             ("MaskedPaths", r#"{"HostConfig":{"MaskedPaths":[]}}"#),
             ("OomScoreAdj", r#"{"HostConfig":{"OomScoreAdj":5}}"#),

@@ -5,18 +5,31 @@
 
 mod build;
 mod container;
+mod event;
+mod exec;
 mod image;
+mod place;
+mod shown_container;
 mod system;
 
 use serde::Serialize;
 
-pub use build::{Aux, ErrorDetail, Message};
+pub use build::{Aux, ErrorDetail, Message, ProgressDetail, Pushed};
 pub use container::{
-    Container, ContainerConfig, ContainerState, ContainerSummary, CreateContainer, Created,
-    HostConfig, PathStat, Refused, file_mode,
+    AskedMount, CreateContainer, Created, HostConfig, PathStat, PortBinding, Refused, file_mode,
 };
+pub use event::{Actor, Event};
+pub use exec::{CreateExec, Exec, ExecProcess, StartExec};
 pub use image::{DeletedImage, HistoryRow, Image, ImageConfig, ImageSummary, RootFs};
+pub use place::{Network, NetworkContainers, Volume, VolumeList};
+pub use shown_container::{
+    Container, ContainerConfig, ContainerState, ContainerSummary, Endpoint, ListedHostConfig,
+    LogConfig, MountPoint, NetworkSettings, Port, RestartPolicy, ShownHostConfig,
+};
 pub use system::{Info, Version};
+
+/// The version of Docker's engine that kiln stands in for; clients choose by it what they ask for.
+pub const STANDS_FOR: &str = "28.5.2";
 
 /// The newest version that is spoken.
 pub const NEWEST: ApiVersion = ApiVersion(1, 51);

@@ -105,18 +105,22 @@ impl Version {
             ("MinAPIVersion", oldest.clone()),
             ("Os", os.clone()),
         ]);
-        Self {
+        let component = |name: &str, version: &str, details| Component {
+            name: name.to_owned(),
             version: version.to_owned(),
+            details,
+        };
+        Self {
+            version: super::STANDS_FOR.to_owned(),
             api_version: newest,
             min_api_version: oldest,
             os,
             arch: architecture,
             kernel_version: kernel.to_owned(),
-            components: vec![Component {
-                name: "Engine".to_owned(),
-                version: version.to_owned(),
-                details,
-            }],
+            components: vec![
+                component("Engine", super::STANDS_FOR, details),
+                component("kiln", version, BTreeMap::new()),
+            ],
             platform: Platform {
                 name: "kiln".to_owned(),
             },

@@ -307,7 +307,7 @@ fn relative(name: &str, within: &str) -> String {
 fn plain_part(pattern: &str) -> String {
     let mut plain = String::new();
     for part in pattern.split('/').skip(1) {
-        if crate::file::has_wildcards(part) {
+        if graph::has_wildcards(part) {
             break;
         }
         plain.push('/');

@@ -18,6 +18,15 @@ pub struct Build {
     /// Additional build contexts (e.g., name=path)
     #[arg(long, value_name = "stringArray")]
     pub build_context: Vec<String>,
+    /// Build through the builder that listens there (format: "unix://PATH") (env: KILN_HOST)
+    #[arg(long, value_name = "string")]
+    pub builder: Option<String>,
+    /// Docker's address, whose builder it is when no other is named; not typed as a flag of `build`.
+    #[arg(skip)]
+    pub docker_host: Option<String>,
+    /// Nothing becomes of the result if no output is named; not typed as a flag of `build`.
+    #[arg(skip)]
+    pub no_output: bool,
     /// External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")
     #[arg(long, value_name = "stringArray")]
     pub cache_from: Vec<String>,
@@ -82,6 +91,10 @@ pub struct Build {
     /// Do not cache specified stages
     #[arg(long, value_name = "stringArray")]
     pub no_cache_filter: Vec<String>,
+    /// What becomes of a step that fails ("discard", "keep", "shell"); `kiln debug` enters what is
+    /// kept
+    #[arg(long, value_name = "string")]
+    pub on_failure: Option<String>,
     /// Output destination (format: "type=local,dest=path")
     #[arg(short, long, value_name = "stringArray")]
     pub output: Vec<String>,

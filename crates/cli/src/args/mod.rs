@@ -7,6 +7,7 @@
 pub mod build;
 pub mod cache;
 pub mod container;
+pub mod debug;
 pub mod help;
 pub mod history;
 pub mod image;
@@ -94,8 +95,10 @@ pub enum Command {
     Du(system::Du),
     /// Remove unused data
     Prune(prune::Prune),
-    /// Answer clients of the Docker Engine API, without BuildKit
+    /// Answer clients of Docker's and BuildKit's APIs
     Serve(system::Serve),
+    /// Say where kiln runs, what would be better, and whether all is well
+    Doctor(system::Doctor),
     /// Show the version
     Version(system::Version),
     /// Print the completion script of a shell
@@ -138,18 +141,25 @@ pub enum Command {
         display_order = 2003
     )]
     Cache(cache::Cache),
+    /// Enter failed steps that were kept
+    #[command(
+        subcommand,
+        override_usage = "kiln debug COMMAND",
+        display_order = 2004
+    )]
+    Debug(debug::Debug),
     /// Manage kiln
     #[command(
         subcommand,
         override_usage = "kiln system COMMAND",
-        display_order = 2004
+        display_order = 2005
     )]
     System(system::System),
     /// Look after the store
     #[command(
         subcommand,
         override_usage = "kiln store COMMAND",
-        display_order = 2005
+        display_order = 2006
     )]
     Store(system::Store),
 }

@@ -12,12 +12,9 @@ pub struct Prune {
     /// Provide filter values (e.g. "until=24h", "label=stage", "type=exec.cachemount")
     #[arg(long, value_name = "filter")]
     pub filter: Vec<String>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    pub force: bool,
-    /// Only say what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Whether it asks, and whether it does it.
+    #[command(flatten)]
+    pub care: Care,
     /// How much of the cache goes.
     #[command(flatten)]
     pub bounds: Bounds,
@@ -33,12 +30,9 @@ pub struct ImagePrune {
     /// Provide filter values (e.g. "until=24h", "label=stage")
     #[arg(long, value_name = "filter")]
     pub filter: Vec<String>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    pub force: bool,
-    /// Only say what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Whether it asks, and whether it does it.
+    #[command(flatten)]
+    pub care: Care,
 }
 
 /// Flags of `builder prune`.
@@ -51,18 +45,26 @@ pub struct BuilderPrune {
     /// Provide filter values (e.g. "until=24h", "type=exec.cachemount")
     #[arg(long, value_name = "filter")]
     pub filter: Vec<String>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    pub force: bool,
-    /// Only say what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Whether it asks, and whether it does it.
+    #[command(flatten)]
+    pub care: Care,
     /// How much of the cache goes.
     #[command(flatten)]
     pub bounds: Bounds,
     /// Show each thing that is removed, with its size
     #[arg(long)]
     pub verbose: bool,
+}
+
+/// Whether a command that removes things asks first, and whether it does it at all.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Care {
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    pub force: bool,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Bounds of the cache: the least recently used goes until they hold.

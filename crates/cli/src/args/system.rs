@@ -1,5 +1,7 @@
 //! Commands about kiln itself as they are typed.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::build::Build;
@@ -59,18 +61,48 @@ pub struct Fsck {
     /// Read every blob and compare its digest
     #[arg(long)]
     pub deep: bool,
+    /// Remove what is wrong and can be had or made again
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln serve [OPTIONS]")]
 pub struct Serve {
-    /// Socket to listen on, as "unix://PATH"
-    #[arg(short = 'H', long, value_name = "string")]
-    pub host: Option<String>,
+    /// Where to listen: "unix://PATH", "tcp://ADDRESS:PORT" or "fd://" for what systemd hands over
+    #[arg(short = 'H', long, value_name = "list")]
+    pub host: Vec<String>,
+    /// Certificates of who signs those of clients on TCP
+    #[arg(long, value_name = "file")]
+    pub tlscacert: Option<PathBuf>,
+    /// Certificate that clients on TCP are shown
+    #[arg(long, value_name = "file")]
+    pub tlscert: Option<PathBuf>,
+    /// Key of that certificate
+    #[arg(long, value_name = "file")]
+    pub tlskey: Option<PathBuf>,
+    /// Answer /metrics and /healthz, and nothing else, on this address
+    #[arg(long, value_name = "address")]
+    pub metrics: Option<String>,
+    /// Form of the log: "text" or "json"
+    #[arg(long, value_name = "string")]
+    pub log_format: Option<String>,
+    /// What is in the log: "debug", "info", "warn" or "error"
+    #[arg(long, value_name = "string")]
+    pub log_level: Option<String>,
     /// Group of the socket, whose members may do what kiln may
     #[arg(short = 'G', long, value_name = "string")]
     pub group: Option<String>,
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+#[command(override_usage = "kiln doctor [OPTIONS]")]
+pub struct Doctor {
+    /// Format output: "json"
+    #[arg(long, value_name = "string")]
+    pub format: Option<String>,
 }
 
 /// Flags of `version`.

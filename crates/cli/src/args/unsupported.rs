@@ -13,7 +13,6 @@ const CONTAINER: &[&str] = &["run", "create"];
 const FLAGS: &[(&[&str], &str, &str)] = &[
     (BUILD, "--annotation", "use --label"),
     (BUILD, "--attest", "kiln writes no attestations"),
-    (BUILD, "--builder", "kiln builds in its own process"),
     (BUILD, "--cgroup-parent", "start kiln in that cgroup"),
     (
         BUILD,
@@ -32,7 +31,11 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
         "images are named by digest to be certain of them",
     ),
     (BUILD, "--force-rm", "steps leave no containers behind"),
-    (BUILD, "--isolation", "steps run in kiln's own sandbox"),
+    (
+        BUILD,
+        "--isolation",
+        "set KILN_ISOLATION to namespaces or chroot",
+    ),
     (BUILD, "--memory", "limit kiln's own cgroup"),
     (BUILD, "-m", "limit kiln's own cgroup"),
     (BUILD, "--memory-swap", "limit kiln's own cgroup"),

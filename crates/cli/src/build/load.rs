@@ -7,11 +7,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use engine::{
-    BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, NamedContext, Remote, SshAgent,
-    SshKeys, archive,
+    BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, KeepFailed, NamedContext, Remote,
+    SshAgent, SshKeys, archive,
 };
 
-use super::plan::{BuildPlan, ContextAt, DockerfileAt};
+use super::plan::{BuildPlan, ContextAt, DockerfileAt, OnFailure};
 use crate::environment::Environment;
 use crate::error::{Error, io_text};
 
@@ -75,6 +75,7 @@ pub fn load(
         shm_size: plan.shm_size,
         ulimits: plan.ulimits,
         secrets: plan.secrets,
+        more_secrets: None,
         ssh: agents(plan.ssh)?,
         tags: plan.tags,
         exports: plan.exports,
@@ -84,6 +85,7 @@ pub fn load(
         cache_mounts_to: plan.cache_mounts_to,
         jobs: plan.jobs,
         explain: plan.explain,
+        keep_failed: (plan.on_failure != OnFailure::Discard).then(KeepFailed::default),
         source_date_epoch: plan.source_date_epoch,
     })
 }
@@ -105,7 +107,12 @@ pub fn dockerfile_path(
 }
 
 /// Agents, whose sockets and keys must be there.
-fn agents(plan: BTreeMap<String, Vec<PathBuf>>) -> Result<BTreeMap<String, SshAgent>, Error> {
+///
+/// # Errors
+/// One is not.
+pub(crate) fn agents(
+    plan: BTreeMap<String, Vec<PathBuf>>,
+) -> Result<BTreeMap<String, SshAgent>, Error> {
     plan.into_iter()
         .map(|(id, paths)| {
             let agent =

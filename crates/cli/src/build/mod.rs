@@ -7,4 +7,4 @@ pub mod plan;
 
 pub use call::{Call, Method, call};
 pub use load::{dockerfile_path, load};
-pub use plan::{BuildPlan, ContextAt, DockerfileAt, ProgressMode, plan};
+pub use plan::{BuildPlan, ContextAt, DockerfileAt, OnFailure, ProgressMode, plan};

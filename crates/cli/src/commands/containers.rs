@@ -87,7 +87,7 @@ fn row(container: &ContainerSummary, whole: bool, now: SystemTime) -> Vec<String
         format!("{created} ago"),
         shown_time(container.created),
         state(container.state).to_owned(),
-        status(container.state),
+        status(container, now),
         String::new(),
         container.name.clone(),
     ]

@@ -52,6 +52,7 @@ pub(super) fn create(
         hostname: settings.hostname.clone(),
         network,
         extra_hosts: hosts(&settings.add_host)?,
+        more: engine::MoreSettings::default(),
     };
     pull_if_needed(session, engine, settings, image)?;
     Ok(block_on(engine.create_container(new))??)

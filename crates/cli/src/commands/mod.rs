@@ -2,6 +2,7 @@
 
 mod archives;
 mod build;
+mod buildctl;
 mod builds;
 mod cache_mounts;
 mod check;
@@ -9,6 +10,8 @@ mod completion;
 mod containers;
 mod cp;
 mod create;
+mod debug;
+mod doctor;
 mod du;
 mod fsck;
 mod history;
@@ -25,7 +28,7 @@ mod rmi;
 mod run;
 mod save;
 mod serve;
-mod session;
+pub(crate) mod session;
 mod tag;
 mod terminal;
 mod version;
@@ -37,9 +40,10 @@ use crate::args::system::{Builder, Store, System};
 use crate::args::{Arguments, Command};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::rootless;
 use crate::ui::Ui;
+use crate::{remote, rootless};
 
+pub(crate) use buildctl::buildctl;
 use session::Session;
 
 /// Does what `arguments` ask for; the exit code of the process.
@@ -52,12 +56,17 @@ pub(crate) fn run(
     ui: &mut Ui<'_>,
 ) -> Result<u8, Error> {
     let Arguments { global, command } = arguments;
-    let lacks = match command.needs_store() {
-        true => rootless::enter(environment)?,
-        false => Vec::new(),
+    remote::refuse_elsewhere(&command, environment)?;
+    let entered = match command.needs_store() && !remote::is_elsewhere(&command, environment)? {
+        true => rootless::enter(environment),
+        false => Ok(Vec::new()),
     };
     let mut session = Session::new(global, environment, ui);
-    carry_out(&mut session, command).map_err(|error| rootless::explain(error, &lacks))
+    if let Command::Doctor(args) = command {
+        return doctor::run(&mut session, &args, entered);
+    }
+    entered?;
+    carry_out(&mut session, command)
 }
 
 fn carry_out(session: &mut Session<'_, '_>, command: Command) -> Result<u8, Error> {
@@ -100,6 +109,7 @@ fn carry_out(session: &mut Session<'_, '_>, command: Command) -> Result<u8, Erro
             prune::system(session, &args)
         }
         Command::Builder(Builder::Prune(args)) => prune::builder(session, &args),
+        Command::Debug(args) => return debug::run(session, &args),
         Command::Cache(Cache::Mounts(args)) => cache_mounts::run(session, &args),
         Command::Store(Store::Gc(args)) => prune::policy(session, &args),
         Command::Store(Store::Fsck(args)) => return fsck::run(session, &args),
@@ -109,6 +119,8 @@ fn carry_out(session: &mut Session<'_, '_>, command: Command) -> Result<u8, Erro
         Command::Serve(args) => serve::run(session, &args),
         Command::Completion(args) => completion::run(session, &args),
         Command::Man(args) => man::run(session, &args),
+        // Done by whoever calls this, who knows more.
+        Command::Doctor(_) => Ok(()),
         Command::Login(_) => Err(login::refuse("login")),
         Command::Logout(_) => Err(login::refuse("logout")),
     }?;

@@ -1,6 +1,8 @@
 //! `kiln run`.
 
-use engine::{Engine, EngineError, ProcessExit, RunOutcome};
+use std::future::Future;
+
+use engine::{Engine, EngineError, RunOutcome};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -42,10 +44,12 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Run) -> Result<u8, Error
             session.ui.error(&error.into());
         }
     }
-    match outcome?.exit {
-        ProcessExit::Code(code) => Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-        ProcessExit::Signal(signal) => Ok(u8::try_from((128 + signal) & 0xff).unwrap_or(u8::MAX)),
-    }
+    Ok(exit_code(outcome?))
+}
+
+/// The code by which a shell reports it.
+pub(super) fn exit_code(outcome: RunOutcome) -> u8 {
+    u8::try_from(outcome.exit.code() & 0xff).unwrap_or(u8::MAX)
 }
 
 async fn follow(engine: &Engine, id: &str, args: &Run) -> Result<RunOutcome, Error> {
@@ -54,10 +58,24 @@ async fn follow(engine: &Engine, id: &str, args: &Run) -> Result<RunOutcome, Err
     } else {
         Streams::pipes(args.interactive)?
     };
+    with_streams(streams, |signals| {
+        engine.run_container(id, terminal, signals)
+    })
+    .await
+}
+
+/// Runs a process to its end, and passes signals and the size of the terminal on to it.
+pub(super) async fn with_streams<F>(
+    streams: Streams,
+    run: impl FnOnce(mpsc::Receiver<i32>) -> F,
+) -> Result<RunOutcome, Error>
+where
+    F: Future<Output = Result<RunOutcome, EngineError>>,
+{
     let (sender, receiver) = mpsc::channel(PASSED.len());
     let pass_on = pass_signals(sender, &streams);
     let outcome = tokio::select! {
-        outcome = engine.run_container(id, terminal, receiver) => outcome,
+        outcome = run(receiver) => outcome,
         failed = pass_on => return Err(failed),
     };
     streams.finish();

@@ -50,15 +50,7 @@ impl<'a, 'ui> Session<'a, 'ui> {
 
     /// How the store is opened.
     pub(super) fn engine_options(&self) -> Result<EngineOptions, Error> {
-        let docker_config = self.environment.docker_config();
-        Ok(EngineOptions {
-            root: self.environment.store_root(self.global.root.as_deref())?,
-            config: self.config()?,
-            docker_config: docker_config.map(|directory| directory.join("config.json")),
-            helper_path: self.environment.program_path(),
-            fetch_variables: self.environment.fetch_variables(),
-            clock: Arc::new(SystemClock),
-        })
+        engine_options(&self.global, self.environment)
     }
 
     /// Collects by policy if that is due: beside what follows, or before it if `kiln.toml` says so.
@@ -165,29 +157,64 @@ impl<'a, 'ui> Session<'a, 'ui> {
             (false, false) => ProgressMode::Plain,
         }
     }
+}
 
-    fn config(&self) -> Result<Config, Error> {
-        let (files, is_required) = self.environment.config_files(self.global.config.as_deref());
-        for path in files {
-            match fs::read_to_string(&path) {
-                Ok(text) => {
-                    let parsed = Config::parse(&text);
-                    return Ok(parsed.map_err(|source| CliError::Config { path, source })?);
+/// How the store is opened.
+pub(super) fn engine_options(
+    global: &Global,
+    environment: &Environment,
+) -> Result<EngineOptions, Error> {
+    options(config(global, environment)?, global, environment)
+}
+
+/// How the store is opened with this configuration.
+pub(crate) fn options(
+    config: Config,
+    global: &Global,
+    environment: &Environment,
+) -> Result<EngineOptions, Error> {
+    let docker_config = environment.docker_config();
+    Ok(EngineOptions {
+        root: environment.store_root(global.root.as_deref())?,
+        config,
+        docker_config: docker_config.map(|directory| directory.join("config.json")),
+        helper_path: environment.program_path(),
+        fetch_variables: environment.fetch_variables(),
+        clock: Arc::new(SystemClock),
+    })
+}
+
+/// What the file says. `KILN_ISOLATION` is stronger.
+pub(super) fn config(global: &Global, environment: &Environment) -> Result<Config, Error> {
+    let mut config = config_file(global, environment)?;
+    if let Some(name) = environment.text("KILN_ISOLATION")? {
+        let isolation = name.parse();
+        config.build.isolation = Some(isolation.map_err(CliError::Isolation)?);
+    }
+    Ok(config)
+}
+
+fn config_file(global: &Global, environment: &Environment) -> Result<Config, Error> {
+    let (files, is_required) = environment.config_files(global.config.as_deref());
+    for path in files {
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let parsed = Config::parse(&text);
+                return Ok(parsed.map_err(|source| CliError::Config { path, source })?);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_required => {}
+            Err(source) => {
+                let action = "open";
+                return Err(CliError::File {
+                    action,
+                    path,
+                    source,
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !is_required => {}
-                Err(source) => {
-                    let action = "open";
-                    return Err(CliError::File {
-                        action,
-                        path,
-                        source,
-                    }
-                    .into());
-                }
+                .into());
             }
         }
-        Ok(Config::default())
     }
+    Ok(Config::default())
 }
 
 /// Runs `work` on this thread; further threads only where something blocks.

@@ -1,23 +1,19 @@
 //! The engine's errors, dressed: an excerpt of the Dockerfile where one is to blame, a hint where
 //! there is something to do.
 
-use std::io;
-
 use engine::{Dockerfile, EngineError, Location, Severity, Source, Span};
 use sandbox::SandboxError;
-use sandbox::rootless::NoSuchOwner;
 
 use super::{Error, INTERRUPTED};
 
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         let hint = hint(&error);
-        let mut dressed = match &error {
+        let dressed = match &error {
             EngineError::Step { step } => Self::new(chain(&*step.error)),
             EngineError::Cancelled => Self::new("canceled").exit(INTERRUPTED),
             _ => Self::new(chain(&error)),
         };
-        dressed.wants_users = wants_users(&error);
         match hint {
             Some(hint) => dressed.hint(hint),
             None => dressed,
@@ -79,31 +75,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether it may be for want of users other than root.
-fn wants_users(error: &EngineError) -> bool {
-    match error {
-        EngineError::Step { step } => wants_users(&step.error),
-        // What it said is for people alone.
-        EngineError::Process { .. } => true,
-        EngineError::Sandbox(SandboxError::NoUser(_) | SandboxError::NoGroup(_)) => true,
-        _ => {
-            let first: &dyn std::error::Error = error;
-            let mut causes = std::iter::successors(Some(first), |error| error.source());
-            causes.any(|cause| {
-                let cause = cause
-                    .downcast_ref::<io::Error>()
-                    .and_then(io::Error::get_ref);
-                cause.is_some_and(|cause| cause.is::<NoSuchOwner>())
-            })
-        }
-    }
-}
-
 fn span(location: &Location) -> Span {
     Span::lines(location.first_line, location.last_line)
 }
 
 fn hint(error: &EngineError) -> Option<String> {
+    if let Some(key) = engine::limit_key(error) {
+        return Some(format!("if it is meant to, set limits.{key} in kiln.toml"));
+    }
     match error {
         EngineError::Step { step } => hint(&step.error),
         EngineError::MissingSecret(id) => Some(format!("offer it with --secret id={id},src=FILE")),
@@ -121,6 +100,15 @@ fn hint(error: &EngineError) -> Option<String> {
         }
         EngineError::CacheExport { .. } => {
             Some("ignore-error=true lets the build succeed without it".to_owned())
+        }
+        EngineError::Sandbox(SandboxError::NotInChroot(_)) => Some(
+            "let kiln make user namespaces, or give it SYS_ADMIN; see docs/rootless.md".to_owned(),
+        ),
+        EngineError::Sandbox(SandboxError::DeadDevices(_)) => {
+            Some("put the store (--root or KILN_ROOT) on a file system without nodev".to_owned())
+        }
+        EngineError::OtherOwners { .. } => {
+            Some("choose another with --root or KILN_ROOT, or remove it".to_owned())
         }
         EngineError::ImageInUse { .. } => Some("--force removes it all the same".to_owned()),
         _ => None,

@@ -35,8 +35,6 @@ pub struct Error {
     pub excerpt: String,
     /// What the process exits with.
     pub exit_code: u8,
-    /// It may be for want of users other than root.
-    pub wants_users: bool,
 }
 
 /// Exit code of a command that failed.
@@ -55,9 +53,18 @@ pub enum CliError {
     /// A variable that is needed as text.
     #[error("the environment variable {0} is not UTF-8")]
     VariableNotText(String),
+    /// A variable that names no isolation.
+    #[error("KILN_ISOLATION: {0}")]
+    Isolation(#[source] ::engine::UnknownIsolation),
     /// There is nowhere to put the store.
     #[error("HOME is not set: say where the store is with --root or KILN_ROOT")]
     NoHome,
+    /// Nothing can be listened on.
+    #[error("{}", chain(.0))]
+    Listen(daemon::ListenError),
+    /// Not all files that certificates on both sides take.
+    #[error("--tlscacert, --tlscert and --tlskey go together")]
+    HalfTls,
     /// A flag with a value that is none.
     #[error("invalid argument {value:?} for {flag:?} flag: {source}")]
     Flag {
@@ -138,7 +145,6 @@ impl Error {
             hints: Vec::new(),
             excerpt: String::new(),
             exit_code: FAILURE,
-            wants_users: false,
         }
     }
 

@@ -2,8 +2,9 @@
 
 pub mod human;
 pub mod listing;
-pub mod table;
 pub mod template;
+
+pub use daemon::view::table;
 
 use std::io::{self, Write};
 

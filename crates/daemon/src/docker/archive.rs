@@ -1,5 +1,6 @@
 //! Files in and out of containers, as tars.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -61,11 +62,27 @@ impl Daemon {
             Overwrite::Anything
         };
         let path = path(query)?;
+        self.check_unmounted(name, &path).await?;
         let engine = self.with(Ok).await?;
         engine
             .container_write(name, &path, overwrite, stream::reader(body))
             .await?;
         Ok(empty(StatusCode::OK))
+    }
+
+    /// What is mounted in a container is not among its files.
+    async fn check_unmounted(self: &Arc<Self>, name: &str, path: &str) -> Result<(), Refusal> {
+        let container = self.find(name).await?;
+        let settings = container.settings;
+        let full = Path::new("/").join(&settings.cwd).join(path);
+        let mut mounts = settings.more.mounts.iter();
+        match mounts.find(|mount| full.starts_with(&mount.target)) {
+            Some(mount) => Err(Refusal::not_provided(&format!(
+                "copying from or to {}, which is mounted,",
+                mount.target
+            ))),
+            None => Ok(()),
+        }
     }
 
     async fn tell_stat(
@@ -74,6 +91,7 @@ impl Daemon {
         name: &str,
         path: &str,
     ) -> Result<(), Refusal> {
+        self.check_unmounted(name, path).await?;
         let engine = self.with(Ok).await?;
         let stat = view::path_stat(engine.container_stat(name, path).await?);
         // Texts and numbers are always written.

@@ -16,11 +16,12 @@ use oci::{Platform, Reference};
 use tokio_util::sync::CancellationToken;
 
 use super::narration::{LOG_BYTES, Narration};
-use super::transfer::{refuse_credentials, streamed};
-use super::{Daemon, containers};
+use super::transfer::streamed;
+use super::{Daemon, create, credentials};
 use crate::answer::{Answer, Refusal};
 use crate::query::Query;
 use crate::stream::{self, Sender};
+use crate::trace::Recording;
 
 impl Daemon {
     pub(super) async fn build(
@@ -29,20 +30,30 @@ impl Daemon {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Answer, Refusal> {
-        refuse_credentials(headers)?;
         let (request, quiet) = request(query, body)?;
         let engine = self.with(Ok).await?;
+        credentials::offer(&engine, headers, "docker.io")?;
         let (sender, body) = stream::channel();
         let told = sender.clone();
+        let (daemon, trace) = (Arc::clone(self), self.begin_trace("POST /build", headers));
         self.go_on(&sender, move || async move {
-            build(&engine, request, quiet, &told).await;
+            let failure = build(&engine, request, quiet, trace.as_deref(), &told).await;
+            if let Some(trace) = trace {
+                daemon.end_trace(&trace, failure.as_deref());
+            }
         });
         Ok(streamed(body))
     }
 }
 
-/// Builds, and tells of it; nothing but the ID when it is to be quiet.
-async fn build(engine: &Engine, mut request: BuildRequest, quiet: bool, told: &Sender) {
+/// Builds, and tells of it; nothing but the ID when it is to be quiet. What went wrong, if it did.
+async fn build(
+    engine: &Engine,
+    mut request: BuildRequest,
+    quiet: bool,
+    trace: Option<&Recording>,
+    told: &Sender,
+) -> Option<String> {
     let tags = request.tags.clone();
     let (progress, mut events) = channel(LOG_BYTES);
     // When this is dropped, so is the build, which ends it.
@@ -50,6 +61,9 @@ async fn build(engine: &Engine, mut request: BuildRequest, quiet: bool, told: &S
     let narrated = async {
         let mut narration = Narration::default();
         while let Some(event) = events.recv().await {
+            if let Some(trace) = trace {
+                trace.note(&event);
+            }
             narration.take(event);
             let text = narration.say();
             if !quiet && !text.is_empty() {
@@ -62,9 +76,11 @@ async fn build(engine: &Engine, mut request: BuildRequest, quiet: bool, told: &S
     if !quiet && !rest.is_empty() {
         told.send(Message::text(rest).line()).await;
     }
+    let failure = built.as_ref().err().map(EngineError::chain);
     for message in ending(built, &tags, quiet) {
         told.send(message.line()).await;
     }
+    failure
 }
 
 /// What is said last.
@@ -110,7 +126,7 @@ fn failure(error: &EngineError) -> Message {
 fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Refusal> {
     if query.one("version").is_some_and(|version| version != "1") {
         return Err(Refusal::not_provided(
-            "BuildKit's protocol (set DOCKER_BUILDKIT=0)",
+            "version 2 of a build (it is asked for through /grpc)",
         ));
     }
     let remote = query.one("remote");
@@ -150,13 +166,14 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
             PullPolicy::Missing
         },
         platform: platform(&mut query)?,
-        network: containers::network(&query.one("networkmode").unwrap_or_default())?,
-        extra_hosts: containers::hosts(&query.all("extrahosts"))?,
+        network: create::network(&query.one("networkmode").unwrap_or_default())?,
+        extra_hosts: create::hosts(&query.all("extrahosts"))?,
         allow_insecure: false,
         allow_devices: engine::AllowedDevices::default(),
         shm_size: size(&mut query, "shmsize")?,
         ulimits: Vec::new(),
         secrets: BTreeMap::new(),
+        more_secrets: None,
         ssh: BTreeMap::new(),
         tags: tags(&mut query)?,
         exports: vec![Export::Image(ImageExport {
@@ -171,6 +188,7 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         cache_mounts_to: Vec::new(),
         jobs: None,
         explain: false,
+        keep_failed: None,
         source_date_epoch: None,
     };
     query.end()?;

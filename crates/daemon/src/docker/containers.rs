@@ -1,131 +1,205 @@
-//! Containers: create, list, inspect, remove.
+//! Containers: what is asked of which, and list, inspect, rename, remove, prune.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use api::docker::{CreateContainer, Created, Refused};
-use engine::{ContainerState, ExtraHost, NetworkMode};
-use hyper::Method;
+use engine::{ContainerState, ContainerSummary};
 use hyper::body::Incoming;
-use oci::Platform;
+use hyper::http::request::Parts;
+use serde_json::json;
 
-use super::{Daemon, created, nothing, unknown_of};
-use crate::answer::{Answer, Refusal, found, json};
+use super::filters::{Filters, has_label};
+use super::{Daemon, nothing, unknown_of};
+use crate::answer::{Answer, Refusal, found};
 use crate::query::Query;
-use crate::stream;
 use crate::view;
 
-/// The largest description of a container that is read.
-const MAX_BODY: usize = 1 << 20;
+/// The filters of lists of containers.
+const FILTERS: [&str; 8] = [
+    "ancestor", "exited", "id", "label", "name", "network", "status", "volume",
+];
 
 impl Daemon {
     /// `/containers/…`
     pub(super) async fn containers(
         self: &Arc<Self>,
-        method: &Method,
+        head: &mut Parts,
         rest: &[&str],
         query: Query,
         body: Incoming,
     ) -> Result<Answer, Refusal> {
+        let method = head.method.clone();
         match (method.as_str(), rest) {
             ("GET", ["json"]) => self.list(query).await,
             ("POST", ["create"]) => self.create(query, body).await,
-            ("GET", [name, "json"]) => {
-                query.end()?;
-                let name = (*name).to_owned();
-                self.with(move |engine| {
-                    Ok(found(&view::container(engine.inspect_container(&name)?)))
-                })
-                .await
-            }
+            ("POST", ["prune"]) => self.prune_containers(query).await,
+            ("GET", [name, "json"]) => self.inspect(name, query).await,
+            ("POST", [name, "start"]) => self.start(name, query).await,
+            ("POST", [name, "stop"]) => self.stop(name, query).await,
+            ("POST", [name, "restart"]) => self.restart(name, query).await,
+            ("POST", [name, "kill"]) => self.kill(name, query).await,
+            ("POST", [name, "wait"]) => self.wait(name, query).await,
+            ("POST", [name, "resize"]) => self.resize(name, query).await,
+            ("POST", [name, "rename"]) => self.rename(name, query).await,
+            ("POST", [name, "attach"]) => self.attach(name, query, head).await,
+            ("POST", [name, "exec"]) => self.create_exec(name, query, body).await,
+            ("GET", [name, "logs"]) => self.logs(name, query).await,
+            ("GET", [name, "changes"]) => self.changes(name, query).await,
+            ("GET", [name, "export"]) => self.export(name, query).await,
             ("HEAD", [name, "archive"]) => self.stat(name, query).await,
             ("GET", [name, "archive"]) => self.read(name, query).await,
             ("PUT", [name, "archive"]) => self.write(name, query, body).await,
             ("DELETE", [name]) => self.delete(name, query).await,
-            _ => Err(unknown_of(method, "containers", rest)),
+            _ => Err(unknown_of(&method, "containers", rest)),
         }
+    }
+
+    /// The container with this name or ID.
+    pub(super) async fn find(self: &Arc<Self>, name: &str) -> Result<ContainerSummary, Refusal> {
+        let name = name.to_owned();
+        self.with(move |engine| engine.inspect_container(&name))
+            .await
+    }
+
+    async fn inspect(self: &Arc<Self>, name: &str, mut query: Query) -> Result<Answer, Refusal> {
+        let wants_size = query.flag("size");
+        query.end()?;
+        if wants_size {
+            return Err(Refusal::not_provided("the size of containers"));
+        }
+        let container = self.find(name).await?;
+        let ports = self.runs.ports(&container.id);
+        let id = container.image.clone();
+        let image = self.with(move |engine| Ok(engine.inspect_image(&id).ok()));
+        let image = image.await?.map(|image| image.summary.id.to_string());
+        let mut shown = view::container(container);
+        shown.image = image.unwrap_or(shown.image);
+        for port in ports {
+            let port = port.shown();
+            view::show_port(&mut shown.network_settings, &port);
+        }
+        Ok(found(&shown))
     }
 
     async fn list(self: &Arc<Self>, mut query: Query) -> Result<Answer, Refusal> {
         let all = query.flag("all");
-        query.end()?;
-        self.with(move |engine| {
-            let mut containers = engine.containers()?;
-            containers.retain(|container| all || container.state == ContainerState::Running);
-            Ok(found(&view::containers(&containers)))
-        })
-        .await
-    }
-
-    async fn create(self: &Arc<Self>, mut query: Query, body: Incoming) -> Result<Answer, Refusal> {
-        let name = query.one("name");
-        if let Some(platform) = query.one("platform")
-            && platform.parse() != Ok(Platform::host())
-        {
-            let what = format!("a container for the platform {platform:?}");
-            return Err(Refusal::not_provided(&what));
+        let limit: Option<usize> = query.one("limit").and_then(|text| text.parse().ok());
+        let filters = Filters::parse(&mut query, &FILTERS)?;
+        if query.flag("size") {
+            return Err(Refusal::not_provided("the size of containers"));
         }
         query.end()?;
-        let body = stream::whole(body, MAX_BODY).await.map_err(Refusal::bad)?;
-        let asked: CreateContainer = serde_json::from_slice(&body)
-            .map_err(|error| Refusal::bad(format!("invalid container: {error}")))?;
-        asked.check().map_err(|Refused(field)| {
-            Refusal::not_provided(&format!("the field {field:?} of a container"))
-        })?;
-        let given = |text: String| Some(text).filter(|text| !text.is_empty());
-        let new = engine::CreateContainer {
-            image: asked.image,
-            name,
-            command: asked.cmd.unwrap_or_default(),
-            // Clients say "as the image" with nothing, and "none" with one empty word.
-            entrypoint: asked
-                .entrypoint
-                .map(|words| if words == [""] { Vec::new() } else { words }),
-            env: asked.env.unwrap_or_default(),
-            user: given(asked.user),
-            working_directory: given(asked.working_dir),
-            hostname: given(asked.hostname),
-            network: network(&asked.host_config.network_mode)?,
-            extra_hosts: hosts(&asked.host_config.extra_hosts.unwrap_or_default())?,
+        let now = self.now();
+        let containers = self.with(|engine| engine.containers()).await?;
+        let asks_for_state = ["status", "exited"]
+            .iter()
+            .any(|name| !filters.values(name).is_empty());
+        let everything = all || asks_for_state || limit.is_some();
+        let shown = containers.into_iter().filter(|container| {
+            let shown = everything || container.state == ContainerState::Running;
+            shown && filters.all_pass(|name, value| passes(container, name, value))
+        });
+        let shown: Vec<ContainerSummary> = shown.take(limit.unwrap_or(usize::MAX)).collect();
+        let ports = |id: &str| {
+            let ports = self.runs.ports(id).into_iter();
+            ports.map(|port| port.shown()).collect()
         };
-        let engine = self.with(Ok).await?;
-        let id = engine.create_container(new).await?;
-        let warnings = Vec::new();
-        Ok(json(created(), &Created { id, warnings }))
+        Ok(found(&view::containers(&shown, now, ports)))
+    }
+
+    async fn rename(self: &Arc<Self>, name: &str, mut query: Query) -> Result<Answer, Refusal> {
+        let new = query.one("name").unwrap_or_default();
+        query.end()?;
+        if new.is_empty() {
+            return Err(Refusal::bad("Neither old nor new names may be empty"));
+        }
+        super::create::check_name(&new)?;
+        let container = self.find(name).await?;
+        let id = container.id.clone();
+        self.with(move |engine| engine.rename_container(&id, &new))
+            .await?;
+        let renamed = self.find(&container.id).await?;
+        let before = format!("/{}", container.name);
+        self.tell_container("rename", &renamed, &[("oldName", &before)]);
+        Ok(nothing())
     }
 
     async fn delete(self: &Arc<Self>, name: &str, mut query: Query) -> Result<Answer, Refusal> {
         let force = query.flag("force");
-        // There are no volumes, so none can go along.
-        query.flag("v");
+        let volumes = query.flag("v");
+        if query.flag("link") {
+            return Err(Refusal::not_provided("a link between containers"));
+        }
         query.end()?;
-        let name = name.to_owned();
-        self.with(move |engine| engine.remove_container(&name, force))
-            .await?;
+        let container = self.find(name).await?;
+        if container.state == ContainerState::Running && force {
+            self.kill_to_remove(&container).await;
+        }
+        let (name, going) = (name.to_owned(), container.clone());
+        self.with(move |engine| {
+            // One that goes by itself when it ends may be gone by now.
+            match engine.remove_container(&name, force) {
+                Err(engine::EngineError::NoSuchContainer(_)) if force => {}
+                removed => drop(removed?),
+            }
+            if volumes {
+                engine.remove_unnamed_volumes(&going)?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.runs.forget(&container.id);
+        self.tell_container("destroy", &container, &[]);
         Ok(nothing())
     }
-}
 
-/// A network by Docker's name.
-pub(super) fn network(name: &str) -> Result<NetworkMode, Refusal> {
-    match name {
-        "" | "default" | "bridge" => Ok(NetworkMode::Default),
-        "none" => Ok(NetworkMode::None),
-        "host" => Ok(NetworkMode::Host),
-        _ => Err(Refusal::not_provided(&format!("the network {name:?}"))),
+    async fn prune_containers(self: &Arc<Self>, mut query: Query) -> Result<Answer, Refusal> {
+        let filters = Filters::parse(&mut query, &["label", "label!", "until"])?;
+        query.end()?;
+        let until = filters.until(self.now())?;
+        let all = self.with(|engine| engine.containers()).await?;
+        let mut deleted = Vec::new();
+        for container in all {
+            let labels = &container.settings.more.labels;
+            let goes = container.state != ContainerState::Running
+                && until.is_none_or(|until| container.created <= until)
+                && filters.takes_labels(labels);
+            if !goes {
+                continue;
+            }
+            let id = container.id.clone();
+            self.with(move |engine| engine.remove_container(&id, false))
+                .await?;
+            self.runs.forget(&container.id);
+            self.tell_container("destroy", &container, &[]);
+            deleted.push(container.id);
+        }
+        Ok(found(
+            &json!({"ContainersDeleted": deleted, "SpaceReclaimed": 0}),
+        ))
     }
 }
 
-/// Lines of `/etc/hosts`, as `host:address`.
-pub(super) fn hosts(texts: &[String]) -> Result<Vec<ExtraHost>, Refusal> {
-    let parse = |text: &String| {
-        let (host, address) = text.split_once(':')?;
-        let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
-        Some(ExtraHost {
-            host: host.to_owned(),
-            address: address.to_string(),
-        })
-    };
-    let parsed = |text| parse(text).ok_or_else(|| Refusal::bad(format!("invalid host {text:?}")));
-    texts.iter().map(parsed).collect()
+fn passes(container: &ContainerSummary, name: &str, value: &str) -> bool {
+    let more = &container.settings.more;
+    match name {
+        "id" => container.id.starts_with(value),
+        "name" => container.name.contains(value.trim_start_matches('/')),
+        "label" => has_label(&more.labels, value),
+        "network" => more.network == value,
+        "status" => view::state(container.state) == value,
+        "exited" => match container.state {
+            ContainerState::Exited(code) => value.parse() == Ok(code),
+            ContainerState::Created | ContainerState::Running => false,
+        },
+        "volume" => more.mounts.iter().any(|mount| {
+            let source = match &mount.source {
+                engine::MountSource::Volume(name) => name.clone(),
+                engine::MountSource::Bind(path) => path.display().to_string(),
+                engine::MountSource::Memory { .. } => String::new(),
+            };
+            source == value || mount.target == value
+        }),
+        // An image, with or without its tag.
+        _ => container.image == value || container.image == format!("{value}:latest"),
+    }
 }

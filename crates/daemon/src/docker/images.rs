@@ -1,14 +1,14 @@
 //! Images: list, inspect, history, tag, remove.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{EngineError, ImageSummary};
+use engine::{Engine, EngineError, ImageSummary};
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
+use jiff::Timestamp;
 use oci::Reference;
-use serde_json::Value;
 
+use super::filters::{Filters, has_label};
 use super::{Daemon, created, unknown_of};
 use crate::answer::{Answer, Refusal, empty, found};
 use crate::query::Query;
@@ -29,16 +29,32 @@ impl Daemon {
                 query.flag("all");
                 query.flag("digests");
                 query.flag("shared-size");
-                let filter = filter(&mut query)?;
+                let filters = Filters::parse(&mut query, &FILTERS)?;
                 query.end()?;
+                filters.flag("dangling")?;
+                let until = filters.until(self.now())?;
+                let until = until.and_then(|until| Timestamp::try_from(until).ok());
                 self.with(move |engine| {
+                    let before = bound(&engine, &filters, "before")?;
+                    let since = bound(&engine, &filters, "since")?;
                     let mut images = engine.images()?;
-                    images.retain(|image| filter.takes(image));
+                    images.retain(|image| {
+                        let made = made(image).unwrap_or_default();
+                        filters.all_pass(|name, value| passes(image, name, value))
+                            && before.is_none_or(|before| made < before)
+                            && since.is_none_or(|since| made > since)
+                            && until.is_none_or(|until| made <= until)
+                    });
                     Ok(found(&view::images(images)))
                 })
                 .await
             }
             ("POST", ["create"]) => self.pull(query, &head.headers).await,
+            ("POST", ["prune"]) => self.prune_images(query).await,
+            ("GET", ["search"]) => Err(Refusal::not_provided(
+                "searching for images (a registry's own pages have a search)",
+            )),
+            ("POST", [name @ .., "push"]) => self.push(name.join("/"), query, &head.headers).await,
             ("POST", ["load"]) => self.load(query, body).await,
             ("GET", ["get"]) => {
                 let names = query.all("names");
@@ -78,8 +94,15 @@ impl Daemon {
         }
         query.end()?;
         let target: Reference = target.parse().map_err(EngineError::from)?;
-        self.with(move |engine| engine.tag_image(&name, &target.with_default_tag()))
+        let target = target.with_default_tag();
+        let familiar = target.familiar();
+        let id = self
+            .with(move |engine| {
+                engine.tag_image(&name, &target)?;
+                Ok(engine.inspect_image(&name)?.summary.id.to_string())
+            })
             .await?;
+        self.tell("image", "tag", &id, [("name".to_owned(), familiar)].into());
         Ok(empty(created()))
     }
 
@@ -91,62 +114,62 @@ impl Daemon {
         let removed = self
             .with(move |engine| engine.remove_image(&name, force))
             .await?;
+        for gone in &removed {
+            self.tell_removed(gone);
+        }
         Ok(found(&view::removed(removed)))
     }
 }
 
-/// Which images are listed.
-#[derive(Debug, Default)]
-struct Filter {
-    /// Names of which an image must have one, if there are any: a repository, or one with a tag.
-    names: Vec<String>,
-    /// Whether it must have no name, or must have one.
-    dangling: Option<bool>,
+/// The filters of lists of images.
+const FILTERS: [&str; 6] = ["before", "dangling", "label", "reference", "since", "until"];
+
+/// When the image that a filter names was made.
+fn bound(engine: &Engine, filters: &Filters, name: &str) -> Result<Option<Timestamp>, EngineError> {
+    let [image] = filters.values(name) else {
+        return Ok(None);
+    };
+    Ok(made(&engine.inspect_image(image)?.summary))
 }
 
-impl Filter {
-    fn takes(&self, image: &ImageSummary) -> bool {
-        let named = |reference: &Reference| {
-            let (all, name) = (reference.familiar(), reference.familiar_name());
-            self.names
-                .iter()
-                .any(|wanted| *wanted == all || *wanted == name)
-        };
-        let has_name = self.names.is_empty() || image.reference.as_ref().is_some_and(named);
-        has_name
-            && self
-                .dangling
-                .is_none_or(|dangling| dangling == image.reference.is_none())
+fn made(image: &ImageSummary) -> Option<Timestamp> {
+    image.created.as_deref().and_then(|text| text.parse().ok())
+}
+
+fn passes(image: &ImageSummary, name: &str, value: &str) -> bool {
+    match (name, &image.reference) {
+        ("reference", Some(reference)) => {
+            // A pattern is one of the repository, or of the repository with its tag.
+            let names = [reference.familiar_name(), reference.familiar()];
+            names.iter().any(|name| glob(value, name))
+        }
+        ("reference", None) => false,
+        ("dangling", reference) => matches!(value, "1" | "true") == reference.is_none(),
+        ("label", _) => has_label(&image.labels, value),
+        _ => true,
     }
 }
 
-/// Reads the filters. Values are a list, or the keys of a map from old clients.
-fn filter(query: &mut Query) -> Result<Filter, Refusal> {
-    let mut filter = Filter::default();
-    let all: BTreeMap<String, Value> = query.json("filters")?;
-    for (name, values) in all {
-        let values: Vec<String> = match values {
-            Value::Array(list) => list
-                .iter()
-                .filter_map(|v| Some(v.as_str()?.to_owned()))
-                .collect(),
-            Value::Object(map) => map.keys().cloned().collect(),
-            _ => return Err(Refusal::bad(format!("invalid filter {name:?}"))),
-        };
-        let pattern = values.iter().any(|value| value.contains(['*', '?', '[']));
-        match (name.as_str(), values.as_slice()) {
-            ("reference", _) if !pattern => filter.names = values,
-            ("dangling", [value]) => {
-                filter.dangling = Some(matches!(value.as_str(), "1" | "true"));
-            }
-            _ => {
-                return Err(Refusal::not_provided(&format!(
-                    "the filter {name}={values:?}"
-                )));
-            }
+/// Whether a pattern with `*` and `?`, neither of which stands for a slash, is of `text`.
+fn glob(pattern: &str, text: &str) -> bool {
+    let mut pattern_chars = pattern.chars();
+    match pattern_chars.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let rest = pattern_chars.as_str();
+            let end = text.find('/').unwrap_or(text.len());
+            let places = text.char_indices().map(|(place, _)| place);
+            let mut places = places.chain([text.len()]).filter(|place| *place <= end);
+            places.any(|place| glob(rest, &text[place..]))
+        }
+        Some(first) => {
+            let mut chars = text.chars();
+            let same = chars
+                .next()
+                .is_some_and(|c| c == first || (first == '?' && c != '/'));
+            same && glob(pattern_chars.as_str(), chars.as_str())
         }
     }
-    Ok(filter)
 }
 
 /// A name in a parameter, and the tag in another.
@@ -158,4 +181,23 @@ pub(super) fn reference(name: &str, tag: Option<&str>) -> Result<Reference, Refu
     };
     let reference: Reference = text.parse().map_err(EngineError::from)?;
     Ok(reference.with_default_tag())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_names() {
+        for (pattern, text, fits) in [
+            ("alpine", "alpine", true),
+            ("alp*", "alpine", true),
+            ("alp*:3.?", "alpine:3.1", true),
+            ("*", "a/b", false),
+            ("*/*", "a/b", true),
+            ("b", "a", false),
+        ] {
+            assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
+        }
+    }
 }

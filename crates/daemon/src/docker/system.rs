@@ -12,7 +12,7 @@ use hyper::{Method, StatusCode};
 use super::Daemon;
 use crate::answer::{Answer, Refusal, found, plain, typed};
 
-/// `/_ping`. Version 1 of the builder is the one that needs no session.
+/// `/_ping`. Version 2 of the builder is BuildKit, which clients use if they can.
 pub(super) fn ping(method: &Method) -> Answer {
     let body = if method == Method::HEAD { "" } else { "OK" };
     let mut answer = plain(StatusCode::OK, Bytes::from_static(body.as_bytes()));
@@ -20,7 +20,7 @@ pub(super) fn ping(method: &Method) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(
         HeaderName::from_static("builder-version"),
-        HeaderValue::from_static("1"),
+        HeaderValue::from_static("2"),
     );
     headers.insert(
         CACHE_CONTROL,
@@ -51,7 +51,7 @@ impl Daemon {
                 driver: "overlay".to_owned(),
                 docker_root_dir: identity.root.display().to_string(),
                 name: kernel_word("hostname"),
-                server_version: identity.version.to_owned(),
+                server_version: api::docker::STANDS_FOR.to_owned(),
                 kernel_version: kernel(),
                 operating_system: "kiln".to_owned(),
                 os_type: platform.os,

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use api::docker::Message;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use engine::events::channel;
+use engine::events::{Progress, ProgressReceiver, channel};
 use engine::{Engine, EngineError};
 use hyper::body::Incoming;
 use hyper::{HeaderMap, StatusCode};
 use oci::{Platform, Reference};
-use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::images::reference;
-use super::{Daemon, narration};
+use super::{Daemon, credentials, narration};
 use crate::answer::{Answer, Refusal, typed, with};
 use crate::query::Query;
 use crate::stream::{self, Sender};
@@ -25,7 +23,6 @@ impl Daemon {
         mut query: Query,
         headers: &HeaderMap,
     ) -> Result<Answer, Refusal> {
-        refuse_credentials(headers)?;
         let name = query.required("fromImage")?;
         let tag = query.one("tag");
         let platform = match query.one("platform") {
@@ -37,11 +34,84 @@ impl Daemon {
         query.end()?;
         let reference = reference(&name, tag.as_deref())?;
         let engine = self.with(Ok).await?;
+        credentials::offer(&engine, headers, reference.domain())?;
         let (sender, body) = stream::channel();
         let told = sender.clone();
+        let daemon = Arc::clone(self);
+        let (begin, begun) = oneshot::channel();
         self.go_on(&sender, move || async move {
-            if let Err(error) = pull(&engine, &reference, &platform, &told).await {
-                told.send(Message::error(&error.chain(), None).line()).await;
+            let mut pulling = Pulling {
+                begin: Some(begin),
+                told,
+            };
+            match pulling.pull(&engine, &reference, &platform).await {
+                Ok(()) => {
+                    let name = reference.familiar();
+                    let attributes = [("name".to_owned(), name.clone())].into();
+                    daemon.tell("image", "pull", &name, attributes);
+                }
+                Err(error) => pulling.fail(error).await,
+            }
+        });
+        // What cannot even begin is told while there is a status to tell it by.
+        match begun.await {
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(())) | Err(_) => Ok(streamed(body)),
+        }
+    }
+
+    /// `POST /images/{name}/push`: one tag, or all of the repository's.
+    pub(super) async fn push(
+        self: &Arc<Self>,
+        name: String,
+        mut query: Query,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Refusal> {
+        let tag = query.one("tag");
+        if query.one("platform").is_some() {
+            return Err(Refusal::not_provided("pushing one platform of several"));
+        }
+        query.end()?;
+        let wanted = reference(&name, tag.as_deref())?;
+        let engine = self.with(Ok).await?;
+        credentials::offer(&engine, headers, wanted.domain())?;
+        let all = tag.is_none();
+        let missing = wanted.clone();
+        let (engine, names) = self
+            .with(move |_| {
+                let mut names: Vec<Reference> = engine
+                    .images()?
+                    .into_iter()
+                    .filter_map(|image| image.reference)
+                    .filter(|known| {
+                        *known == wanted || (all && known.familiar_name() == wanted.familiar_name())
+                    })
+                    .collect();
+                names.sort_by_key(Reference::familiar);
+                Ok((engine, names))
+            })
+            .await?;
+        if names.is_empty() {
+            let kind = if all {
+                missing.familiar_name()
+            } else {
+                missing.familiar()
+            };
+            let message = format!("An image does not exist locally with the tag: {kind}");
+            return Err(Refusal::new(StatusCode::NOT_FOUND, message));
+        }
+        let (sender, body) = stream::channel();
+        let told = sender.clone();
+        let daemon = Arc::clone(self);
+        self.go_on(&sender, move || async move {
+            for name in &names {
+                if let Err(error) = push(&engine, name, &told).await {
+                    told.send(Message::error(&error.chain(), None).line()).await;
+                    return;
+                }
+                let familiar = name.familiar();
+                let attributes = [("name".to_owned(), familiar.clone())].into();
+                daemon.tell("image", "push", &familiar, attributes);
             }
         });
         Ok(streamed(body))
@@ -100,75 +170,126 @@ impl Daemon {
     }
 }
 
-async fn pull(
-    engine: &Engine,
-    reference: &Reference,
-    platform: &Platform,
-    told: &Sender,
-) -> Result<(), EngineError> {
-    let tag = reference.tag().unwrap_or("latest").to_owned();
-    let from = format!("Pulling from {}", reference.repository());
-    let first = Message::Status {
-        status: from,
-        id: Some(tag),
-    };
-    told.send(first.line()).await;
-    let before = engine.inspect_image(&reference.to_string()).ok();
-    let (progress, mut events) = channel(narration::LOG_BYTES);
-    let pulled = async move { engine.pull(reference, platform, &progress).await };
-    // What is told of layers is not passed on; the end is.
-    let digest = tokio::join!(pulled, async { while events.recv().await.is_some() {} }).0?;
-    told.send(Message::status(format!("Digest: {digest}")).line())
-        .await;
-    let name = reference.familiar();
-    let state = match before {
-        Some(before) if before.summary.digest == digest => {
-            format!("Status: Image is up to date for {name}")
+/// A pull, of which the client hears once it has begun.
+struct Pulling {
+    begin: Option<oneshot::Sender<Result<(), EngineError>>>,
+    told: Sender,
+}
+
+impl Pulling {
+    async fn pull(
+        &mut self,
+        engine: &Engine,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<(), EngineError> {
+        let before = engine.inspect_image(&reference.to_string()).ok();
+        let (progress, mut events) = channel(narration::LOG_BYTES);
+        let pulled = async move { engine.pull(reference, platform, &progress).await };
+        let words = Words {
+            begun: "Pulling fs layer",
+            goes_on: "Downloading",
+            done: "Pull complete",
+        };
+        let telling = async {
+            while let Some(event) = events.recv().await {
+                if let Some(message) = words.message(event) {
+                    self.begin(reference).await;
+                    self.told.send(message.line()).await;
+                }
+            }
+        };
+        let digest = tokio::join!(pulled, telling).0?;
+        self.begin(reference).await;
+        let name = reference.familiar();
+        let state = match before {
+            Some(before) if before.summary.digest == digest => {
+                format!("Status: Image is up to date for {name}")
+            }
+            _ => format!("Status: Downloaded newer image for {name}"),
+        };
+        for status in [format!("Digest: {digest}"), state] {
+            self.told.send(Message::status(status).line()).await;
         }
-        _ => format!("Status: Downloaded newer image for {name}"),
-    };
-    told.send(Message::status(state).line()).await;
-    Ok(())
-}
-
-/// Clients send what their own configuration has for a registry.
-///
-/// # Errors
-/// They send credentials, which kiln does not pass on.
-pub(super) fn refuse_credentials(headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(header) = headers
-        .get("x-registry-auth")
-        .or(headers.get("x-registry-config"))
-    else {
-        return Ok(());
-    };
-    let decoders = [&STANDARD, &URL_SAFE, &URL_SAFE_NO_PAD];
-    let decoded = decoders
-        .iter()
-        .find_map(|decoder| decoder.decode(header.as_bytes()).ok());
-    let document: Option<Value> = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    if document.is_none_or(|document| has_secret(&document)) {
-        return Err(Refusal::not_provided(
-            "a registry's credentials from clients (put them in the config.json of the daemon's user)",
-        ));
+        Ok(())
     }
+
+    async fn begin(&mut self, reference: &Reference) {
+        let Some(begin) = self.begin.take() else {
+            return;
+        };
+        // A client that is gone hears nothing.
+        let _ = begin.send(Ok(()));
+        let first = Message::Status {
+            status: format!("Pulling from {}", reference.repository()),
+            id: Some(reference.tag().unwrap_or("latest").to_owned()),
+        };
+        self.told.send(first.line()).await;
+    }
+
+    async fn fail(self, error: EngineError) {
+        match self.begin {
+            Some(begin) => drop(begin.send(Err(error))),
+            None => {
+                let message = Message::error(&error.chain(), None);
+                self.told.send(message.line()).await;
+            }
+        }
+    }
+}
+
+async fn push(engine: &Engine, name: &Reference, told: &Sender) -> Result<(), EngineError> {
+    let to = format!("{}/{}", name.domain(), name.repository());
+    let first = format!("The push refers to repository [{to}]");
+    told.send(Message::status(first).line()).await;
+    let (progress, mut events) = channel(narration::LOG_BYTES);
+    let pushed = async move { engine.push(name, &progress).await };
+    let words = Words {
+        begun: "Preparing",
+        goes_on: "Pushing",
+        done: "Pushed",
+    };
+    let manifest = tokio::join!(pushed, words.tell(&mut events, told)).0?;
+    let tag = name.tag().unwrap_or("latest");
+    let (digest, size) = (manifest.digest, manifest.size);
+    let last = format!("{tag}: digest: {digest} size: {size}");
+    told.send(Message::status(last).line()).await;
+    told.send(Message::pushed(tag, &digest.to_string(), size).line())
+        .await;
     Ok(())
 }
 
-fn has_secret(document: &Value) -> bool {
-    const SECRETS: [&str; 5] = [
-        "auth",
-        "password",
-        "identitytoken",
-        "registrytoken",
-        "username",
-    ];
-    match document {
-        Value::Object(fields) => fields.iter().any(|(name, value)| {
-            let filled = value.as_str().is_some_and(|text| !text.is_empty());
-            (filled && SECRETS.contains(&name.as_str())) || has_secret(value)
-        }),
-        _ => false,
+/// What is said of a layer on its way.
+struct Words {
+    begun: &'static str,
+    goes_on: &'static str,
+    done: &'static str,
+}
+
+impl Words {
+    /// Tells how far the layers are until there is no more to tell.
+    async fn tell(&self, events: &mut ProgressReceiver, told: &Sender) {
+        while let Some(event) = events.recv().await {
+            if let Some(message) = self.message(event) {
+                // A client that is gone ends the transfer by other means.
+                told.send(message.line()).await;
+            }
+        }
+    }
+
+    fn message(&self, event: Progress) -> Option<Message> {
+        let Progress::Status { status, .. } = event else {
+            return None;
+        };
+        let (_, hex) = status.id.split_once("sha256:")?;
+        let id: String = hex.chars().take(12).collect();
+        let word = match (status.done, status.current) {
+            (true, _) => self.done,
+            (false, 0) => self.begun,
+            (false, _) => self.goes_on,
+        };
+        let amount = (word == self.goes_on).then_some((status.current, status.total));
+        Some(Message::progress(&id, word, amount))
     }
 }
 

@@ -273,7 +273,8 @@ impl Finding {
 }
 
 /// A variable by this name likely holds a secret.
-pub(crate) fn is_secret(key: &str) -> bool {
+#[must_use]
+pub fn is_secret(key: &str) -> bool {
     const SECRET: &[&str] = &[
         "apikey",
         "auth",

@@ -13,10 +13,11 @@ mod parsed;
 mod rule;
 mod shell;
 
+pub use finding::is_secret;
 pub use options::CheckOptions;
 pub use rule::{Origin, RULES, Rule, rule};
 
-pub(crate) use finding::{Declared, Finding, is_secret};
+pub(crate) use finding::{Declared, Finding};
 pub(crate) use kiln::{FinalName, check_kiln};
 pub(crate) use options::CheckOptionsError;
 pub(crate) use parsed::check_parsed;

@@ -338,6 +338,7 @@ impl Dispatcher<'_> {
                 mode: 0o755,
                 parents: true,
                 owner: (!user.is_empty()).then(|| owner(user)),
+                created: None,
             }),
             output: Some(0),
         };

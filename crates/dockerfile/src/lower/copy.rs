@@ -199,6 +199,7 @@ impl Dispatcher<'_> {
                 data: content.into_bytes(),
                 mode,
                 owner: None,
+                created: None,
             }),
             output: Some(0),
         };

@@ -59,7 +59,7 @@ pub(crate) enum LowerError {
 
     // The request.
     #[error(
-        "the Dockerfile asks to be read by {0}, which is not supported; only docker/dockerfile is built in"
+        "the Dockerfile asks to be read by {0}, which `kiln serve` runs for docker buildx; `kiln build` has docker/dockerfile alone"
     )]
     Syntax(String),
     #[error("failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: {0}")]

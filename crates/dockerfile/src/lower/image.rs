@@ -69,13 +69,12 @@ pub enum HistoryLayer {
 impl Lowered {
     /// By target, the first one first: its file system.
     pub fn file_systems(&self) -> impl Iterator<Item = Option<Edge>> {
-        let targets = [&self.target].into_iter().chain(&self.more_targets);
-        targets.map(|target| target.file_system)
+        self.targets().map(|target| target.file_system)
     }
 
     /// The target and the further ones.
-    pub fn into_targets(self) -> impl Iterator<Item = TargetImage> {
-        [self.target].into_iter().chain(self.more_targets)
+    pub fn targets(&self) -> impl Iterator<Item = &TargetImage> {
+        [&self.target].into_iter().chain(&self.more_targets)
     }
 
     pub(super) fn new(

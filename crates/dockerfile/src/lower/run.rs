@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use graph::{
     Device, Edge, ExecOp, Location, Meta, Mount, MountSource, NetworkMode, Op, Process,
-    SecurityMode,
+    SecretTarget, SecurityMode,
 };
 
 use super::config::with_shell;
@@ -72,6 +72,7 @@ impl Dispatcher<'_> {
         let process = process(&stage.scope, prepared.args, &mounts);
         // The root is first, and whatever is within something else comes after it.
         mounts.sort_by(|a, b| order(a).cmp(&order(b)));
+        let inputs = in_order_of(&mut mounts, &inputs);
         self.budget.spend(stage.scope.env.bytes() + arguments)?;
         let Named { name, written } = self.run_name(stage, at, &prepared.summary, &secrets)?;
         let op = ExecOp {
@@ -117,6 +118,7 @@ impl Dispatcher<'_> {
             shm_size: options.shm_size,
             ulimits: options.ulimits.clone(),
             proxy: self.proxy.clone(),
+            valid_exit_codes: Vec::new(),
         }
     }
 
@@ -199,13 +201,33 @@ impl Dispatcher<'_> {
     }
 }
 
-/// File systems by target; what the client offers comes after them, in the order of its flags, in
-/// which BuildKit's caches know it too.
-const fn order(mount: &Mount) -> (bool, &str) {
-    match mount.source {
-        MountSource::Secret { .. } | MountSource::Ssh { .. } => (true, ""),
-        _ => (false, mount.target.as_str()),
+/// File systems by target; what the client offers comes after them, each kind in the order of its
+/// flags. A definition of BuildKit's has them so, and its steps are to be known by the same keys.
+const fn order(mount: &Mount) -> (u8, &str) {
+    let kind = match &mount.source {
+        MountSource::Secret { at, .. } => match at {
+            SecretTarget::File { .. } => 1,
+            SecretTarget::Env(_) => 3,
+        },
+        MountSource::Ssh { .. } => 2,
+        _ => return (0, mount.target.as_str()),
+    };
+    (kind, "")
+}
+
+/// The inputs in the order of the mounts, of which each has its own.
+fn in_order_of(mounts: &mut [Mount], inputs: &[Edge]) -> Vec<Edge> {
+    let mut ordered = Vec::with_capacity(inputs.len());
+    for mount in mounts {
+        if let MountSource::Bind { input, .. } | MountSource::Cache { input, .. } =
+            &mut mount.source
+            && let Some(edge) = input.and_then(|input| inputs.get(input as usize))
+        {
+            *input = Some(super::transfer::index(ordered.len()));
+            ordered.push(*edge);
+        }
     }
+    ordered
 }
 
 fn root(edge: Option<Edge>) -> Mount {

@@ -96,7 +96,9 @@ impl Sources {
         }
         let op = SourceOp::Local(LocalSource {
             name: name.to_owned(),
+            include: Vec::new(),
             exclude: exclude.to_vec(),
+            follow: Vec::new(),
         });
         self.source(op, shown)
     }

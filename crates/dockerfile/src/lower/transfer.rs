@@ -105,7 +105,7 @@ impl Transfers<'_> {
             })),
             follow_links: true,
             directory_contents: true,
-            wildcard: path::has_wildcards(&plain.source) || plain.source.contains('\\'),
+            wildcard: graph::has_wildcards(&plain.source) || plain.source.contains('\\'),
             allow_empty_wildcard: true,
             unpack: self.add.is_some_and(|add| add.unpack.unwrap_or(true)),
             parents: self.parents,
@@ -179,7 +179,9 @@ impl Transfers<'_> {
             create_destination: true,
             unpack: false,
             parents: false,
+            include: Vec::new(),
             exclude: self.transfer.exclude.clone(),
+            created: None,
         }
     }
 

@@ -369,6 +369,7 @@ fn show_action(action: &FileAction) -> String {
             show_owner(directory.owner.as_ref())
         ),
         FileActionKind::Remove(remove) => format!("{input} remove {}{output}", remove.path),
+        FileActionKind::Symlink(link) => panic!("no Dockerfile makes {link:?}"),
     }
 }
 

@@ -32,6 +32,21 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// What a client defined step by step, for which no Dockerfile was read.
+    pub(super) fn of_definition(
+        graph: Graph,
+        lowered: Lowered,
+        images: HashMap<Reference, ResolvedImage>,
+    ) -> Self {
+        Self {
+            graph: Arc::new(graph),
+            lowered,
+            images,
+            devices: Arc::default(),
+            declared: BTreeSet::new(),
+        }
+    }
+
     /// Names of variables that are build arguments.
     pub(super) fn build_args(&self, request: &BuildRequest) -> BTreeSet<String> {
         let given = request.build_args.keys();

@@ -4,12 +4,13 @@
 //! come from anyone: it is unpacked beneath a directory of its own before anything of it is seen.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use snapshot::diff::{self, Part};
-use snapshot::{Limits, Overwrite, Tree, Upper};
+use snapshot::{Overwrite, Tree, Upper};
 use store::{CacheMount, Sharing, TempSnapshot};
+use sys::owner::{self, Owner};
 
 use super::{CacheMountIdentity, CacheMountSummary};
 use crate::engine::{Engine, Inner};
@@ -116,13 +117,13 @@ impl Inner {
     ) -> Result<Unpacked, EngineError> {
         let scratch = self.store.snapshots().allocate(&self.lease)?;
         let upper = Upper::open(scratch.path(), &[], self.marks)?;
-        let input = crate::image::uncompressed(input)?;
+        let input = self.uncompressed(input)?;
         snapshot::unpack(
             input,
             &upper,
             Path::new(""),
             Overwrite::Anything,
-            Limits::default(),
+            self.config.limits.archive(),
         )?;
         let failed = |source| EngineError::Read {
             path: scratch.path().to_owned(),
@@ -149,12 +150,9 @@ impl Inner {
 
 impl Unpacked {
     fn identity(&self, import: &CacheMountImport) -> Result<CacheMountIdentity, EngineError> {
-        let metadata = std::fs::metadata(&self.tree).map_err(|source| EngineError::Read {
-            path: self.tree.clone(),
-            source,
-        })?;
         let (mode, uid, gid) = if self.has_top {
-            (metadata.mode() & 0o7777, metadata.uid(), metadata.gid())
+            let stat = Tree::directory(&self.tree)?.root().own_stat()?;
+            (stat.mode, stat.uid, stat.gid)
         } else {
             (0o755, 0, 0)
         };
@@ -182,7 +180,11 @@ impl Unpacked {
             source,
         };
         std::fs::rename(&self.tree, data).map_err(failed)?;
-        std::os::unix::fs::chown(data, Some(identity.uid), Some(identity.gid)).map_err(failed)?;
+        let owner = Owner {
+            uid: identity.uid,
+            gid: identity.gid,
+        };
+        owner::give_path(data, owner).map_err(failed)?;
         let mode = std::fs::Permissions::from_mode(identity.mode);
         std::fs::set_permissions(data, mode).map_err(failed)
     }

@@ -20,6 +20,7 @@ use super::archive::Unpacked;
 use crate::compress::Compressor;
 use crate::engine::Inner;
 use crate::error::EngineError;
+use crate::export::writing;
 use crate::image::blob_file;
 use crate::progress::{Task, Transfer};
 use crate::remote_cache::{CacheError, CacheFrom, layout};
@@ -233,15 +234,15 @@ impl Inner {
             }
             CacheFrom::Layout(to) => {
                 let (engine, to) = (Arc::clone(self), to.clone());
-                crate::blocking(move || {
+                writing(move |draft| {
                     for layer in &artifact.layers {
                         let path = engine.store.blobs().path(&layer.digest);
-                        layout::take(&to.path, &layer.digest, &path)?;
+                        layout::take(&to.path, &layer.digest, &path, draft)?;
                     }
                     let kind = MediaType::OciManifest;
-                    layout::finish(&to, config, kind, &artifact.manifest, false)
+                    layout::finish(&to, config, kind, &artifact.manifest, false, draft)
                 })
-                .await?
+                .await
             }
         }
     }

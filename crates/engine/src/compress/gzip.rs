@@ -20,8 +20,19 @@ pub struct GzipWriter<W: Write> {
     pool: Arc<rayon::ThreadPool>,
     /// No member was begun yet.
     fresh: bool,
-    block: Vec<u8>,
-    under_way: VecDeque<mpsc::Receiver<io::Result<Vec<u8>>>>,
+    block: Block,
+    under_way: VecDeque<mpsc::Receiver<io::Result<Block>>>,
+    spare: Vec<Block>,
+}
+
+/// A block and what it becomes. It is used again and again: fresh memory for each would cost as
+/// many page faults as there are pages in the layer.
+struct Block {
+    deflate: Compressor,
+    input: Vec<u8>,
+    /// As long as the longest member; only `length` bytes of it are the member.
+    member: Vec<u8>,
+    length: usize,
 }
 
 impl<W: Write> GzipWriter<W> {
@@ -32,8 +43,9 @@ impl<W: Write> GzipWriter<W> {
             level,
             pool,
             fresh: true,
-            block: Vec::with_capacity(BLOCK),
+            block: Block::new(level),
             under_way: VecDeque::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -42,7 +54,7 @@ impl<W: Write> GzipWriter<W> {
     /// # Errors
     /// The output cannot be written.
     pub fn finish(mut self) -> io::Result<W> {
-        if self.fresh || !self.block.is_empty() {
+        if self.fresh || !self.block.input.is_empty() {
             self.submit();
         }
         while !self.under_way.is_empty() {
@@ -53,12 +65,13 @@ impl<W: Write> GzipWriter<W> {
 
     fn submit(&mut self) {
         self.fresh = false;
-        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
+        let next = self.spare.pop().unwrap_or_else(|| Block::new(self.level));
+        let mut block = std::mem::replace(&mut self.block, next);
         let (sender, receiver) = mpsc::sync_channel(1);
-        let level = self.level;
         self.pool.spawn(move || {
+            let compressed = block.compress().map(|()| block);
             // The receiver is gone only when the writer was dropped: nobody wants the block.
-            let _ = sender.send(member(&block, level));
+            let _ = sender.send(compressed);
         });
         self.under_way.push_back(receiver);
     }
@@ -68,15 +81,20 @@ impl<W: Write> GzipWriter<W> {
             return Ok(());
         };
         let lost = |_| io::Error::other("a compression thread ended early");
-        self.output.write_all(&receiver.recv().map_err(lost)??)
+        let mut block = receiver.recv().map_err(lost)??;
+        self.output.write_all(&block.member[..block.length])?;
+        block.input.clear();
+        self.spare.push(block);
+        Ok(())
     }
 }
 
 impl<W: Write> Write for GzipWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = (BLOCK - self.block.len()).min(bytes.len());
-        self.block.extend_from_slice(&bytes[..room]);
-        if self.block.len() == BLOCK {
+        let input = &mut self.block.input;
+        let room = (BLOCK - input.len()).min(bytes.len());
+        input.extend_from_slice(&bytes[..room]);
+        if input.len() == BLOCK {
             while self.under_way.len() > 2 * self.pool.current_num_threads() {
                 self.write_oldest()?;
             }
@@ -90,14 +108,27 @@ impl<W: Write> Write for GzipWriter<W> {
     }
 }
 
-fn member(block: &[u8], level: CompressionLvl) -> io::Result<Vec<u8>> {
-    let mut deflate = Compressor::new(level);
-    let mut bytes = vec![0; deflate.gzip_compress_bound(block.len())];
-    let length = deflate
-        .gzip_compress(block, &mut bytes)
-        .map_err(|error| io::Error::other(error.to_string()))?;
-    bytes.truncate(length);
-    Ok(bytes)
+impl Block {
+    fn new(level: CompressionLvl) -> Self {
+        Self {
+            deflate: Compressor::new(level),
+            input: Vec::new(),
+            member: Vec::new(),
+            length: 0,
+        }
+    }
+
+    fn compress(&mut self) -> io::Result<()> {
+        let bound = self.deflate.gzip_compress_bound(self.input.len());
+        if self.member.len() < bound {
+            self.member.resize(bound, 0);
+        }
+        self.length = self
+            .deflate
+            .gzip_compress(&self.input, &mut self.member)
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(())
+    }
 }
 
 impl<W: Write> std::fmt::Debug for GzipWriter<W> {

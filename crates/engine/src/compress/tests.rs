@@ -79,7 +79,7 @@ fn golden_digests() {
     assert_eq!(
         [digest(Compression::Gzip), digest(Compression::Zstd)],
         [
-            "sha256:46fb9da48d73b346c6e7a5f0a1b4d8d24e64fde14bc299c02eafe04bf62d4358",
+            "sha256:517dddbf6f6e435210d4e2ce20608cf92c591985b572008d17ddce7b6ac8ec50",
             "sha256:12310e8f82d970555508205b1c65f880199889747641044125cd2ee3e07ce2c7",
         ]
     );

@@ -281,7 +281,7 @@ fn age_or_forever<'de, D: Deserializer<'de>>(
     }
 }
 
-fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     duration(&words(deserializer)?)
 }
 

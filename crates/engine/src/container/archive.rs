@@ -7,7 +7,7 @@ use std::sync::Arc;
 use snapshot::diff::{self, Part};
 use snapshot::{Found, Kind, Overwrite, Stat, Upper};
 
-use super::create::read_config;
+use super::list::read_settings;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 use crate::layer::adopt_root;
@@ -42,7 +42,7 @@ impl Engine {
             container: name.to_owned(),
         };
         let tree = upper.tree()?;
-        let full = absolute(path, &read_config(&container)?.cwd);
+        let full = absolute(path, &read_settings(&container)?.cwd);
         let resolved = tree.lookup(&full, follows_link(path))?;
         let name = full
             .file_name()
@@ -73,7 +73,7 @@ impl Engine {
         output: W,
     ) -> Result<(), EngineError> {
         let (container, upper) = self.0.open_container(name).await?;
-        let full = absolute(path, &read_config(&container)?.cwd);
+        let full = absolute(path, &read_settings(&container)?.cwd);
         let follow = follows_link(path);
         let engine = Arc::clone(&self.0);
         crate::blocking(move || {
@@ -96,6 +96,32 @@ impl Engine {
         .await?
     }
 
+    /// Writes all files of a container as a tar.
+    ///
+    /// # Errors
+    /// There is no such container, or a file cannot be read.
+    pub async fn container_export<W: Write + Send + 'static>(
+        &self,
+        name: &str,
+        output: W,
+    ) -> Result<(), EngineError> {
+        let (_, upper) = self.0.open_container(name).await?;
+        let engine = Arc::clone(&self.0);
+        crate::blocking(move || {
+            let options = diff::Options {
+                clamp_mtime: None,
+                pool: Some(engine.pool()?),
+            };
+            let part = Part {
+                path: "/".into(),
+                name: None,
+            };
+            diff::export(&upper.tree()?, &part, &options, output)?;
+            Ok(())
+        })
+        .await?
+    }
+
     /// Unpacks a tar into the directory at `path` of a container.
     ///
     /// # Errors
@@ -108,18 +134,18 @@ impl Engine {
         input: R,
     ) -> Result<(), EngineError> {
         let (container, upper) = self.0.open_container(name).await?;
-        let full = absolute(path, &read_config(&container)?.cwd);
+        let full = absolute(path, &read_settings(&container)?.cwd);
         let missing = EngineError::NoSuchFile {
             path: path.to_owned(),
             container: name.to_owned(),
         };
+        let limits = self.0.config.limits.archive();
         crate::blocking(move || {
             let tree = upper.tree()?;
             let resolved = tree.lookup(&full, true)?;
             if !matches!(resolved.found, Found::Directory) {
                 return Err(missing);
             }
-            let limits = snapshot::Limits::default();
             snapshot::unpack(input, &upper, &resolved.path, overwrite, limits)?;
             Ok(())
         })
@@ -133,6 +159,10 @@ impl Inner {
         name: &str,
     ) -> Result<(store::Container, Upper), EngineError> {
         let container = self.container(name)?;
+        if container.state == store::ContainerState::Running {
+            let upper = self.live_root(&container)?;
+            return Ok((container, upper));
+        }
         let layers = self
             .snapshots(&Stack::new(container.layers.clone()), None)
             .await?;
@@ -140,8 +170,20 @@ impl Inner {
         Ok((container, upper))
     }
 
+    /// The files that a running container sees: what is changed beneath its mount, it may not see.
+    fn live_root(&self, container: &store::Container) -> Result<Upper, EngineError> {
+        let pid = self.life(&container.id).pid;
+        let root = PathBuf::from(format!("/proc/{pid}/root"));
+        let upper = Upper::open(&root, &[], self.marks)?;
+        // The number could be another process's by now; not while the container runs.
+        match self.store.containers().get(&container.id)? {
+            Some(now) if now.state == store::ContainerState::Running => Ok(upper),
+            _ => Err(EngineError::NotRunning(container.id.clone())),
+        }
+    }
+
     /// The container's own layer, made when it is first needed.
-    pub(super) fn container_upper(
+    pub(crate) fn container_upper(
         &self,
         container: &store::Container,
         layers: &[PathBuf],

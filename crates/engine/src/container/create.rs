@@ -1,12 +1,10 @@
-//! Creating, listing and removing containers, as Docker does.
-
-use std::time::SystemTime;
+//! Creating containers, as Docker does.
 
 use graph::{ExtraHost, NetworkMode};
-use oci::ProcessConfig;
-use serde::{Deserialize, Serialize};
-use store::{Container, ContainerState};
+use oci::{Digest, ProcessConfig};
+use store::{Container, ContainerState, LayerId};
 
+use super::settings::{MoreSettings, settings};
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 use crate::output::Stack;
@@ -34,35 +32,8 @@ pub struct CreateContainer {
     pub network: NetworkMode,
     /// Further lines of `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
-}
-
-/// A container, as a list shows it.
-#[derive(Debug, Clone)]
-pub struct ContainerSummary {
-    /// 64 hexadecimal characters.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The image, as it was asked for.
-    pub image: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// When it was created.
-    pub created: SystemTime,
-    /// How far it is.
-    pub state: ContainerState,
-}
-
-/// What of a container is kept beside its row.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct StoredConfig {
-    pub(super) args: Vec<String>,
-    pub(super) env: Vec<String>,
-    pub(super) user: String,
-    pub(super) cwd: String,
-    pub(super) hostname: String,
-    pub(super) isolated: bool,
-    pub(super) hosts: Vec<(String, String)>,
+    /// What else it has. Labels, ports and what is told of its command are completed from the image.
+    pub more: MoreSettings,
 }
 
 impl Engine {
@@ -75,159 +46,46 @@ impl Engine {
         let found = engine.find_image(&new.image)?;
         let layers = engine.note_layers(&found.reference, &found.image)?;
         engine.snapshots(&Stack::new(layers.clone()), None).await?;
+        let image = (found.top.digest, &found.image.config.config);
+        engine.note_container(&new, Some(image), layers)
+    }
+}
+
+impl Inner {
+    /// Notes a container over `layers`, which somebody holds; its ID.
+    pub(crate) fn note_container(
+        &self,
+        new: &CreateContainer,
+        image: Option<(Digest, &ProcessConfig)>,
+        layers: Vec<LayerId>,
+    ) -> Result<String, EngineError> {
         let id = new_id()?;
-        let config = stored_config(&new, &found.image.config.config, &id)?;
+        let without = ProcessConfig::default();
+        let config = settings(new, image.map_or(&without, |(_, config)| config), &id)?;
         let name = new.name.clone().unwrap_or_else(|| made_up_name(&id));
         let container = Container {
             id: id.clone(),
             name: name.clone(),
             image: new.image.clone(),
-            image_digest: Some(found.top.digest),
+            image_digest: image.map(|(digest, _)| digest),
             config: serde_json::to_string(&config).map_err(EngineError::Serialize)?,
             layers,
-            created: engine.clock.now(),
+            created: self.clock.now(),
             state: ContainerState::Created,
         };
-        if let Some(taken) = engine.store.containers().get(&name)? {
+        if let Some(taken) = self.store.containers().get(&name)? {
             return Err(EngineError::ContainerName { name, id: taken.id });
         }
-        engine
-            .store
-            .containers()
-            .create(&engine.lease, &container)?;
+        self.store.containers().create(&self.lease, &container)?;
         Ok(id)
     }
-
-    /// All containers, newest first.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
-        let mut containers = self.0.store.containers().list()?;
-        containers.reverse();
-        containers.iter().map(summary).collect()
-    }
-
-    /// The container with this name, or whose ID begins so.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn inspect_container(&self, name: &str) -> Result<ContainerSummary, EngineError> {
-        summary(&self.0.container(name)?)
-    }
-
-    /// Removes a container with what it wrote; its ID. A running one only when `force` is set.
-    ///
-    /// # Errors
-    /// There is none, or it runs.
-    pub fn remove_container(&self, name: &str, force: bool) -> Result<String, EngineError> {
-        let container = self.0.container(name)?;
-        if container.state == ContainerState::Running && !force {
-            return Err(EngineError::ContainerRuns(name.to_owned()));
-        }
-        self.0
-            .store
-            .containers()
-            .remove(&self.0.lease, &container.id)?;
-        Ok(container.id)
-    }
 }
 
-impl Inner {
-    /// The container with this name or ID, or whose ID begins so.
-    pub(super) fn container(&self, name: &str) -> Result<Container, EngineError> {
-        let name = name.trim_start_matches('/');
-        if let Some(container) = self.store.containers().get(name)? {
-            return Ok(container);
-        }
-        let missing = || EngineError::NoSuchContainer(name.to_owned());
-        if name.is_empty() {
-            return Err(missing());
-        }
-        let mut matching = self.store.containers().list()?;
-        matching.retain(|container| container.id.starts_with(name));
-        match matching.len() {
-            1 => matching.pop().ok_or_else(missing),
-            _ => Err(missing()),
-        }
-    }
-}
-
-pub(super) fn read_config(container: &Container) -> Result<StoredConfig, EngineError> {
-    serde_json::from_str(&container.config).map_err(|source| EngineError::ContainerConfig {
-        id: container.id.clone(),
-        source,
-    })
-}
-
-fn summary(container: &Container) -> Result<ContainerSummary, EngineError> {
-    Ok(ContainerSummary {
-        id: container.id.clone(),
-        name: container.name.clone(),
-        image: container.image.clone(),
-        command: read_config(container)?.args,
-        created: container.created,
-        state: container.state,
-    })
-}
-
-fn stored_config(
-    new: &CreateContainer,
-    image: &ProcessConfig,
-    id: &str,
-) -> Result<StoredConfig, EngineError> {
-    let entrypoint = new.entrypoint.clone().or_else(|| image.entrypoint.clone());
-    let command = if !new.command.is_empty() {
-        new.command.clone()
-    } else if new.entrypoint.is_some() {
-        // Another entry point does not go with the image's arguments.
-        Vec::new()
-    } else {
-        image.cmd.clone().unwrap_or_default()
-    };
-    let args: Vec<String> = entrypoint
-        .unwrap_or_default()
-        .into_iter()
-        .chain(command)
-        .collect();
-    if args.is_empty() {
-        return Err(EngineError::NoCommand);
-    }
-    let or = |chosen: &Option<String>, image: &str, default: &str| match chosen {
-        Some(chosen) => chosen.clone(),
-        None if image.is_empty() => default.to_owned(),
-        None => image.to_owned(),
-    };
-    Ok(StoredConfig {
-        args,
-        env: environment(&image.env, &new.env),
-        user: or(&new.user, &image.user, ""),
-        cwd: or(&new.working_directory, &image.working_dir, "/"),
-        hostname: new.hostname.clone().unwrap_or_else(|| id[..12].to_owned()),
-        isolated: new.network == NetworkMode::None,
-        hosts: new
-            .extra_hosts
-            .iter()
-            .map(|h| (h.host.clone(), h.address.clone()))
-            .collect(),
-    })
-}
-
-fn environment(image: &[String], new: &[String]) -> Vec<String> {
-    let key = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
-    let mut env: Vec<String> = image.to_vec();
-    for entry in new {
-        env.retain(|known| key(known) != key(entry));
-        env.push(entry.clone());
-    }
-    if !env.iter().any(|entry| key(entry) == "PATH") {
-        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        env.insert(0, format!("PATH={path}"));
-    }
-    env
-}
-
-fn new_id() -> Result<String, EngineError> {
+/// 64 random hexadecimal characters.
+///
+/// # Errors
+/// The machine has no random numbers.
+pub fn new_id() -> Result<String, EngineError> {
     let mut bytes = [0; 32];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| EngineError::Io {
@@ -241,7 +99,7 @@ fn new_id() -> Result<String, EngineError> {
             source,
         });
     }
-    Ok(oci::Digest::from_bytes(bytes).hex())
+    Ok(Digest::from_bytes(bytes).hex())
 }
 
 const ADJECTIVES: [&str; 16] = [

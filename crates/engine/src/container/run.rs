@@ -1,18 +1,19 @@
 //! Running containers.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
-use graph::ExtraHost;
-use sandbox::{CapabilitySet, Network, Process, Security, Spec, Stdio};
-use store::{ContainerState, TempSnapshot};
-use sys::mount::{MountFlags, MountKind, OverlayMount};
+use sandbox::{Place, Running, Stdio};
+use store::{ContainerState, KeyGuard, TempSnapshot};
 use tokio::sync::mpsc;
 
-use super::create::read_config;
+use super::life::ContainerLife;
+use super::list::read_settings;
+use super::root::ContainerRoot;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ProcessExit};
-use crate::op::{SystemFiles, find_user, make_directory, wait_for};
+use crate::op::{make_directory, wait_for};
 use crate::output::Stack;
 
 /// How a container ended.
@@ -38,6 +39,34 @@ pub enum Terminal {
     Own(sandbox::Terminal),
 }
 
+/// A container that runs. Dropping it kills its process, and notes that.
+#[derive(Debug)]
+pub struct ContainerRun {
+    running: Running,
+    place: Place,
+    // After the process.
+    root: ContainerRoot,
+    ending: Ending,
+    _scratch: TempSnapshot,
+}
+
+impl From<Terminal> for Stdio {
+    fn from(terminal: Terminal) -> Self {
+        match terminal {
+            Terminal::Files {
+                stdin,
+                stdout,
+                stderr,
+            } => Self::Files {
+                stdin,
+                stdout,
+                stderr,
+            },
+            Terminal::Own(terminal) => Self::Terminal(terminal),
+        }
+    }
+}
+
 impl Engine {
     /// Starts a created container and waits for its end. What comes through `signals` is passed on
     /// to its process. Dropping the future kills it.
@@ -50,53 +79,114 @@ impl Engine {
         terminal: Terminal,
         mut signals: mpsc::Receiver<i32>,
     ) -> Result<RunOutcome, EngineError> {
+        let run = self.start_container(name, terminal).await?;
+        run.wait(&mut signals).await
+    }
+
+    /// Starts a created container. Why it cannot be started is noted with it.
+    ///
+    /// # Errors
+    /// There is no such container, it runs already, or it could not be started.
+    pub async fn start_container(
+        &self,
+        name: &str,
+        terminal: Terminal,
+    ) -> Result<ContainerRun, EngineError> {
         let engine = &self.0;
         let container = engine.container(name)?;
-        let layers = engine
-            .snapshots(&Stack::new(container.layers.clone()), None)
-            .await?;
-        let scratch = engine.store.snapshots().allocate(&engine.lease)?;
-        let spec = engine.container_spec(&container, &layers, &scratch)?;
-        let stdio = match terminal {
-            Terminal::Files {
-                stdin,
-                stdout,
-                stderr,
-            } => Stdio::Files {
-                stdin,
-                stdout,
-                stderr,
-            },
-            Terminal::Own(terminal) => Stdio::Terminal(terminal),
+        let runs = || EngineError::AlreadyRuns(name.to_owned());
+        let lock = engine.store.containers().run(&container.id)?;
+        let lock = lock.ok_or_else(runs)?;
+        let started = engine.start(&container, terminal).await;
+        let (running, root, scratch) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                engine.note_failure(&container.id, &error)?;
+                return Err(error);
+            }
         };
-        let running = engine.sandbox()?.start(&spec, stdio)?;
-        engine
-            .store
-            .containers()
-            .set_state(&container.id, ContainerState::Running)?;
         let ending = Ending {
             engine: Arc::clone(engine),
             id: container.id,
+            life: ContainerLife {
+                started: Some(engine.clock.now()),
+                pid: running.pid(),
+                ..ContainerLife::default()
+            },
+            noted: false,
+            _lock: lock,
         };
-        let exit = wait_for(running, &mut signals).await?;
+        engine.note_life(&ending.id, &ending.life)?;
+        engine
+            .store
+            .containers()
+            .set_state(&ending.id, ContainerState::Running)?;
+        Ok(ContainerRun {
+            place: running.place().map_err(|source| EngineError::Io {
+                action: "watch a process",
+                source,
+            })?,
+            running,
+            root,
+            ending,
+            _scratch: scratch,
+        })
+    }
+}
+
+impl ContainerRun {
+    /// Where it runs.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Waits for its end. What comes through `signals` is passed on to its process. Dropping the
+    /// future kills it.
+    ///
+    /// # Errors
+    /// Its end could not be noted.
+    pub async fn wait(self, signals: &mut mpsc::Receiver<i32>) -> Result<RunOutcome, EngineError> {
+        let Self {
+            running,
+            root,
+            ending,
+            _scratch,
+            ..
+        } = self;
+        let exit = wait_for(running, signals).await?;
+        crate::blocking(move || root.close()).await??;
         ending.note(exit)?;
         Ok(RunOutcome { exit })
     }
 }
 
 /// Sees to it that the end of a container is noted, however it comes.
+#[derive(Debug)]
 struct Ending {
     engine: Arc<Inner>,
     id: String,
+    life: ContainerLife,
+    noted: bool,
+    _lock: KeyGuard,
 }
 
 impl Ending {
-    fn note(self, exit: ProcessExit) -> Result<(), EngineError> {
-        let code = exit.code();
-        self.engine
-            .store
-            .containers()
-            .set_state(&self.id, ContainerState::Exited(code))?;
+    fn note(mut self, exit: ProcessExit) -> Result<(), EngineError> {
+        self.noted = true;
+        self.write(exit.code())
+    }
+
+    fn write(&mut self, code: i32) -> Result<(), EngineError> {
+        self.life.finished = Some(self.engine.clock.now());
+        self.life.pid = 0;
+        let containers = self.engine.store.containers();
+        if !containers.directory(&self.id).exists() {
+            // Somebody has removed it.
+            return Ok(());
+        }
+        self.engine.note_life(&self.id, &self.life)?;
+        containers.set_state(&self.id, ContainerState::Exited(code))?;
         Ok(())
     }
 }
@@ -104,102 +194,42 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         const KILLED: i32 = 128 + 9;
-        let containers = self.engine.store.containers();
-        let is_running = |container: store::Container| container.state == ContainerState::Running;
-        if containers
-            .get(&self.id)
-            .ok()
-            .flatten()
-            .is_some_and(is_running)
-        {
+        if !self.noted {
             // Nobody is left to tell that this failed.
-            let _ = containers.set_state(&self.id, ContainerState::Exited(KILLED));
+            let _ = self.write(KILLED);
         }
     }
 }
 
 impl Inner {
-    fn container_spec(
-        &self,
+    async fn start(
+        self: &Arc<Self>,
         container: &store::Container,
-        layers: &[std::path::PathBuf],
-        scratch: &TempSnapshot,
-    ) -> Result<Spec, EngineError> {
-        let config = read_config(container)?;
-        let network = if config.isolated {
-            Network::None
-        } else {
-            Network::Host
-        };
-        let hosts: Vec<ExtraHost> = config
-            .hosts
-            .iter()
-            .map(|(host, address)| ExtraHost {
-                host: host.clone(),
-                address: address.clone(),
-            })
-            .collect();
-        let files = SystemFiles::write(scratch.path(), &config.hostname, &hosts, network)?;
-        let upper = self.container_upper(container, layers)?;
-        make_directory(&upper, std::path::Path::new(&config.cwd))?;
-        let tree = upper.tree()?;
-        let name = if config.user.is_empty() {
-            "0"
-        } else {
-            &config.user
-        };
-        let user = find_user(&tree, name)?;
-        let mut env = config.env;
-        user.add_home(&mut env);
-        if !env.iter().any(|entry| entry.starts_with("HOSTNAME=")) {
-            env.push(format!("HOSTNAME={}", config.hostname));
-        }
-        let directory = self.store.containers().directory(&container.id);
-        let work = directory.join("work");
-        std::fs::create_dir_all(&work).map_err(|source| EngineError::WriteFile {
-            path: work.clone(),
-            source,
-        })?;
-        Ok(Spec {
-            root: MountKind::Overlay(OverlayMount {
-                lower: self.lower(layers, scratch)?,
-                upper: Some(directory.join("fs")),
-                work: Some(work),
-                volatile: false,
-                user_xattr: self.marks == snapshot::Marks::User,
-            }),
-            mounts: files.mounts(MountFlags::NONE),
-            devices: Vec::new(),
-            process: Process {
-                args: config.args,
-                env,
-                cwd: config.cwd,
-                user,
-                capabilities: CapabilitySet::DOCKER_DEFAULT,
-                no_new_privileges: false,
-            },
-            hostname: config.hostname,
-            network,
-            security: Security::Sandbox,
-            limits: Vec::new(),
-            shm_size: None,
-        })
+        terminal: Terminal,
+    ) -> Result<(Running, ContainerRoot, TempSnapshot), EngineError> {
+        let layers = self
+            .snapshots(&Stack::new(container.layers.clone()), None)
+            .await?;
+        let scratch = self.store.snapshots().allocate(&self.lease)?;
+        let upper = self.container_upper(container, &layers)?;
+        make_directory(&upper, Path::new(&read_settings(container)?.cwd))?;
+        let root = ContainerRoot::open(self, container, &layers)?;
+        let spec = self.container_spec(container, &root, &upper, &scratch)?;
+        let running = self.sandbox()?.start(&spec, terminal.into())?;
+        Ok((running, root, scratch))
     }
 
-    /// Top first, and never nothing, which overlay would refuse.
-    fn lower(
-        &self,
-        layers: &[std::path::PathBuf],
-        scratch: &TempSnapshot,
-    ) -> Result<Vec<std::path::PathBuf>, EngineError> {
-        if layers.is_empty() {
-            let nothing = scratch.path().join("nothing");
-            std::fs::create_dir_all(&nothing).map_err(|source| EngineError::WriteFile {
-                path: nothing.clone(),
-                source,
-            })?;
-            return Ok(vec![nothing]);
-        }
-        Ok(layers.iter().rev().cloned().collect())
+    fn note_failure(&self, id: &str, error: &EngineError) -> Result<(), EngineError> {
+        const NOT_STARTED: i32 = 128;
+        let code = match error {
+            EngineError::Sandbox(error) => error.exit_code(),
+            _ => None,
+        };
+        let life = ContainerLife {
+            error: error.chain(),
+            exit_code: code.unwrap_or(NOT_STARTED),
+            ..self.life(id)
+        };
+        self.note_life(id, &life)
     }
 }

@@ -3,8 +3,7 @@
 //!
 //! Members come in a fixed order with fixed times, so the same image is the same archive.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::Path;
 
 use oci::{Descriptor, Digest, Index, MediaType, Reference, annotation, docker_archive};
@@ -15,6 +14,9 @@ use super::Assembled;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::request::ArchiveKind;
+
+/// Bytes that are read or written at once.
+const BUFFER: usize = 1 << 20;
 
 /// What an archive holds.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Inner {
         kind: ArchiveKind,
         output: &mut (dyn Write + Send),
     ) -> Result<(), EngineError> {
-        let mut tar = Writer::new(BufWriter::with_capacity(1 << 20, output));
+        let mut tar = Writer::new(BufWriter::with_capacity(BUFFER, output));
         for member in members(images, kind)? {
             self.write_member(&mut tar, &member)?;
         }
@@ -66,6 +68,7 @@ impl Inner {
         std::fs::create_dir_all(directory).map_err(failed(directory))?;
         for Member { path, content } in members(images, ArchiveKind::Oci)? {
             let path = directory.join(path);
+            store::fail::point("write a layout").map_err(failed(&path))?;
             match content {
                 Content::Directory => std::fs::create_dir_all(&path).map_err(failed(&path))?,
                 Content::Bytes(bytes) => std::fs::write(&path, bytes).map_err(failed(&path))?,
@@ -98,13 +101,16 @@ impl Inner {
             modified: Time::default(),
             xattrs: Vec::new(),
         };
-        tar.entry(&header)?;
         let write = |source| EngineError::Write { source };
+        store::fail::point("write an archive").map_err(write)?;
+        tar.entry(&header)?;
         match &member.content {
             Content::Directory => {}
             Content::Bytes(bytes) => tar.write_all(bytes).map_err(write)?,
             Content::Blob(digest, _) => {
-                let mut blob: File = self.store.blobs().open(digest)?;
+                // Parts as large as the buffer of the output pass by it.
+                let blob = self.store.blobs().open(digest)?;
+                let mut blob = BufReader::with_capacity(BUFFER, blob);
                 io::copy(&mut blob, tar).map_err(write)?;
             }
         }

@@ -6,7 +6,8 @@ use snapshot::Tree;
 use snapshot::diff::{self, Part};
 use solver::StepProgress;
 
-use super::image::replace_file;
+use super::draft::writing;
+use super::image::send;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::Stack;
@@ -23,15 +24,18 @@ impl Inner {
     ) -> Result<(), EngineError> {
         let layers = self.snapshots(stack, Some(progress)).await?;
         let (engine, export) = (Arc::clone(self), export.clone());
-        crate::blocking(move || {
+        writing(move |draft| {
             let tree = Tree::layers(&layers, engine.marks)?;
             match export {
                 FilesExport::Directory(path) => engine.write_directory(&tree, &path),
                 FilesExport::Tar(Destination::File(path)) => {
-                    replace_file(&path, |file| engine.write_files(&tree, epoch, file))
+                    draft.replace(&path, |file| engine.write_files(&tree, epoch, file))
                 }
                 FilesExport::Tar(Destination::Stdout) => {
                     engine.write_files(&tree, epoch, &mut std::io::stdout())
+                }
+                FilesExport::Tar(Destination::Stream(stream)) => {
+                    send(&stream, |sink| engine.write_files(&tree, epoch, sink))
                 }
                 FilesExport::Tar(Destination::Directory(_)) => Err(EngineError::Unsupported {
                     what: "a tar that is a directory".to_owned(),
@@ -39,7 +43,7 @@ impl Inner {
                 }),
             }
         })
-        .await?
+        .await
     }
 
     /// Copies the files; their owners and times go along as far as the machine lets us.
@@ -64,6 +68,7 @@ impl Inner {
             share: false,
             pool: Some(self.pool()?),
             earlier: None,
+            limits: snapshot::Limits::default(),
         };
         snapshot::copy::copy(tree, &upper, &all, &options)?;
         Ok(())

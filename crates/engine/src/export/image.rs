@@ -1,12 +1,12 @@
 //! Results as images: in the store, in a registry, in archives.
 
-use std::fs::File;
-use std::path::Path;
+use std::io::Write;
 use std::sync::Arc;
 
 use oci::{Descriptor, Digest, ImageConfig, Reference};
 use solver::StepProgress;
 
+use super::draft::{Draft, writing};
 use super::{ArchiveImage, Assembled, Dialect, assemble};
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -14,7 +14,7 @@ use crate::image::untagged;
 use crate::layer::{ExportLayer, Wanted};
 use crate::output::Stack;
 use crate::remote_cache::InlineRecords;
-use crate::request::{ArchiveExport, Destination, ImageExport, LayerFormat};
+use crate::request::{ArchiveExport, ClientStream, Destination, ImageExport, LayerFormat};
 
 /// What is exported: the file system and what the Dockerfile says of it.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ impl Inner {
             names: names.to_vec(),
         };
         let (engine, export) = (Arc::clone(self), export.clone());
-        crate::blocking(move || engine.write_destination(&image, &export)).await??;
+        writing(move |draft| engine.write_destination(&image, &export, draft)).await?;
         Ok(exported)
     }
 
@@ -140,13 +140,17 @@ impl Inner {
         &self,
         image: &ArchiveImage,
         export: &ArchiveExport,
+        draft: &Draft,
     ) -> Result<(), EngineError> {
         let images = std::slice::from_ref(image);
         match &export.destination {
             Destination::Stdout => self.write_archive(images, export.kind, &mut std::io::stdout()),
             Destination::Directory(path) => self.write_layout(images, path),
+            Destination::Stream(stream) => {
+                send(stream, |sink| self.write_archive(images, export.kind, sink))
+            }
             Destination::File(path) => {
-                replace_file(path, |file| self.write_archive(images, export.kind, file))
+                draft.replace(path, |file| self.write_archive(images, export.kind, file))
             }
         }
     }
@@ -179,31 +183,16 @@ const fn dialect(format: LayerFormat) -> Dialect {
     }
 }
 
-/// Writes a file that is there whole or not at all.
-pub(crate) fn replace_file(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> Result<(), EngineError>,
+/// Sends a client all of it, or tells it that something is missing.
+pub(crate) fn send(
+    stream: &ClientStream,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
-    let failed = |source| EngineError::WriteFile {
-        path: path.to_owned(),
-        source,
+    let gone = || EngineError::Write {
+        source: std::io::ErrorKind::BrokenPipe.into(),
     };
-    let is_special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-    if is_special {
-        // A pipe or a device is written to, not replaced.
-        let mut file = File::options().write(true).open(path).map_err(failed)?;
-        return write(&mut file);
-    }
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".kiln-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(directory)
-        .map_err(failed)?;
-    write(file.as_file_mut())?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    let mut sink = stream.take().ok_or_else(gone)?;
+    write(&mut sink)?;
+    sink.finish()
+        .map_err(|source| EngineError::Write { source })
 }

@@ -4,10 +4,12 @@
 
 mod archive;
 mod assemble;
+mod draft;
 mod files;
 mod image;
 
 pub(crate) use archive::ArchiveImage;
 pub(crate) use assemble::{Assembled, Dialect, ImageLayer, assemble, layer_type};
+pub(crate) use draft::{Draft, PREFIX, writing};
 pub use image::ExportedImage;
-pub(crate) use image::{ImageParts, replace_file};
+pub(crate) use image::ImageParts;

@@ -95,6 +95,27 @@ pub(super) struct Remark {
     lines: Vec<(u32, u32)>,
 }
 
+/// Bytes as base64.
+pub(super) mod encoded {
+    use base64::Engine as _;
+
+    use super::{Deserialize as _, STANDARD};
+
+    pub(in crate::history) fn serialize<S: serde::Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(in crate::history) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}
+
 impl Numbers {
     /// How many vertices are known.
     pub(super) fn len(&self) -> usize {

@@ -5,6 +5,7 @@
 //! list of builds needs no more. Between them is the build's progress: it can be shown again as it
 //! was, and what became of each step is read from it.
 
+mod about;
 mod ends;
 mod event;
 mod recording;
@@ -20,27 +21,11 @@ use solver::Progress;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::export::ExportedImage;
-use crate::request::{BuildRequest, Context, Remote};
 
+pub use about::About;
 use event::{Event, Numbers};
 pub(crate) use recording::{Listener, Recording};
 pub use steps::{HistoryStep, StepState};
-
-/// What a build was asked for, as people call it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct About {
-    /// A short name: the directory of the context, and the target when one was asked for.
-    pub name: String,
-    /// A directory, a URL, or `-` for what came on standard input.
-    pub context: String,
-    /// The Dockerfile, within the context when it is there.
-    pub dockerfile: String,
-    /// The stages that were asked for; none for the last one.
-    pub targets: Vec<String>,
-    /// The platform that was asked for.
-    pub platform: Option<String>,
-}
 
 /// A build, past or going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +48,26 @@ pub struct HistoryBuild {
     pub images: Vec<HistoryImage>,
     /// Why its log is not whole.
     pub log_error: Option<String>,
+    /// How many warnings were told.
+    pub warnings: usize,
+    /// What clients of BuildKit's are given of it besides.
+    pub attachments: Vec<Attachment>,
+    /// It stays until it is removed by name.
+    pub pinned: bool,
     log: store::Build,
+}
+
+/// A document about a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its media type.
+    pub media_type: String,
+    /// What it states, when it is an attestation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
+    /// Its bytes.
+    #[serde(with = "event::encoded")]
+    pub data: Vec<u8>,
 }
 
 /// How a build stands.
@@ -113,6 +117,10 @@ pub(crate) struct Outcome {
     steps: StepCounts,
     images: Vec<HistoryImage>,
     log_error: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    warnings: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<Attachment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +169,27 @@ impl Engine {
                 .find(|build| build.id == reference)
                 .ok_or_else(|| EngineError::SeveralBuilds(reference.to_owned())),
         }
+    }
+
+    /// The build that has the whole ID `id`; the latest one if there are several.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn history_of(&self, id: &str) -> Result<Option<HistoryBuild>, EngineError> {
+        let history = self.0.store.history();
+        let build = history.list()?.into_iter().find(|build| build.id == id);
+        Ok(build.map(|build| HistoryBuild::of(build, |build| history.is_running(build))))
+    }
+
+    /// Has a build stay until it is removed by name, or no longer.
+    ///
+    /// # Errors
+    /// It is gone, or the store cannot be written.
+    pub fn pin_history(&self, build: &HistoryBuild, pinned: bool) -> Result<(), EngineError> {
+        if build.pinned == pinned || self.0.store.history().pin(&build.log, pinned)? {
+            return Ok(());
+        }
+        Err(EngineError::NoBuild(build.id.clone()))
     }
 
     /// Tells again what was told of a build, in order.
@@ -245,6 +274,9 @@ impl HistoryBuild {
             steps: outcome.steps,
             images: outcome.images,
             log_error: outcome.log_error,
+            warnings: outcome.warnings,
+            attachments: outcome.attachments,
+            pinned: log.pinned,
             log,
         }
     }
@@ -260,6 +292,11 @@ impl HistoryBuild {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 impl Outcome {
     fn new(ending: Ending) -> Self {
         Self {
@@ -269,6 +306,8 @@ impl Outcome {
             steps: StepCounts::default(),
             images: Vec::new(),
             log_error: None,
+            warnings: 0,
+            attachments: Vec::new(),
         }
     }
 
@@ -295,95 +334,6 @@ impl Outcome {
                 error: Some(error.chain()),
                 ..Self::new(Ending::Failed)
             },
-        }
-    }
-}
-
-impl About {
-    /// What `request` asks for.
-    pub(crate) fn of(request: &BuildRequest) -> Self {
-        let (context, directory) = match &request.context {
-            Context::Directory { path, .. } => {
-                let whole = path.canonicalize();
-                let shown = whole.as_ref().unwrap_or(path).display().to_string();
-                (shown, Some(path))
-            }
-            Context::Empty => ("-".to_owned(), None),
-            Context::Remote { from, .. } => (from_where(from), None),
-            Context::Source(_) => (String::new(), None),
-        };
-        let path = request.dockerfile.path.as_deref();
-        let within = path.and_then(|path| path.strip_prefix(directory?).ok());
-        let dockerfile = match within.or(path) {
-            Some(path) => path.display().to_string(),
-            None => request.dockerfile.name.clone(),
-        };
-        let more = request.more_targets.iter().map(|more| &more.stage);
-        let targets: Vec<String> = request.target.iter().chain(more).cloned().collect();
-        Self {
-            name: name(&context, &dockerfile, &targets),
-            context,
-            dockerfile,
-            targets,
-            platform: request.platform.as_ref().map(ToString::to_string),
-        }
-    }
-}
-
-fn from_where(from: &Remote) -> String {
-    match from {
-        Remote::Stream(_) => "-".to_owned(),
-        Remote::Url(url) => crate::source::without_password(url),
-        Remote::Git(git) => {
-            let url = crate::source::without_password(&git.url);
-            match &git.reference {
-                Some(reference) => format!("{url}#{reference}"),
-                None => url,
-            }
-        }
-    }
-}
-
-/// As buildx names builds: the last part of the context, the Dockerfile when it has a name of its
-/// own, and the target.
-fn name(context: &str, dockerfile: &str, targets: &[String]) -> String {
-    let mut name = match context.trim_end_matches('/').rsplit_once('/') {
-        Some((_, last)) if !context.contains("://") => last.to_owned(),
-        _ => context.to_owned(),
-    };
-    if !matches!(dockerfile, "Dockerfile" | "dockerfile") {
-        name = format!("{name}/{}", dockerfile.trim_start_matches('/'));
-    }
-    if !targets.is_empty() {
-        name = format!("{name} ({})", targets.join(", "));
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        for (context, dockerfile, targets, expected) in [
-            ("/home/me/app", "Dockerfile", &[][..], "app"),
-            (
-                "/home/me/app/",
-                "docker/Dockerfile",
-                &["test"],
-                "app/docker/Dockerfile (test)",
-            ),
-            ("-", "Dockerfile", &["a", "b"], "- (a, b)"),
-            (
-                "https://host/r.git#main",
-                "Dockerfile",
-                &[],
-                "https://host/r.git#main",
-            ),
-        ] {
-            let targets: Vec<String> = targets.iter().map(|t| (*t).to_owned()).collect();
-            assert_eq!(name(context, dockerfile, &targets), expected);
         }
     }
 }

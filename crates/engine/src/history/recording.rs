@@ -14,7 +14,7 @@ use solver::progress::{Recorder, Warning};
 use store::{BuildLog, StoreError};
 
 use super::event::{Event, Numbers};
-use super::{About, Outcome, StepCounts};
+use super::{About, Attachment, Outcome, StepCounts};
 use crate::engine::Inner;
 
 /// More than this is written though no step runs.
@@ -41,6 +41,8 @@ struct State {
     cached: HashSet<u32>,
     /// Parts of steps that were told of.
     parts: HashSet<(u32, String)>,
+    warnings: usize,
+    attachments: Vec<Attachment>,
     ended: bool,
 }
 
@@ -48,13 +50,27 @@ impl Recording {
     /// Begins; nothing is written yet.
     pub(crate) fn begin(engine: &Arc<Inner>, about: About) -> Result<Arc<Self>, StoreError> {
         let mut state = State::default();
+        let id = match about.own_id() {
+            Some(id) => id.to_owned(),
+            None => store::new_id()?,
+        };
         state.add(&Event::Begun(about));
         Ok(Arc::new(Self {
             engine: Arc::clone(engine),
-            id: store::new_id()?,
+            id,
             started: engine.clock.now(),
             state: Mutex::new(state),
         }))
+    }
+
+    /// The build's ID.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Keeps a document with how the build ends.
+    pub(crate) fn attach(&self, attachment: Attachment) {
+        self.state().attachments.push(attachment);
     }
 
     /// Writes how the build ended, and forgets old builds; why if that cannot be done.
@@ -69,6 +85,8 @@ impl Recording {
             completed: state.completed.len(),
             cached: state.cached.len(),
         };
+        outcome.warnings = state.warnings;
+        outcome.attachments = std::mem::take(&mut state.attachments);
         // After what is missing this may find room again. What failed may have left half a line.
         outcome.log_error = state.failed.take();
         if outcome.log_error.is_some() {
@@ -151,6 +169,7 @@ impl State {
                 let part = (self.numbers.of(*vertex), status.id.clone());
                 return self.parts.insert(part) || status.done;
             }
+            Progress::Warning(_) => self.warnings += 1,
             _ => {}
         }
         true

@@ -3,7 +3,7 @@
 use oci::{Descriptor, Document, ImageConfig, Manifest, Platform};
 use store::Store;
 
-use super::{MAX_CONFIG_SIZE, select};
+use super::select;
 use crate::error::EngineError;
 
 /// The documents of one image; its layers need not be here.
@@ -83,12 +83,16 @@ pub(crate) fn load_config(
     if !store.blobs().has(&descriptor.digest)? {
         return Ok(None);
     }
-    let bytes = store.blobs().read(&descriptor.digest, MAX_CONFIG_SIZE)?;
+    let bytes = store
+        .blobs()
+        .read(&descriptor.digest, oci::MAX_CONFIG_SIZE)?;
     let invalid = |source| EngineError::InvalidConfig {
         digest: descriptor.digest,
         source,
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(invalid)
+    oci::from_unambiguous_json(&bytes)
+        .map(Some)
+        .map_err(invalid)
 }
 
 fn read_document(store: &Store, of: &Descriptor) -> Result<Option<Document>, EngineError> {

@@ -17,7 +17,3 @@ pub(crate) use names::untagged;
 pub(crate) use push::blob_file;
 pub(crate) use resolve::ResolvedImage;
 pub(crate) use select::select;
-pub(crate) use transfer::uncompressed;
-
-/// The largest image config that is read.
-const MAX_CONFIG_SIZE: u64 = 8 << 20;

@@ -73,6 +73,7 @@ pub(crate) struct FileBody {
 
 impl BlobSource for FileBody {
     fn open(&self, offset: u64) -> std::io::Result<BlobBody> {
+        store::fail::point("send a blob")?;
         let mut file = std::fs::File::open(&self.path)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Box::pin(stream::unfold(Some(file), |file| async move {

@@ -64,13 +64,23 @@ impl Inner {
         })
     }
 
-    /// The image under `reference`, if the store has all its documents.
+    /// The image under `reference`, if the store has all its documents. What has the digest that the
+    /// reference asks for is the image, whatever its name here.
     pub(crate) fn find_local(
         &self,
         reference: &Reference,
         platform: &Platform,
     ) -> Result<Option<LoadedImage>, EngineError> {
-        match self.store.images().get(reference)? {
+        let images = self.store.images();
+        let found = match (images.get(reference)?, reference.digest()) {
+            (Some(image), _) => Some(image),
+            (None, Some(digest)) => {
+                let mut all = images.list()?.into_iter();
+                all.find(|image| image.descriptor.digest == digest)
+            }
+            (None, None) => None,
+        };
+        match found {
             Some(image) => load(&self.store, &image.descriptor, platform),
             None => Ok(None),
         }
@@ -116,16 +126,20 @@ impl Inner {
                 }
             }
         };
+        check_config_size(&manifest.config)?;
         self.fetch_blob(std::slice::from_ref(reference), &manifest.config, None)
             .await?;
         let config =
             super::load_config(&self.store, &manifest.config)?.ok_or(EngineError::MissingBlob {
                 digest: manifest.config.digest,
             })?;
+        let image = LoadedImage::new(descriptor, manifest, config)?;
+        // Before the name: a tag whose layers are nowhere to be had would be a broken one.
+        self.note_layers(reference, &image)?;
         self.store
             .images()
             .put(reference, &top.descriptor, self.clock.now())?;
-        LoadedImage::new(descriptor, manifest, config)
+        Ok(image)
     }
 
     /// Notes the layers of `image` and where their blobs can be had.
@@ -170,6 +184,17 @@ impl Inner {
         }
         Ok(layers)
     }
+}
+
+/// Nothing is fetched that would not be read.
+const fn check_config_size(config: &Descriptor) -> Result<(), EngineError> {
+    if config.size > oci::MAX_CONFIG_SIZE {
+        return Err(EngineError::ConfigSize {
+            digest: config.digest,
+            size: config.size,
+        });
+    }
+    Ok(())
 }
 
 /// What the store calls the blob of `descriptor`.

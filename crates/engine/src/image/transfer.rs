@@ -8,6 +8,7 @@ use std::sync::Arc;
 use oci::docker_archive;
 use oci::{Descriptor, Digest, Document, MediaType, Platform, Reference, annotation};
 use snapshot::tar::{EntryKind, Reader};
+use snapshot::{Bound, ExtractError};
 use solver::ProgressSender;
 
 use super::names::NamedImage;
@@ -160,38 +161,51 @@ impl Inner {
     }
 
     /// Every blob goes to the store as it comes; the documents decide afterwards what it was.
-    fn load_archive(&self, input: impl Read) -> Result<Vec<Reference>, EngineError> {
-        let plain = uncompressed(input)?;
+    fn load_archive(&self, input: impl Read + Send) -> Result<Vec<Reference>, EngineError> {
+        let plain = self.uncompressed(input)?;
         let mut archive = Reader::new(plain);
-        let mut blobs: HashMap<String, Descriptor> = HashMap::new();
-        let mut documents: HashMap<String, Vec<u8>> = HashMap::new();
+        let mut members = Members::default();
         while let Some(member) = archive.next_entry()? {
+            members.count(&member, &self.config.limits.archive())?;
             if member.kind != EntryKind::File {
                 continue;
             }
-            let path = member
-                .path
-                .to_string_lossy()
-                .trim_start_matches("./")
-                .to_owned();
+            let path = member.path.to_string_lossy();
+            let path = path.trim_start_matches("./").to_owned();
             if matches!(path.as_str(), "index.json" | "manifest.json" | "oci-layout") {
-                documents.insert(path, self.read_document(&mut archive)?);
+                let document = self.read_document(&mut archive)?;
+                members.document(path, document)?;
             } else if !path.ends_with("/VERSION") && !path.ends_with("/json") {
                 let mut writer = self.store.blobs().writer(&self.lease, None)?;
                 std::io::copy(&mut archive, &mut writer)
                     .map_err(|source| EngineError::Write { source })?;
-                let blob = writer.commit()?;
-                let kind = MediaType::Other("".into());
-                blobs.insert(path, Descriptor::new(kind, blob.digest, blob.size));
+                members.blob(path, writer.commit()?)?;
             }
         }
+        let documents = &members.documents;
         match (documents.get("index.json"), documents.get("manifest.json")) {
             (Some(index), _) => self.load_layout(index),
-            (None, Some(manifest)) => self.load_docker(manifest, &blobs),
+            (None, Some(manifest)) => self.load_docker(manifest, &members.blobs),
             (None, None) => Err(EngineError::Archive(
                 "it has neither index.json nor manifest.json".to_owned(),
             )),
         }
+    }
+
+    /// Archives may be compressed as a whole.
+    pub(crate) fn uncompressed<'a>(
+        &self,
+        mut input: impl Read + Send + 'a,
+    ) -> Result<Box<dyn Read + Send + 'a>, EngineError> {
+        let failed = |source| EngineError::Io {
+            action: "read the archive",
+            source,
+        };
+        let mut start = Vec::new();
+        let begun = input.by_ref().take(4).read_to_end(&mut start);
+        begun.map_err(failed)?;
+        let compression = magic(&start);
+        self.decompress(std::io::Cursor::new(start).chain(input), compression)
     }
 
     fn read_document(&self, archive: &mut Reader<impl Read>) -> Result<Vec<u8>, EngineError> {
@@ -242,7 +256,7 @@ impl Inner {
         manifest: &[u8],
         blobs: &HashMap<String, Descriptor>,
     ) -> Result<Vec<Reference>, EngineError> {
-        let entries: Vec<docker_archive::Entry> = serde_json::from_slice(manifest)
+        let entries: Vec<docker_archive::Entry> = oci::from_unambiguous_json(manifest)
             .map_err(|error| EngineError::Archive(format!("manifest.json: {error}")))?;
         let mut names = Vec::new();
         for entry in entries {
@@ -318,51 +332,55 @@ impl Inner {
     }
 }
 
+/// What was found in an archive of images.
+#[derive(Default)]
+struct Members {
+    documents: HashMap<String, Vec<u8>>,
+    blobs: HashMap<String, Descriptor>,
+    entries: u64,
+    size: u64,
+}
+
+impl Members {
+    fn count(
+        &mut self,
+        member: &snapshot::tar::Header,
+        limits: &snapshot::Limits,
+    ) -> Result<(), ExtractError> {
+        self.entries += 1;
+        self.size = self.size.saturating_add(member.size);
+        Bound::Entries.check(self.entries, limits.entries)?;
+        Bound::Bytes.check(self.size, limits.size)?;
+        Bound::Name.check(member.path.as_os_str().len() as u64, limits.name as u64)
+    }
+
+    /// Two documents of one name: who reads the first sees other images than who reads the last.
+    fn document(&mut self, path: String, bytes: Vec<u8>) -> Result<(), EngineError> {
+        match self.documents.insert(path.clone(), bytes.clone()) {
+            Some(before) if before != bytes => Err(twice(&path)),
+            _ => Ok(()),
+        }
+    }
+
+    fn blob(&mut self, path: String, blob: store::Blob) -> Result<(), EngineError> {
+        let descriptor = Descriptor::new(MediaType::Other("".into()), blob.digest, blob.size);
+        match self.blobs.insert(path.clone(), descriptor) {
+            Some(before) if before.digest != blob.digest => Err(twice(&path)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn twice(path: &str) -> EngineError {
+    EngineError::Archive(format!("it has two different files {path}"))
+}
+
 /// What a stream is compressed with, by its first bytes.
 fn magic(start: &[u8]) -> oci::Compression {
     match start {
         [0x1f, 0x8b, ..] => oci::Compression::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd] => oci::Compression::Zstd,
         _ => oci::Compression::Uncompressed,
-    }
-}
-
-/// Archives may be compressed as a whole.
-pub(crate) fn uncompressed(mut input: impl Read) -> Result<impl Read, EngineError> {
-    let failed = |source| EngineError::Io {
-        action: "read the archive",
-        source,
-    };
-    let mut start = Vec::new();
-    input
-        .by_ref()
-        .take(4)
-        .read_to_end(&mut start)
-        .map_err(failed)?;
-    let compression = magic(&start);
-    let whole = std::io::Cursor::new(start).chain(input);
-    Ok(match compression {
-        oci::Compression::Uncompressed => Plain::Tar(Box::new(whole)),
-        oci::Compression::Gzip => Plain::Gzip(Box::new(flate2::read::MultiGzDecoder::new(whole))),
-        oci::Compression::Zstd => Plain::Zstd(Box::new(
-            zstd::stream::read::Decoder::new(whole).map_err(failed)?,
-        )),
-    })
-}
-
-enum Plain<R: Read> {
-    Tar(Box<R>),
-    Gzip(Box<flate2::read::MultiGzDecoder<R>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, std::io::BufReader<R>>>),
-}
-
-impl<R: Read> Read for Plain<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Tar(input) => input.read(buffer),
-            Self::Gzip(input) => input.read(buffer),
-            Self::Zstd(input) => input.read(buffer),
-        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use snapshot::Upper;
 use snapshot::snapshotter::{Active, Committed, Draft, View};
+use snapshot::{Tree, Upper};
 use store::{LayerId, NewLayer, Synced};
 use sys::mount::{MountKind, OverlayMount};
+use sys::owner::{self, Owner};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -20,13 +21,13 @@ impl Inner {
     /// A file system over `below` for a process to change.
     pub(crate) fn prepare(&self, below: &[PathBuf]) -> Result<Active, EngineError> {
         let place = self.store.snapshots().allocate(&self.lease)?;
-        Ok(self.snapshotter.prepare(place, below)?)
+        Ok(self.snapshotter()?.prepare(place, below)?)
     }
 
     /// A file system over `below` for a process to look at.
     pub(crate) fn view(&self, below: &[PathBuf]) -> Result<View, EngineError> {
         let place = self.store.snapshots().allocate(&self.lease)?;
-        Ok(self.snapshotter.view(place, below)?)
+        Ok(self.snapshotter()?.view(place, below)?)
     }
 
     /// The same file system, to be changed before the process starts.
@@ -40,9 +41,16 @@ impl Inner {
         })
     }
 
-    /// What a process left, as a layer. The rest is moved into `rubbish`.
-    pub(crate) fn commit(&self, active: Active, rubbish: &Path) -> Result<LayerId, EngineError> {
-        self.publish(self.snapshotter.commit(active, rubbish)?)
+    /// What a process left, as a layer. The rest is moved into `rubbish`. Of the files `moved` the
+    /// time of change says nothing.
+    pub(crate) fn commit(
+        &self,
+        mut active: Active,
+        moved: &[u64],
+        rubbish: &Path,
+    ) -> Result<LayerId, EngineError> {
+        active.forget(moved);
+        self.publish(self.snapshotter()?.commit(active, rubbish)?)
     }
 
     /// Makes it a layer that can stand on any stack.
@@ -58,7 +66,7 @@ impl Inner {
 /// The root directory of a layer hides the one below, so it takes over its owner and mode.
 pub(crate) fn adopt_root(directory: &Path, below: Option<&Path>) -> Result<(), EngineError> {
     use std::fs::Permissions;
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| EngineError::WriteFile {
         path: directory.to_owned(),
         source,
@@ -66,9 +74,7 @@ pub(crate) fn adopt_root(directory: &Path, below: Option<&Path>) -> Result<(), E
     let Some(below) = below else {
         return std::fs::set_permissions(directory, Permissions::from_mode(0o755)).map_err(failed);
     };
-    let metadata = std::fs::metadata(below).map_err(failed)?;
-    let (uid, gid) = (Some(metadata.uid()), Some(metadata.gid()));
-    std::os::unix::fs::chown(directory, uid, gid).map_err(failed)?;
-    std::fs::set_permissions(directory, Permissions::from_mode(metadata.mode() & 0o7777))
-        .map_err(failed)
+    let snapshot::Stat { uid, gid, mode, .. } = Tree::directory(below)?.root().own_stat()?;
+    owner::give_path(directory, Owner { uid, gid }).map_err(failed)?;
+    std::fs::set_permissions(directory, Permissions::from_mode(mode)).map_err(failed)
 }

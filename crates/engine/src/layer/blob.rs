@@ -12,7 +12,6 @@ use snapshot::diff::{self, Hashed, HashingWriter};
 use solver::StepProgress;
 use store::{Key, LayerId, LayerRow, NewLayer, NewRecord};
 
-use super::unpack::decompress;
 use crate::compress::Compressor;
 use crate::engine::{Inner, source_references};
 use crate::error::EngineError;
@@ -257,7 +256,7 @@ impl Inner {
             .layer_compression()
             .ok_or_else(|| EngineError::LayerType(blob.media_type.to_string()))?;
         let file = self.store.blobs().open(&blob.digest)?;
-        let mut tar = decompress(file, compression)?;
+        let mut tar = self.decompress(file, compression)?;
         io::copy(&mut tar, output).map_err(|source| EngineError::Write { source })?;
         Ok(())
     }

@@ -3,6 +3,8 @@
 
 mod active;
 mod blob;
+mod chain;
+pub(crate) mod owners;
 mod unpack;
 
 pub(crate) use active::adopt_root;

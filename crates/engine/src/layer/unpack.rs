@@ -1,61 +1,33 @@
-//! From blobs to snapshots: layers are fetched all at once and unpacked bottom first.
+//! From blobs to snapshots, one layer at a time.
+//!
+//! A layer tar needs the layers below it only for what it implies, which is added in a step of its
+//! own. One process at a time makes the snapshot of a layer.
 
 use std::io::{BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::{TryStreamExt as _, stream};
 use oci::{Compression, Descriptor};
 use snapshot::apply::{self, Below};
-use snapshot::snapshotter::{Committed, empty_layer, layer_directory};
+use snapshot::archive;
+use snapshot::snapshotter::{Committed, empty_layer};
 use solver::StepProgress;
-use store::{LayerId, LayerRow, NewLayer, Synced};
+use store::{KeyGuard, LayerId, LayerRow, NewLayer, Synced, TempSnapshot};
 
 use crate::engine::{Inner, source_references};
 use crate::error::EngineError;
-use crate::output::Stack;
 use crate::progress::Transfer;
 
-/// Downloads at once, for one image.
-const DOWNLOADS: usize = 4;
+/// A layer without what it takes from those below. Its lock is held.
+pub(super) struct Unpacked {
+    layer: LayerId,
+    blob: oci::Digest,
+    place: TempSnapshot,
+    applied: apply::Applied,
+    _guard: KeyGuard,
+}
 
 impl Inner {
-    /// The directories of the snapshots of `stack`, bottom first; they are made when missing.
-    pub(crate) async fn snapshots(
-        self: &Arc<Self>,
-        stack: &Stack,
-        progress: Option<&StepProgress>,
-    ) -> Result<Vec<PathBuf>, EngineError> {
-        let rows = self.store.layers().take(&self.lease, stack.layers())?;
-        if rows.iter().any(|row| row.snapshot.is_none()) {
-            self.fetch_layers(&rows, progress).await?;
-        }
-        let mut below = Vec::with_capacity(rows.len());
-        for row in rows {
-            let snapshot = match row.snapshot {
-                Some(snapshot) => layer_directory(&snapshot),
-                None => {
-                    let (engine, lower) = (Arc::clone(self), below.clone());
-                    crate::blocking(move || engine.unpack(row.id, &lower)).await??
-                }
-            };
-            below.push(snapshot);
-        }
-        Ok(below)
-    }
-
-    /// Brings in the blobs of those rows that have no snapshot.
-    pub(crate) async fn fetch_layers(
-        self: &Arc<Self>,
-        rows: &[LayerRow],
-        progress: Option<&StepProgress>,
-    ) -> Result<(), EngineError> {
-        let missing = rows.iter().filter(|row| row.snapshot.is_none()).map(Ok);
-        stream::iter(missing)
-            .try_for_each_concurrent(DOWNLOADS, |row| self.fetch_layer(row, progress))
-            .await
-    }
-
     /// Brings in the first blob of the layer that can be had.
     pub(crate) async fn fetch_layer(
         self: &Arc<Self>,
@@ -95,16 +67,21 @@ impl Inner {
         }
     }
 
-    /// Makes the snapshot of a layer from its blob, which is here. One process at a time does it.
-    fn unpack(&self, layer: LayerId, lower: &[PathBuf]) -> Result<PathBuf, EngineError> {
-        let _guard = self.store.lock_key(&unpack_key(layer))?;
+    /// Unpacks the blob of a layer, which is here; nothing when there is a snapshot by now. One
+    /// process at a time does it.
+    pub(super) fn unpack(
+        &self,
+        layer: LayerId,
+        is_lowest: bool,
+    ) -> Result<Option<Unpacked>, EngineError> {
+        let guard = self.store.lock_key(&unpack_key(layer))?;
         let row = self
             .store
             .layers()
             .get(layer)?
             .ok_or(store::StoreError::MissingLayer(layer))?;
-        if let Some(snapshot) = row.snapshot {
-            return Ok(layer_directory(&snapshot));
+        if row.snapshot.is_some() {
+            return Ok(None);
         }
         for blob in &row.blobs {
             if !self.store.blobs().has(&blob.digest)? {
@@ -115,35 +92,87 @@ impl Inner {
                 .layer_compression()
                 .ok_or_else(|| EngineError::LayerType(blob.media_type.to_string()))?;
             let file = self.store.blobs().open(&blob.digest)?;
-            return self.apply(&row, &blob.digest, decompress(file, compression)?, lower);
+            let tar = self.decompress(file, compression)?;
+            let (place, applied) = self.apply(&row, &blob.digest, tar, is_lowest)?;
+            return Ok(Some(Unpacked {
+                layer,
+                blob: blob.digest,
+                place,
+                applied,
+                _guard: guard,
+            }));
         }
         Err(EngineError::EmptyLayer(layer))
+    }
+
+    /// Adds what the layer takes from those below, and publishes it.
+    pub(super) fn finish(&self, unpacked: Unpacked, lower: &[PathBuf]) -> Result<(), EngineError> {
+        let Unpacked {
+            layer,
+            blob,
+            place,
+            applied,
+            _guard,
+        } = unpacked;
+        let committed = Committed::from_place(place)?;
+        let completed =
+            apply::complete(&committed.directory(), &applied.missing, lower, self.marks);
+        completed.map_err(|source| EngineError::UnpackLayer { blob, source })?;
+        let new = NewLayer {
+            size: Some(applied.size),
+            ..NewLayer::default()
+        };
+        self.store.layers().update(layer, &new)?;
+        committed.publish_as(&self.store, layer, Synced::No)?;
+        Ok(())
     }
 }
 
 impl Inner {
-    /// Unpacks `tar` as the snapshot of the layer, which must be what its diff ID says.
+    /// The tar inside of a layer blob.
+    pub(crate) fn decompress<'a>(
+        &self,
+        blob: impl Read + Send + 'a,
+        compression: Compression,
+    ) -> Result<Box<dyn Read + Send + 'a>, EngineError> {
+        let blob = BufReader::with_capacity(256 << 10, blob);
+        let compression = match compression {
+            Compression::Uncompressed => archive::Compression::None,
+            Compression::Gzip => archive::Compression::Gzip,
+            Compression::Zstd => archive::Compression::Zstd,
+        };
+        let tar = compression.decode(blob, &self.config.limits.archive());
+        tar.map_err(|source| EngineError::Io {
+            action: "read the layer",
+            source,
+        })
+    }
+
+    /// Unpacks `tar`, which must be what the diff ID of the layer says.
     fn apply(
         &self,
         row: &LayerRow,
         blob: &oci::Digest,
         tar: impl Read,
-        lower: &[PathBuf],
-    ) -> Result<PathBuf, EngineError> {
+        is_lowest: bool,
+    ) -> Result<(TempSnapshot, apply::Applied), EngineError> {
         let place = self.store.snapshots().allocate(&self.lease)?;
-        let directory = empty_layer(&place)?;
         let options = apply::Options {
-            below: if lower.is_empty() {
+            below: if is_lowest {
                 Below::Nothing
             } else {
-                Below::Layers(lower)
+                Below::Unknown
             },
             marks: self.marks,
-            limits: snapshot::Limits::default(),
+            limits: self.config.limits.archive(),
             hash: true,
             sync: false,
         };
-        let applied = apply::tar(tar, &directory, &options)?;
+        let applied = apply::tar(tar, &empty_layer(&place)?, &options);
+        let applied = applied.map_err(|source| EngineError::UnpackLayer {
+            blob: *blob,
+            source,
+        })?;
         if let (Some(expected), Some(found)) = (row.diff_id, applied.hashed)
             && expected != found.diff_id
         {
@@ -154,14 +183,7 @@ impl Inner {
                 found,
             });
         }
-        let new = NewLayer {
-            size: Some(applied.size),
-            ..NewLayer::default()
-        };
-        self.store.layers().update(row.id, &new)?;
-        let committed = Committed::from_place(place)?;
-        committed.publish_as(&self.store, row.id, Synced::No)?;
-        Ok(layer_directory(&self.store.snapshots().path(row.id)))
+        Ok((place, applied))
     }
 }
 
@@ -188,22 +210,4 @@ fn unpack_key(layer: LayerId) -> [u8; 32] {
     let mut hasher = graph::ContentHasher::new("unpack");
     hasher.number(layer.0.cast_unsigned());
     *hasher.finish().as_bytes()
-}
-
-/// The tar inside of a layer blob.
-pub(crate) fn decompress<'a>(
-    blob: impl Read + Send + 'a,
-    compression: Compression,
-) -> Result<Box<dyn Read + Send + 'a>, EngineError> {
-    let blob = BufReader::with_capacity(256 << 10, blob);
-    Ok(match compression {
-        Compression::Uncompressed => Box::new(blob),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(blob)),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(blob).map_err(
-            |source| EngineError::Io {
-                action: "read zstd",
-                source,
-            },
-        )?),
-    })
 }

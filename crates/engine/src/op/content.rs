@@ -13,7 +13,7 @@ use solver::{Checksum, Portion, Step};
 use store::{Key, NewRecord, RecordKind};
 
 use super::InputTree;
-use super::file::exclude;
+use super::file::{exclude, include};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{LocalTree, Output, Stack};
@@ -223,6 +223,7 @@ fn selected(path: &graph::SelectedPath) -> Result<Selection, EngineError> {
             wildcard: path.wildcard,
             follow_links: path.follow_links,
             parents: path.parents,
+            include: include(&path.include),
             exclude: exclude(&path.exclude)?,
         },
         directory_contents: path.directory_contents,

@@ -10,20 +10,21 @@ use std::sync::Arc;
 
 use graph::{
     FileAction, FileActionKind, FileInput, FileOp, Mkdir, Mkfile, Owner, OwnerName, Remove,
+    Symlink, Timestamp,
 };
 use snapshot::copy::CopyOwner;
 use snapshot::copy::Earlier;
 use snapshot::snapshotter::Draft;
-use snapshot::{Attributes, NewDirectory, Tree, Upper};
+use snapshot::{Attributes, NewDirectory, Time, Tree, Upper};
 use solver::Step;
-use sys::user_namespace::NoSuchOwner;
+use sys::owner;
 
 use super::{InputTree, Looks};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{Output, Stack};
 
-pub(crate) use copy::{copy_all, copy_contents, exclude};
+pub(crate) use copy::{copy_all, copy_contents, exclude, include};
 
 impl Inner {
     /// Does the actions of `op`; one output for each that they name.
@@ -65,6 +66,49 @@ impl Inner {
             layers.extend_from_slice(stack.layers());
         }
         Ok(Output::Stack(Stack::new(layers)))
+    }
+
+    /// What has to be laid over the first input to get the second; all of a single one.
+    pub(crate) async fn diff(
+        self: &Arc<Self>,
+        step: &Step,
+        inputs: Vec<Output>,
+    ) -> Result<Output, EngineError> {
+        if let Some(above) = above(&inputs) {
+            return Ok(Output::Stack(above));
+        }
+        let inputs = self.trees(step, inputs).await?;
+        let engine = Arc::clone(self);
+        crate::blocking(move || {
+            let [lower, upper] = inputs.as_slice() else {
+                return Err(EngineError::Solve("a diff has two inputs".to_owned()));
+            };
+            let (_, directories) = engine.base(lower)?;
+            let draft = engine.draft(&directories)?;
+            let options = snapshot::copy::Options {
+                share: true,
+                pool: Some(engine.pool()?),
+                earlier: None,
+                limits: engine.config.limits.archive(),
+            };
+            let (lower, upper) = (engine.tree(lower)?, engine.tree(upper)?);
+            snapshot::changes::between(&lower, &upper, draft.upper(), &options)?;
+            let layer = engine.publish(draft.commit())?;
+            Ok(Output::Stack(Stack::new([layer])))
+        })
+        .await?
+    }
+}
+
+/// The layers that the second input has on top of the first; none if it is not built on it.
+fn above(inputs: &[Output]) -> Option<Stack> {
+    match inputs {
+        [Output::Stack(only)] => Some(only.clone()),
+        [Output::Stack(lower), Output::Stack(upper)] => {
+            let above = upper.layers().strip_prefix(lower.layers());
+            above.map(Stack::new)
+        }
+        _ => None,
     }
 }
 
@@ -160,6 +204,7 @@ impl<'a> Actions<'a> {
             FileActionKind::Mkdir(mkdir) => self.mkdir(upper, mkdir),
             FileActionKind::Mkfile(mkfile) => self.mkfile(upper, mkfile),
             FileActionKind::Remove(remove) => remove_files(upper, remove),
+            FileActionKind::Symlink(link) => self.symlink(upper, link),
             FileActionKind::Copy(copy) => {
                 let owner = self.copy_owner(upper, copy.owner.as_ref())?;
                 let own;
@@ -190,7 +235,7 @@ impl<'a> Actions<'a> {
             mode: mkdir.mode,
             uid,
             gid,
-            modified: None,
+            modified: mkdir.created.map(time),
         };
         let path = mkdir.path.clone().into();
         Ok(upper.mkdir(&snapshot::Mkdir {
@@ -208,7 +253,18 @@ impl<'a> Actions<'a> {
             mode: mkfile.mode,
             uid,
             gid,
-            modified: None,
+            modified: mkfile.created.map(time),
+        })?)
+    }
+
+    fn symlink(&self, upper: &Upper, link: &Symlink) -> Result<(), EngineError> {
+        let (uid, gid) = self.owner(upper, link.owner.as_ref())?.unwrap_or((0, 0));
+        Ok(upper.symlink(&snapshot::Symlink {
+            path: link.path.clone().into(),
+            target: link.target.clone().into(),
+            uid,
+            gid,
+            modified: link.created.map(time),
         })?)
     }
 
@@ -253,6 +309,14 @@ impl<'a> Actions<'a> {
     }
 }
 
+fn time(time: Timestamp) -> Time {
+    let nanos = time.0.rem_euclid(1_000_000_000);
+    Time {
+        seconds: time.0.div_euclid(1_000_000_000),
+        nanos: u32::try_from(nanos).unwrap_or_default(),
+    }
+}
+
 /// Sees to it that there is a directory at `path`, following links inside the file system.
 pub(crate) fn make_directory(upper: &Upper, path: &Path) -> Result<(), EngineError> {
     let (path, new) = (path.to_owned(), NewDirectory::default());
@@ -276,9 +340,7 @@ pub(crate) fn set_file_attributes(file: &File, attributes: &Attributes) -> Resul
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| EngineError::Write { source };
     let (uid, gid) = (attributes.uid, attributes.gid);
-    std::os::unix::fs::fchown(file, Some(uid), Some(gid))
-        .map_err(NoSuchOwner::explain(uid, gid))
-        .map_err(failed)?;
+    owner::give(file, owner::Owner { uid, gid }).map_err(failed)?;
     file.set_permissions(std::fs::Permissions::from_mode(attributes.mode))
         .map_err(failed)?;
     match attributes.modified {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use graph::LocalSource;
 use snapshot::{Dir, Kind};
 
 use super::LocalTree;
@@ -92,7 +93,15 @@ fn walk(dir: &Dir, stat: bool) -> usize {
 }
 
 fn fastest(root: &Path, patterns: &[String], stat: bool, expected: usize) -> Duration {
-    let tree = LocalTree::new(root.to_owned(), patterns);
+    let tree = LocalTree::new(
+        root.to_owned(),
+        &LocalSource {
+            name: String::new(),
+            include: Vec::new(),
+            exclude: patterns.to_vec(),
+            follow: Vec::new(),
+        },
+    );
     let once = || {
         let start = Instant::now();
         let files = walk(tree.tree().unwrap().root(), stat);

@@ -75,7 +75,7 @@ impl Inner {
     ) -> Result<Opened, EngineError> {
         let bytes = self.cache_blob(from, &manifest.config, MAX_CONFIG).await?;
         let image: oci::ImageConfig =
-            serde_json::from_slice(&bytes).map_err(|source| EngineError::InvalidConfig {
+            oci::from_unambiguous_json(&bytes).map_err(|source| EngineError::InvalidConfig {
                 digest: manifest.config.digest,
                 source,
             })?;
@@ -194,7 +194,7 @@ fn read_top(layout: &LayoutCache) -> Result<Document, EngineError> {
         Some(digest) => digest,
         None => {
             let bytes = read_file(&layout.path.join("index.json"), oci::MAX_DOCUMENT_SIZE)?;
-            let index: oci::Index = serde_json::from_slice(&bytes).map_err(|source| {
+            let index: oci::Index = oci::from_unambiguous_json(&bytes).map_err(|source| {
                 let (kind, digest) = ("index", Digest::of(&bytes));
                 EngineError::InvalidDocument {
                     digest,

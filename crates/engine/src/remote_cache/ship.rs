@@ -18,6 +18,7 @@ use super::steps::placeholder;
 use crate::clock::rfc3339;
 use crate::engine::{Inner, source_references};
 use crate::error::EngineError;
+use crate::export::writing;
 use crate::image::blob_file;
 use crate::layer::Wanted;
 use crate::output::Stack;
@@ -94,8 +95,10 @@ impl Inner {
             }
             CacheFrom::Layout(layout) => {
                 let (layout, reset) = (layout.clone(), export.reset);
-                crate::blocking(move || layout::finish(&layout, &config, kind, &document, reset))
-                    .await?
+                writing(move |draft| {
+                    layout::finish(&layout, &config, kind, &document, reset, draft)
+                })
+                .await
             }
         }
     }
@@ -134,7 +137,7 @@ impl Inner {
             }
             CacheFrom::Layout(layout) => {
                 let (layout, digest) = (layout.path.clone(), blob.digest);
-                crate::blocking(move || layout::take(&layout, &digest, &path)).await??;
+                writing(move |draft| layout::take(&layout, &digest, &path, draft)).await?;
             }
         }
         let row = LayerRow {

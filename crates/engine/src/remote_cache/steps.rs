@@ -102,7 +102,7 @@ impl Steps {
         if let Some(known) = known().get(&key) {
             return Ok(Arc::clone(known));
         }
-        let tree = LocalTree::new(path.clone(), &local.exclude).tree()?;
+        let tree = LocalTree::new(path.clone(), local).tree()?;
         let digests: Arc<[Digest]> = files::digests(&tree, selectors, self.since)?.into();
         known().insert(key, Arc::clone(&digests));
         Ok(digests)

@@ -48,7 +48,7 @@ impl Inner {
         let blob = BufReader::with_capacity(START, self.store.blobs().open(digest)?);
         let tar = compression
             .unwrap_or(Compression::None)
-            .decode(blob)
+            .decode(blob, &self.config.limits.archive())
             .map_err(failed)?;
         let draft = self.draft(&[])?;
         snapshot::unpack(
@@ -56,7 +56,7 @@ impl Inner {
             draft.upper(),
             Path::new("/"),
             snapshot::Overwrite::Anything,
-            snapshot::Limits::default(),
+            self.config.limits.archive(),
         )?;
         Ok(Stack::new(vec![self.publish(draft.commit())?]))
     }

@@ -199,13 +199,27 @@ impl Inner {
         }
         let client = reqwest::Client::builder()
             .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
+            .redirect(reqwest::redirect::Policy::custom(redirect))
             .connect_timeout(std::time::Duration::from_secs(30))
             .read_timeout(std::time::Duration::from_secs(60))
             .build()
             .map_err(EngineError::Web)?;
         Ok(self.web.get_or_init(|| client))
     }
+}
+
+/// A few redirects, and none from a public server to what only this machine or its network reaches.
+fn redirect(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+    let before = attempt.previous();
+    if before.len() > REDIRECTS {
+        return attempt.error("too many redirects");
+    }
+    let from = before.last();
+    if from.is_some_and(|from| registry::leads_nearer(from, attempt.url())) {
+        let host = attempt.url().host_str().unwrap_or_default().to_owned();
+        return attempt.error(format!("redirect to the private address {host} refused"));
+    }
+    attempt.follow()
 }
 
 /// `HTTP_AUTH_TOKEN_host` or `HTTP_AUTH_HEADER_host` among the client's secrets, as BuildKit names

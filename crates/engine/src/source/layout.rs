@@ -1,5 +1,6 @@
 //! Images in OCI layouts of the client's: their blobs are taken into the store and checked.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -80,18 +81,23 @@ impl Inner {
             Some(digest) => digest,
             None => find(layout)?.digest,
         };
-        self.take_document(&layout.path, &digest, MAX_DEPTH)?;
+        let mut taken = HashSet::new();
+        self.take_document(&layout.path, &digest, MAX_DEPTH, &mut taken)?;
         Ok(digest)
     }
 
     /// Takes a manifest or index with all that it names and the layout has, down to `depth` indexes
-    /// within each other.
+    /// within each other, each once however often it is named.
     fn take_document(
         &self,
         layout: &Path,
         digest: &Digest,
         depth: usize,
+        taken: &mut HashSet<Digest>,
     ) -> Result<(), EngineError> {
+        if !taken.insert(*digest) {
+            return Ok(());
+        }
         self.take_blob(layout, digest)?;
         let bytes = self.store.blobs().read(digest, oci::MAX_DOCUMENT_SIZE)?;
         match parse(digest, &bytes)? {
@@ -106,7 +112,7 @@ impl Inner {
                 // A layout need not have the images of all platforms.
                 for entry in &index.manifests {
                     if blob_path(layout, &entry.digest).exists() {
-                        self.take_document(layout, &entry.digest, depth - 1)?;
+                        self.take_document(layout, &entry.digest, depth - 1, taken)?;
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! Sources that are neither images nor directories of the client's, and contexts made of them.
 
 mod archive;
+mod follow;
 mod git;
 mod http;
 mod layout;
@@ -8,6 +9,7 @@ mod open;
 mod time;
 
 pub(crate) use archive::key as archive_key;
+pub(crate) use follow::follow_links;
 pub use git::GitError;
 pub(crate) use git::{Commits, key as git_key, shown as without_password};
 pub(crate) use http::{Files, key as http_key};

@@ -104,7 +104,8 @@ impl Inner {
             return Ok(None);
         };
         let blob = BufReader::new(self.store.blobs().open(digest)?);
-        let tar = compression.decode(blob).map_err(|source| EngineError::Io {
+        let tar = compression.decode(blob, &self.config.limits.archive());
+        let tar = tar.map_err(|source| EngineError::Io {
             action: "read the archive",
             source,
         })?;

@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sys::user_namespace::NoSuchOwner;
+use sys::owner::{self, Owner};
 
 use super::{LIST, REFUSAL, SIGN, SshAgent};
 
@@ -73,8 +73,7 @@ impl Relay {
             connections: Arc::default(),
             path: path.to_owned(),
         };
-        std::os::unix::fs::chown(path, Some(uid), Some(gid))
-            .map_err(NoSuchOwner::explain(uid, gid))?;
+        owner::give_path(path, Owner { uid, gid })?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         let (agent, connections) = (agent.clone(), Arc::clone(&relay.connections));
         std::thread::Builder::new()
@@ -90,6 +89,24 @@ impl Drop for Relay {
         let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
         self.connections.end_all();
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl SshAgent {
+    /// A connection to the agent, on which all that it does for steps can be asked of it.
+    ///
+    /// # Errors
+    /// There can be none.
+    pub fn connect(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let agent = self.clone();
+        let pass = move || {
+            // Whoever asks sees its connection end, as with an agent that is gone.
+            let _ = serve(&theirs, &agent);
+        };
+        let thread = std::thread::Builder::new().name("kiln-ssh".to_owned());
+        thread.spawn(pass)?;
+        Ok(ours)
     }
 }
 

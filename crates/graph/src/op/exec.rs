@@ -10,13 +10,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use oci::Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::content_hash::{
     ContentHash, ContentHasher, content_hash_plain_enum, content_hash_struct,
 };
 
 /// Runs a process in the file system that its mounts make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecOp {
     /// What runs.
     pub process: Process,
@@ -36,12 +37,16 @@ pub struct ExecOp {
     pub shm_size: Option<u64>,
     /// Limits that differ from the sandbox's own.
     pub ulimits: Vec<Ulimit>,
-    /// Values of the predefined proxy arguments; they enter the environment but no key.
+    /// Values of the predefined proxy arguments; they enter the environment but no key. They may
+    /// hold credentials, so they are written nowhere.
+    #[serde(skip)]
     pub proxy: BTreeMap<String, String>,
+    /// Exit codes that are no failure; only 0 when empty.
+    pub valid_exit_codes: Vec<u32>,
 }
 
 /// What runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Program and arguments.
     pub args: Vec<String>,
@@ -55,14 +60,15 @@ pub struct Process {
 
 /// `KEY=value`, in order. Steps of a stage share them while nothing is set between them, and so
 /// their digest too.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Environment {
     entries: Arc<[String]>,
     digest: Digest,
 }
 
 /// Something at a path of the process's file system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Absolute path inside.
     pub target: String,
@@ -73,7 +79,7 @@ pub struct Mount {
 }
 
 /// What a mount shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountSource {
     /// An input of the vertex, or an empty file system when `input` is none.
     Bind {
@@ -129,7 +135,7 @@ pub enum MountSource {
 }
 
 /// Where a secret is put.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretTarget {
     /// A file at the mount's target.
     File {
@@ -143,7 +149,7 @@ pub enum SecretTarget {
 }
 
 /// Owner and group by number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileOwner {
     /// Owner.
     pub uid: u32,
@@ -152,7 +158,7 @@ pub struct FileOwner {
 }
 
 /// Who may use a cache mount at the same time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheSharing {
     /// Everybody.
     #[default]
@@ -164,7 +170,7 @@ pub enum CacheSharing {
 }
 
 /// Which network a process sees.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NetworkMode {
     /// What the configuration says; the host's unless told otherwise.
     #[default]
@@ -176,7 +182,7 @@ pub enum NetworkMode {
 }
 
 /// How closely a process is held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecurityMode {
     /// As Docker holds a container.
     #[default]
@@ -186,7 +192,7 @@ pub enum SecurityMode {
 }
 
 /// A device of the machine, by what the machine has registered for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// `vendor/class=name`.
     pub name: String,
@@ -195,7 +201,7 @@ pub struct Device {
 }
 
 /// A further line of `/etc/hosts`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraHost {
     /// The name.
     pub host: String,
@@ -204,7 +210,7 @@ pub struct ExtraHost {
 }
 
 /// A limit of the process (`getrlimit(2)`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
     /// Such as `nofile`.
     pub name: String,
@@ -228,6 +234,7 @@ impl ContentHash for ExecOp {
             shm_size: _,
             ulimits: _,
             proxy: _,
+            valid_exit_codes,
         } = self;
         process.feed(hasher);
         mounts.feed(hasher);
@@ -236,6 +243,7 @@ impl ContentHash for ExecOp {
         devices.feed(hasher);
         extra_hosts.feed(hasher);
         hostname.feed(hasher);
+        valid_exit_codes.feed(hasher);
     }
 }
 
@@ -248,6 +256,18 @@ impl FromIterator<String> for Environment {
             digest: hasher.finish(),
             entries,
         }
+    }
+}
+
+impl From<Vec<String>> for Environment {
+    fn from(entries: Vec<String>) -> Self {
+        entries.into_iter().collect()
+    }
+}
+
+impl From<Environment> for Vec<String> {
+    fn from(environment: Environment) -> Self {
+        environment.to_vec()
     }
 }
 

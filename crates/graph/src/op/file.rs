@@ -46,6 +46,8 @@ pub enum FileActionKind {
     Mkdir(Mkdir),
     /// Removes files.
     Remove(Remove),
+    /// Makes a symbolic link.
+    Symlink(Symlink),
 }
 
 /// Copies files from `from`. One `COPY` with several sources is several of these.
@@ -76,8 +78,13 @@ pub struct Copy {
     /// Keep the directories of `source` beneath `destination` (`--parents`), from the part after
     /// `/./` on when there is one.
     pub parents: bool,
+    /// Patterns, relative to the copied directory, of what alone is copied, with the directories on
+    /// the way; everything when there are none.
+    pub include: Vec<String>,
     /// Patterns, relative to the copied directory, of what is left out.
     pub exclude: Vec<String>,
+    /// The time of what is made; that of the source when none, or of now for what has no source.
+    pub created: Option<Timestamp>,
 }
 
 /// Writes a file.
@@ -91,6 +98,8 @@ pub struct Mkfile {
     pub mode: u32,
     /// Owner; root when none.
     pub owner: Option<Owner>,
+    /// Its time; that of making it when none.
+    pub created: Option<Timestamp>,
 }
 
 /// Makes a directory.
@@ -104,7 +113,26 @@ pub struct Mkdir {
     pub parents: bool,
     /// Owner; root when none.
     pub owner: Option<Owner>,
+    /// Its time, and that of parents that are made; that of making them when none.
+    pub created: Option<Timestamp>,
 }
+
+/// Makes a symbolic link where there is nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symlink {
+    /// Absolute path of the link.
+    pub path: String,
+    /// What it says, as it is.
+    pub target: String,
+    /// Owner; root when none.
+    pub owner: Option<Owner>,
+    /// Its time; that of making it when none.
+    pub created: Option<Timestamp>,
+}
+
+/// A time of a file: nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
 
 /// Removes files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +203,10 @@ impl ContentHash for FileActionKind {
                 hasher.number(3);
                 remove.feed(hasher);
             }
+            Self::Symlink(link) => {
+                hasher.number(4);
+                link.feed(hasher);
+            }
         }
     }
 }
@@ -186,11 +218,19 @@ impl ContentHash for Mkfile {
             data,
             mode,
             owner,
+            created,
         } = self;
         path.feed(hasher);
         hasher.bytes(data);
         mode.feed(hasher);
         owner.feed(hasher);
+        created.feed(hasher);
+    }
+}
+
+impl ContentHash for Timestamp {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        self.0.feed(hasher);
     }
 }
 
@@ -243,13 +283,22 @@ content_hash_struct!(Copy {
     create_destination,
     unpack,
     parents,
+    include,
     exclude,
+    created,
 });
 content_hash_struct!(Mkdir {
     path,
     mode,
     parents,
-    owner
+    owner,
+    created
+});
+content_hash_struct!(Symlink {
+    path,
+    target,
+    owner,
+    created
 });
 content_hash_struct!(Remove {
     path,

@@ -1,6 +1,7 @@
 //! Ops that bring something in.
 
 use oci::{Digest, Platform, Reference};
+use serde::{Deserialize, Serialize};
 
 use crate::content_hash::{
     ContentHash, ContentHasher, content_hash_plain_enum, content_hash_struct,
@@ -33,7 +34,7 @@ pub struct ImageSource {
 }
 
 /// When a registry is asked about an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum PullPolicy {
     /// Only when the image is not in the store.
     #[default]
@@ -47,12 +48,18 @@ pub enum PullPolicy {
 }
 
 /// Files that the client offers under a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalSource {
     /// `context`, `dockerfile`, or the name of a further context.
     pub name: String,
+    /// Patterns of what alone is part of the source, with the directories on the way; everything
+    /// when there are none.
+    pub include: Vec<String>,
     /// Patterns of `.dockerignore`, in order; what they exclude is not part of the source.
     pub exclude: Vec<String>,
+    /// Paths that alone are part of the source, with what symbolic links on the way lead to;
+    /// everything when there are none.
+    pub follow: Vec<String>,
 }
 
 /// A git repository's tree.
@@ -129,7 +136,12 @@ content_hash_struct!(ImageSource {
     platform,
     pull
 });
-content_hash_struct!(LocalSource { name, exclude });
+content_hash_struct!(LocalSource {
+    name,
+    include,
+    exclude,
+    follow
+});
 content_hash_struct!(GitSource {
     url,
     reference,

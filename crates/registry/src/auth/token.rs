@@ -18,6 +18,8 @@ const MAX_ANSWER: u64 = 1 << 20;
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// A token is not used when it has less than this left, or a quarter of its life.
 const MARGIN: Duration = Duration::from_secs(15);
+/// The longest that a token is kept, whatever it says.
+const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// What the client calls itself to OAuth2 services.
 const CLIENT_ID: &str = "kiln";
 
@@ -84,6 +86,7 @@ async fn fetch(asker: Asker<'_>, request: TokenRequest<'_>) -> Result<Token, Err
         .find(|text| !text.is_empty())
         .ok_or_else(|| failed("the answer has no token"))?;
     let life = answer.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs);
+    let life = life.min(MAX_LIFE);
     Ok(Token {
         authorization: bearer(&text, with_credentials)
             .ok_or_else(|| failed("the token has characters that no header carries"))?,

@@ -49,10 +49,12 @@ impl Client {
         while let Some(target) = next {
             let ask = |endpoint| self.page_of_tags(endpoint, reference, target.clone());
             let (page, link) = self.on_registry(reference, ask).await?;
-            // A list that never ends would be read forever.
-            next = link
-                .filter(|_| !page.is_empty() && tags.len() < MAX_TAGS)
-                .map(Target::Url);
+            // A list that never ends, or goes in circles, would be read forever.
+            let goes_on = page.last().is_some_and(|last| tags.last() != Some(last));
+            if !goes_on {
+                break;
+            }
+            next = link.filter(|_| tags.len() < MAX_TAGS).map(Target::Url);
             tags.extend(page);
         }
         Ok(tags)

@@ -6,6 +6,7 @@ mod blobs;
 mod case;
 mod documents;
 mod helper;
+mod lies;
 mod limits;
 mod mirrors;
 mod pushes;

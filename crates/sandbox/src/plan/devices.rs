@@ -123,6 +123,11 @@ pub(super) fn create(spec: &Spec, host: &Host, terminal: bool) -> Result<OwnedFd
     Ok(dev)
 }
 
+/// Makes all that every process has in `/dev`, in a directory that stands for it.
+pub(crate) fn make_all(dev: BorrowedFd<'_>, spec: &Spec) -> io::Result<()> {
+    fill(dev, spec, true, false)
+}
+
 /// What the process does once it is mounted, so that only the devices that are there now work.
 pub(super) fn restrict(spec: &Spec, host: &Host, steps: &mut Steps) -> Result<(), SandboxError> {
     // Those of the host are mounts already.

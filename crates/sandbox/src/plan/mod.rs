@@ -25,7 +25,9 @@ use sys::seccomp::Filter;
 
 pub(crate) use command::candidate;
 pub use devices::is_device_path;
+pub(crate) use devices::make_all as make_devices;
 pub(crate) use identities::Identities;
+pub(crate) use mounts::is_ours;
 pub(crate) use points::MountPoints;
 
 use crate::cgroup::Hierarchies;
@@ -82,14 +84,13 @@ impl Host {
     }
 }
 
-/// All that the new process does, and what must be undone when it has ended.
+/// All that the new process does.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// What each step is, in words.
     pub(crate) labels: Vec<String>,
     pub(crate) execute: Execute,
-    pub(crate) mount_points: MountPoints,
 }
 
 /// Paths of `/proc` and `/sys` that tell of the host or its secrets; as Docker hides them.
@@ -128,12 +129,14 @@ const OPEN_FILES: Limit = Limit {
 const UMASK: u32 = 0o022;
 
 impl Plan {
-    /// Plans one process. `devpts` is the instance that its terminal is in, if it has one.
+    /// Plans one process, with mount points that must be undone when it has ended. `devpts` is the
+    /// instance that its terminal is in, if it has one.
     pub(crate) fn new(
         spec: &Spec,
         host: &Host,
         devpts: Option<OwnedFd>,
-    ) -> Result<Plan, SandboxError> {
+        ask: Option<Step>,
+    ) -> Result<(Plan, MountPoints), SandboxError> {
         let execute = command::execute(&spec.process)?;
         let mut steps = Steps::default();
         steps.push("start a session", Step::NewSession);
@@ -152,20 +155,109 @@ impl Plan {
             format!("set the host name {:?}", spec.hostname),
             Step::HostName(hostname),
         );
-        steps.limits(&spec.limits);
-        steps.push("set the umask", Step::Umask(UMASK));
-        let cwd = text("working directory", &spec.process.cwd)?;
-        steps.push(
-            format!("chdir to {:?}", spec.process.cwd),
-            Step::Directory(cwd),
-        );
-        steps.give_up_rights(spec, host)?;
-        Ok(Plan {
-            steps: steps.list,
-            labels: steps.labels,
-            execute,
-            mount_points,
-        })
+        let rights = Rights::in_namespaces(&spec.process, spec.security, host).asking(ask);
+        steps.become_process(&spec.process, &spec.limits, rights, host)?;
+        Ok((steps.with(execute), mount_points))
+    }
+}
+
+impl Plan {
+    /// Plans one process in a root that has everything in its place.
+    pub(crate) fn in_chroot(
+        spec: &Spec,
+        host: &Host,
+        enter: Step,
+        is_terminal: bool,
+        ask: Option<Step>,
+    ) -> Result<Plan, SandboxError> {
+        let execute = command::execute(&spec.process)?;
+        let mut steps = Steps::default();
+        steps.push("start a session", Step::NewSession);
+        if is_terminal {
+            steps.push("take the terminal", Step::ControllingTerminal);
+        }
+        steps.push("enter the root", enter);
+        let rights = Rights::in_chroot(&spec.process, host).asking(ask);
+        steps.become_process(&spec.process, &spec.limits, rights, host)?;
+        Ok(steps.with(execute))
+    }
+}
+
+/// What a process may at most, and what holds it to that.
+#[derive(Debug)]
+struct Rights {
+    security: Security,
+    allowed: CapabilitySet,
+    filters: bool,
+    bounds: bool,
+    /// Makes the kernel ask about owners and identities.
+    ask: Option<Step>,
+}
+
+impl Rights {
+    fn asking(self, ask: Option<Step>) -> Rights {
+        Rights { ask, ..self }
+    }
+
+    fn in_namespaces(process: &Process, security: Security, host: &Host) -> Rights {
+        Rights {
+            security,
+            allowed: process.capabilities.intersection(host.capabilities),
+            filters: true,
+            bounds: true,
+            ask: None,
+        }
+    }
+
+    /// Without the way out of a chroot. A filter takes the right to mount, or none to be gained; the
+    /// one that holds us back holds the process back too.
+    fn in_chroot(process: &Process, host: &Host) -> Rights {
+        let held = host.capabilities;
+        Rights {
+            security: Security::Sandbox,
+            allowed: process
+                .capabilities
+                .intersection(held)
+                .without("SYS_CHROOT"),
+            filters: process.no_new_privileges || held.has("SYS_ADMIN"),
+            bounds: held.has("SETPCAP"),
+            ask: None,
+        }
+    }
+}
+
+/// What a process is to be beside.
+pub(crate) struct Joined {
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) root: OwnedFd,
+    /// Whether it has another network than we have.
+    pub(crate) has_network: bool,
+}
+
+impl Plan {
+    /// Plans a process beside another one.
+    pub(crate) fn joining(
+        process: &Process,
+        host: &Host,
+        joined: Joined,
+        terminal: bool,
+        ask: Option<Step>,
+    ) -> Result<Plan, SandboxError> {
+        let execute = command::execute(process)?;
+        let mut steps = Steps::default();
+        steps.push("start a session", Step::NewSession);
+        if terminal {
+            steps.push("take the terminal", Step::ControllingTerminal);
+        }
+        let join = Step::Join {
+            process: joined.pidfd,
+            root: joined.root,
+            network: joined.has_network,
+        };
+        steps.push("enter the container", join);
+        let rights = Rights::in_namespaces(process, Security::Sandbox, host).asking(ask);
+        steps.become_process(process, &[], rights, host)?;
+        Ok(steps.with(execute))
     }
 }
 
@@ -180,6 +272,29 @@ impl Steps {
     fn push(&mut self, label: impl Into<String>, step: Step) {
         self.list.push(step);
         self.labels.push(label.into());
+    }
+
+    fn with(self, execute: Execute) -> Plan {
+        Plan {
+            steps: self.list,
+            labels: self.labels,
+            execute,
+        }
+    }
+
+    /// What is the process's own, once it is where it is to be.
+    fn become_process(
+        &mut self,
+        process: &Process,
+        limits: &[Limit],
+        rights: Rights,
+        host: &Host,
+    ) -> Result<(), SandboxError> {
+        self.limits(limits);
+        self.push("set the umask", Step::Umask(UMASK));
+        let cwd = text("working directory", &process.cwd)?;
+        self.push(format!("chdir to {:?}", process.cwd), Step::Directory(cwd));
+        self.give_up_rights(process, host, rights)
     }
 
     fn hide_host(&mut self) -> Result<(), SandboxError> {
@@ -236,16 +351,22 @@ impl Steps {
     }
 
     /// The filter needs a right that is given up after it, and itself allows giving it up.
-    fn give_up_rights(&mut self, spec: &Spec, host: &Host) -> Result<(), SandboxError> {
-        let process = &spec.process;
+    fn give_up_rights(
+        &mut self,
+        process: &Process,
+        host: &Host,
+        rights: Rights,
+    ) -> Result<(), SandboxError> {
         if process.no_new_privileges {
             self.push("forbid new privileges", Step::NoNewPrivileges);
         }
-        let (bounding, sets, ambient) = match spec.security {
+        let (bounding, sets, ambient) = match rights.security {
             Security::Sandbox => {
-                let allowed = process.capabilities.intersection(host.capabilities);
-                let filter = host.filter(allowed)?;
-                self.push("load the system call filter", Step::Seccomp(filter));
+                let allowed = rights.allowed;
+                if rights.filters {
+                    let filter = host.filter(allowed)?;
+                    self.push("load the system call filter", Step::Seccomp(filter));
+                }
                 (allowed, sandboxed(process, allowed), CapabilitySet::EMPTY)
             }
             Security::Insecure => {
@@ -258,11 +379,15 @@ impl Steps {
                 (all, sets, all)
             }
         };
-        self.push("limit the capabilities", Step::BoundingSet(bounding));
+        if let Some(ask) = rights.ask {
+            self.push("have owners and identities answered for", ask);
+        }
+        if rights.bounds {
+            self.push("limit the capabilities", Step::BoundingSet(bounding));
+        }
         let user = &process.user;
         let identity = Step::Identity {
-            uid: user.uid,
-            gid: user.gid,
+            ids: Identities::ids(user),
             groups: host.identities.groups(user),
             capabilities: sets,
             ambient,

@@ -227,7 +227,7 @@ fn attach(planned: Planned, steps: &mut Steps) -> Result<Place, SandboxError> {
 }
 
 /// Whether the caller leaves this target to us.
-pub(super) fn is_ours(spec: &Spec, target: &Path) -> bool {
+pub(crate) fn is_ours(spec: &Spec, target: &Path) -> bool {
     !is_asked(spec, target)
 }
 

@@ -45,7 +45,7 @@ struct Changed {
 
 impl MountPoints {
     /// Makes sure that there is something to mount on at `path`. If `lasting`, it is remembered.
-    pub(super) fn make(
+    pub(crate) fn make(
         &mut self,
         root: &Root,
         path: &Path,
@@ -63,7 +63,7 @@ impl MountPoints {
     }
 
     /// Remembers what the directories look like now, just before the process starts.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         for changed in &mut self.changed {
             changed.after = modified(&changed.dir)?;
         }
@@ -72,6 +72,14 @@ impl MountPoints {
 
     /// Removes what is still as it was made.
     pub(crate) fn remove(&mut self) -> io::Result<()> {
+        self.remove_after(|| Ok(()))
+    }
+
+    /// The same, after something else that is no change of the process's.
+    pub(crate) fn remove_after(
+        &mut self,
+        first: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut times = Vec::new();
         for Changed {
             dir, before, after, ..
@@ -80,9 +88,11 @@ impl MountPoints {
             let now = modified(&dir)?;
             times.push((dir, if now == after { before } else { now }));
         }
+        let first = first();
         while let Some(made) = self.made.pop() {
             made.remove()?;
         }
+        first?;
         for (dir, modified) in times {
             set_modified(&dir, modified)?;
         }
@@ -127,7 +137,8 @@ impl MountPoints {
         Ok(None)
     }
 
-    fn remember(&mut self, dir: OwnedFd) -> io::Result<()> {
+    /// Notes the time of a directory in which something is about to be made.
+    pub(crate) fn remember(&mut self, dir: OwnedFd) -> io::Result<()> {
         let stat = fstat(&dir)?;
         let identity = (stat.st_dev, stat.st_ino);
         if self

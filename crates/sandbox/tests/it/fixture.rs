@@ -60,7 +60,7 @@ impl Fixture {
             "root:x:0:0::/root:/bin/sh\napp:x:7:7::/:/bin/sh\n",
         )
         .unwrap();
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = Sandbox::new(None).unwrap();
         Some(Fixture { dir, sandbox })
     }
 

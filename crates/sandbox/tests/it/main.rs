@@ -9,6 +9,7 @@
     reason = "test code: a failure stops the test, and measurements are printed"
 )]
 
+mod chroot;
 mod command;
 mod end;
 mod fixture;

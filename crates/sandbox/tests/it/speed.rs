@@ -115,7 +115,7 @@ fn first(fixture: &Fixture) -> Duration {
     let mut spec = fixture.spec(&["true"]);
     spec.root = fixture.overlay("first");
     let begin = Instant::now();
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = Sandbox::new(None).unwrap();
     let mut running = Fixture::start_in(&sandbox, &spec).unwrap();
     assert_eq!(running.wait().unwrap(), Exit::Code(0));
     begin.elapsed()

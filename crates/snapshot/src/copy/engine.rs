@@ -14,7 +14,9 @@ use super::{Copied, Copy, CopyError, CopyOwner, Earlier, Options};
 use crate::file::{FileError, failed};
 use crate::select::{Selected, Target};
 use crate::upper::set_times;
-use crate::{Attributes, Dir, Entry, Kind, Made, NewDirectory, Stat, Tree, Upper, UpperDir, Xattr};
+use crate::{
+    Attributes, Dir, Entry, Kind, Made, NewDirectory, Stat, Time, Tree, Upper, UpperDir, Xattr,
+};
 
 /// Names of one directory that are worth a task of their own.
 const GRAIN: usize = 16;
@@ -30,6 +32,7 @@ pub(crate) struct Engine<'a> {
     /// Whether the file systems have not turned out not to link.
     pub(super) can_link: AtomicBool,
     earlier: Option<&'a Earlier>,
+    pub(super) limits: crate::Limits,
     /// The owner that files have when nothing is changed.
     pub(super) process: (u32, u32),
     /// Where the first name of a file with several went.
@@ -58,6 +61,7 @@ impl<'a> Engine<'a> {
         Self {
             copy,
             to,
+            limits: options.limits,
             pool: options.pool,
             shareable,
             can_link: AtomicBool::new(options.share),
@@ -88,7 +92,7 @@ impl<'a> Engine<'a> {
                     return Ok(());
                 }
                 // What was there keeps its metadata, but BuildKit gives it the time of the source.
-                let time = from.own_stat()?.modified;
+                let time = self.time(&from.own_stat()?);
                 Ok(set_times(dir.fd(), time).map_err(failed("utimes", dir.path()))?)
             }
             (Target::Directory(from), Some(name)) => {
@@ -150,7 +154,8 @@ impl<'a> Engine<'a> {
             let attributes = self.attributes(&stat, from.own_xattrs()?);
             return Ok(self.give(&dir, &attributes)?);
         }
-        Ok(set_times(dir.fd(), stat.modified).map_err(failed("utimes", dir.path()))?)
+        let time = self.time(&stat);
+        Ok(set_times(dir.fd(), time).map_err(failed("utimes", dir.path()))?)
     }
 
     fn contents(&self, from: &Dir, to: &UpperDir) -> Result<(), CopyError> {
@@ -262,9 +267,13 @@ impl<'a> Engine<'a> {
                 Some(change) => change.apply(stat.kind, stat.mode),
                 None => stat.mode,
             },
-            modified: Some(stat.modified),
+            modified: Some(self.time(stat)),
             xattrs,
         }
+    }
+
+    fn time(&self, source: &Stat) -> Time {
+        self.copy.modified.unwrap_or(source.modified)
     }
 
     /// Whether layer `number` of the source may be linked to.

@@ -65,7 +65,8 @@ impl Engine<'_> {
     /// Whether a copy would have the metadata that the source's inode has.
     fn is_unchanged(&self, from: &Dir, entry: &Entry, stat: &Stat) -> Result<bool, CopyError> {
         let wanted = self.attributes(stat, Vec::new());
-        if wanted.mode != stat.mode && stat.kind != Kind::Symlink {
+        let has_mode = wanted.mode == stat.mode || stat.kind == Kind::Symlink;
+        if !has_mode || wanted.modified != Some(stat.modified) {
             return Ok(false);
         }
         let (uid, gid) = if from.changes_owner() {
@@ -119,6 +120,7 @@ impl Engine<'_> {
     }
 
     fn data(&self, from: &File, to: &File, size: u64, path: At<'_>) -> Result<(), FileError> {
+        store::fail::point("copy a file").map_err(failed("write", path))?;
         if size > SMALL {
             sys::copy::contents(from, to).map_err(failed("copy", path))?;
             return Ok(());

@@ -20,7 +20,7 @@ use rayon::ThreadPool;
 use crate::extract::ExtractError;
 use crate::file::FileError;
 use crate::select::{SelectError, Selector};
-use crate::{NewDirectory, Time, Tree, Upper, UpperError};
+use crate::{Limits, NewDirectory, Time, Tree, Upper, UpperError};
 
 pub use earlier::Earlier;
 pub use mode::{ModeChange, ModeError};
@@ -50,6 +50,8 @@ pub struct Copy {
     pub unpack: bool,
     /// The time of directories that are made on the way; that of making them if none.
     pub created: Option<Time>,
+    /// The time of the copies; that of the source if none.
+    pub modified: Option<Time>,
 }
 
 /// Who owns what is copied.
@@ -77,6 +79,8 @@ pub struct Options<'a> {
     pub pool: Option<&'a ThreadPool>,
     /// A layer that an earlier copy like this one made; shared with like the source.
     pub earlier: Option<&'a Earlier>,
+    /// Bounds on archives that are unpacked.
+    pub limits: Limits,
 }
 
 /// What was copied.

@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read, Seek};
 use super::engine::Engine;
 use super::{CopyError, CopyOwner};
 use crate::archive::Compression;
-use crate::extract::{ExtractError, Extractor, Limits, Overwrite, Rules, Whiteouts};
+use crate::extract::{ExtractError, Extractor, Overwrite, Rules, Whiteouts};
 use crate::file::failed;
 use crate::select::{Selected, Target, clean};
 use crate::tar::Reader;
@@ -27,14 +27,15 @@ pub(super) fn archive(engine: &Engine<'_>, source: &Selected) -> Result<bool, Co
     let read = |error: io::Error| failed("read", &source.path)(error);
     let compression = detect(&mut file).map_err(read)?;
     // What does not decompress to an archive is just a file.
-    let Ok(stream) = decode(compression, &file) else {
+    let limits = engine.limits;
+    let Ok(stream) = compression.decode(buffered(&file), &limits) else {
         return Ok(false);
     };
     if !matches!(Reader::new(stream).next_entry(), Ok(Some(_))) {
         return Ok(false);
     }
     file.rewind().map_err(read)?;
-    let stream = decode(compression, &file).map_err(read)?;
+    let stream = compression.decode(buffered(&file), &limits).map_err(read)?;
     unpack(engine, stream, source)?;
     Ok(true)
 }
@@ -46,8 +47,8 @@ fn detect(file: &mut File) -> io::Result<Compression> {
     Ok(Compression::of(&start))
 }
 
-fn decode(compression: Compression, file: &File) -> io::Result<Box<dyn Read + Send + '_>> {
-    compression.decode(BufReader::with_capacity(128 * 1024, file))
+fn buffered(file: &File) -> BufReader<&File> {
+    BufReader::with_capacity(128 * 1024, file)
 }
 
 fn unpack(engine: &Engine<'_>, stream: impl Read, source: &Selected) -> Result<(), CopyError> {
@@ -67,7 +68,7 @@ fn unpack(engine: &Engine<'_>, stream: impl Read, source: &Selected) -> Result<(
             CopyOwner::Fixed(uid, gid) => Some((uid, gid)),
             CopyOwner::Process => Some(engine.process),
         },
-        limits: Limits::default(),
+        limits: engine.limits,
         overwrite: Overwrite::Anything,
         may_skip_devices: false,
     };

@@ -41,7 +41,10 @@ impl Extractor {
         if self.rules.whiteouts != Whiteouts::Marks {
             return Err(missing(target_name.path()));
         }
-        self.done.links.insert(path, target_name.path());
+        let target = target_name.path();
+        self.keep_name(&path)?;
+        self.keep_name(&target)?;
+        self.done.links.insert(path, target);
         Ok(())
     }
 

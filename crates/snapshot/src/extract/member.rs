@@ -36,9 +36,11 @@ impl Extractor {
             }
             return Ok(());
         };
-        let bytes = name.name.as_bytes();
-        if self.rules.whiteouts != Whiteouts::Names && bytes.starts_with(WHITEOUT) {
-            return self.mark(&name);
+        if self.rules.whiteouts != Whiteouts::Names {
+            check_parents(&name.parent)?;
+            if name.name.as_bytes().starts_with(WHITEOUT) {
+                return self.mark(&name);
+            }
         }
         let dir = self.directory(&name.parent)?;
         let path = self.shown(&dir, &name.name);
@@ -150,6 +152,7 @@ impl Extractor {
                 let (Made::Existed(made) | Made::New(made)) = dir.create_dir(name)?;
                 made.set_attributes(&attributes)?;
                 self.done.implied.remove(&path);
+                self.keep_name(&path)?;
                 self.times.insert(path.clone(), Some(header.modified));
                 self.dirs.keep(&path, &made.settled()?);
                 Ok(())
@@ -214,7 +217,8 @@ impl Extractor {
     ) -> Result<(), ExtractError> {
         let mut end = 0;
         while let Some(chunk) = content.chunk(&mut self.buffer)? {
-            file.write_all_at(&self.buffer[..chunk.length], chunk.offset)
+            store::fail::point("unpack a file")
+                .and_then(|()| file.write_all_at(&self.buffer[..chunk.length], chunk.offset))
                 .map_err(failed("write", path))?;
             end = chunk.offset + chunk.length as u64;
         }
@@ -222,5 +226,17 @@ impl Extractor {
             file.set_len(size).map_err(failed("truncate", path))?;
         }
         Ok(())
+    }
+}
+
+/// A mark with something in it would be a file like others to us, and a mark to whom we give it.
+fn check_parents(parent: &Path) -> Result<(), ExtractError> {
+    let is_mark = |path: &&Path| {
+        let name = path.file_name();
+        name.is_some_and(|name| name.as_bytes().starts_with(WHITEOUT))
+    };
+    match parent.ancestors().find(is_mark) {
+        Some(mark) => Err(ExtractError::Whiteout(mark.to_owned())),
+        None => Ok(()),
     }
 }

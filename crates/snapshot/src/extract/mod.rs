@@ -6,47 +6,27 @@
 //! what is there is replaced. Nothing that an archive says can make an overlay mark that it could not
 //! also express as a whiteout.
 
+mod limits;
 mod links;
 mod member;
 mod parents;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::file::{FileError, failed};
 use crate::tar::{Reader, TarError};
 use crate::upper::restore_time;
 use crate::{Dir, Time, UpperDir, UpperError};
 
+pub use limits::{Bound, Limits};
+
+pub(crate) use limits::Bounded;
 pub(crate) use links::{copy_up, find_lower};
 
 /// What is read of an archive at once.
 const BUFFER: usize = 256 * 1024;
-
-/// Bounds on an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Members.
-    pub entries: u64,
-    /// Bytes of all files together, holes included.
-    pub size: u64,
-    /// Components of a name.
-    pub depth: usize,
-    /// Bytes of a name.
-    pub name: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            entries: 10_000_000,
-            size: 1 << 40,
-            depth: 512,
-            name: 4096,
-        }
-    }
-}
 
 /// Where unpacking differs.
 #[derive(Debug, Clone, Copy)]
@@ -119,10 +99,10 @@ pub enum ExtractError {
         target: PathBuf,
     },
     /// The archive is larger than is accepted.
-    #[error("archive has too many {what}: at most {limit} are accepted")]
+    #[error("archive has too many {bound}: at most {limit} are accepted")]
     Limit {
         /// Of what there is too much.
-        what: &'static str,
+        bound: Bound,
         /// The bound.
         limit: u64,
     },
@@ -142,6 +122,10 @@ pub(crate) struct Extractor {
     pub(crate) done: Extracted,
     /// Times of directories, given to them at the end. Without a time it was only implied.
     times: BTreeMap<PathBuf, Option<Time>>,
+    /// Directories that were made since they were implied.
+    implied: u64,
+    /// Bytes of the names that were kept.
+    names: u64,
 }
 
 /// What was unpacked.
@@ -168,6 +152,8 @@ impl Extractor {
             buffer: vec![0; BUFFER],
             done: Extracted::default(),
             times: BTreeMap::new(),
+            implied: 0,
+            names: 0,
         }
     }
 
@@ -176,17 +162,30 @@ impl Extractor {
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER, stream));
         while let Some(header) = reader.next_entry()? {
             self.done.entries += 1;
-            if self.done.entries > self.rules.limits.entries {
-                return Err(self.limit("entries", self.rules.limits.entries));
-            }
+            self.count_entry()?;
             self.done.size = self.done.size.saturating_add(header.size);
-            if self.done.size > self.rules.limits.size {
-                return Err(self.limit("bytes", self.rules.limits.size));
-            }
+            self.count_bytes()?;
             self.member(header, &mut reader)?;
         }
-        std::io::copy(&mut reader.into_inner(), &mut std::io::sink()).map_err(TarError::Io)?;
-        Ok(())
+        let room = self.rules.limits.size - self.done.size;
+        let rest = &mut reader.into_inner().take(room.saturating_add(1));
+        let rest = std::io::copy(rest, &mut std::io::sink()).map_err(TarError::Io)?;
+        Bound::Bytes.check(self.done.size.saturating_add(rest), self.rules.limits.size)
+    }
+
+    fn count_entry(&self) -> Result<(), ExtractError> {
+        let all = self.done.entries + self.implied;
+        Bound::Entries.check(all, self.rules.limits.entries)
+    }
+
+    fn count_bytes(&self) -> Result<(), ExtractError> {
+        Bound::Bytes.check(self.done.size, self.rules.limits.size)
+    }
+
+    /// Counts a name that is kept until the end.
+    fn keep_name(&mut self, path: &Path) -> Result<(), ExtractError> {
+        self.names += path.as_os_str().len() as u64;
+        Bound::Names.check(self.names, self.rules.limits.names)
     }
 
     /// Gives directories their times, now that nothing is made in them any more.
@@ -203,9 +202,5 @@ impl Extractor {
             restore_time(dir.fd(), time).map_err(failed("utimes", &path))?;
         }
         Ok(())
-    }
-
-    const fn limit(&self, what: &'static str, limit: u64) -> ExtractError {
-        ExtractError::Limit { what, limit }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-use super::{ExtractError, Extractor, Limits};
+use super::{Bound, ExtractError, Extractor, Limits};
 use crate::tree::Found;
 use crate::{Kind, Made, NewDirectory, UpperDir};
 
@@ -44,12 +44,7 @@ impl Name {
 
 /// Cleans a name by its text; none for the top itself.
 pub(super) fn clean(path: &Path, limits: &Limits) -> Result<Option<Name>, ExtractError> {
-    if path.as_os_str().len() > limits.name {
-        return Err(ExtractError::Limit {
-            what: "bytes in one name",
-            limit: limits.name as u64,
-        });
-    }
+    Bound::Name.check(path.as_os_str().len() as u64, limits.name as u64)?;
     let mut parts: Vec<&OsStr> = Vec::new();
     for component in path.components() {
         match component {
@@ -60,12 +55,7 @@ pub(super) fn clean(path: &Path, limits: &Limits) -> Result<Option<Name>, Extrac
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }
     }
-    if parts.len() > limits.depth {
-        return Err(ExtractError::Limit {
-            what: "components in one name",
-            limit: limits.depth as u64,
-        });
-    }
+    Bound::Depth.check(parts.len() as u64, limits.depth as u64)?;
     Ok(parts.pop().map(|name| Name {
         parent: parts.iter().collect(),
         name: name.to_owned(),
@@ -104,6 +94,9 @@ impl Extractor {
             Made::New(dir) => {
                 dir.set_attributes(&NewDirectory::default().into())?;
                 let path = self.shown(above, name);
+                self.implied += 1;
+                self.count_entry()?;
+                self.keep_name(&path)?;
                 self.done.implied.insert(path.clone());
                 self.times.insert(path, None);
                 Ok(dir)

@@ -13,6 +13,7 @@
 
 mod native;
 mod overlay;
+mod unchanged;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use native::NativeSnapshotter;
 pub use overlay::OverlaySnapshotter;
 
 const FS: &str = "fs";
+const NOTHING: &str = "nothing";
 
 /// Makes file systems of stacks, for processes.
 ///
@@ -54,6 +56,25 @@ pub trait Snapshotter: fmt::Debug + Send + Sync {
     /// # Errors
     /// The system refuses.
     fn commit(&self, active: Active, rubbish: &Path) -> Result<Committed, SnapshotError>;
+
+    /// A file system with all that is in `stack` and, above it, in the layer directory `own`, which
+    /// lasts: several processes change it one after the other.
+    ///
+    /// # Errors
+    /// The system refuses.
+    fn open(
+        &self,
+        place: TempSnapshot,
+        stack: &[PathBuf],
+        own: &Path,
+    ) -> Result<Active, SnapshotError>;
+
+    /// Sees to it that `own` has what was changed, once nothing uses the file system any more. What
+    /// is not needed is moved into `rubbish`.
+    ///
+    /// # Errors
+    /// The system refuses.
+    fn close(&self, active: Active, own: &Path, rubbish: &Path) -> Result<(), SnapshotError>;
 }
 
 /// A file system that is being changed.
@@ -107,6 +128,12 @@ pub enum SnapshotError {
 }
 
 impl Active {
+    /// Of files with these inodes the time of change says nothing: somebody has moved them and put
+    /// them back. They are compared instead.
+    pub fn forget(&mut self, inodes: &[u64]) {
+        self.before.forget(inodes);
+    }
+
     /// The root file system, for a sandbox to mount.
     #[must_use]
     pub const fn mount(&self) -> &MountKind {
@@ -251,6 +278,19 @@ fn make_root(
         attributes.apply_to(std::os::fd::AsFd::as_fd(&dir), &path)?;
     }
     Ok(path)
+}
+
+/// The stack, or a directory with nothing in it where there would be none.
+fn never_empty(place: &TempSnapshot, stack: &[PathBuf]) -> Result<Vec<PathBuf>, FileError> {
+    if !stack.is_empty() {
+        return Ok(stack.to_vec());
+    }
+    Ok(vec![make_root(
+        place.path(),
+        NOTHING,
+        &[],
+        Marks::default(),
+    )?])
 }
 
 /// Moves the directory `name` of `place` into `rubbish`, if it is there.

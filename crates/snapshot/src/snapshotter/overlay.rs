@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use store::TempSnapshot;
 use sys::mount::{MountKind, OverlayMount};
 
-use super::{Active, Committed, FS, SnapshotError, Snapshotter, View, discard, make_root, native};
+use super::{
+    Active, Committed, FS, SnapshotError, Snapshotter, View, discard, make_root, native,
+    never_empty, unchanged,
+};
 use crate::Marks;
 use crate::file::failed;
 
@@ -67,8 +70,41 @@ impl Snapshotter for OverlaySnapshotter {
 
     fn commit(&self, active: Active, rubbish: &Path) -> Result<Committed, SnapshotError> {
         discard(active.place.path(), WORK, rubbish)?;
+        if !active.stack.is_empty() {
+            let layer = active.place.path().join(FS);
+            unchanged::drop_from(&layer, &active.stack, self.marks)?;
+        }
         Ok(Committed {
             place: active.place,
         })
+    }
+
+    fn open(
+        &self,
+        place: TempSnapshot,
+        stack: &[PathBuf],
+        own: &Path,
+    ) -> Result<Active, SnapshotError> {
+        let work = own.with_file_name(WORK);
+        std::fs::create_dir_all(&work).map_err(failed("mkdir", &work))?;
+        let stack = never_empty(&place, stack)?;
+        let mount = MountKind::Overlay(OverlayMount {
+            lower: stack.iter().rev().cloned().collect(),
+            upper: Some(own.to_owned()),
+            work: Some(work),
+            volatile: false,
+            user_xattr: self.marks == Marks::User,
+        });
+        Ok(Active {
+            place,
+            stack,
+            mount,
+            before: native::Before::default(),
+        })
+    }
+
+    fn close(&self, _: Active, _: &Path, _: &Path) -> Result<(), SnapshotError> {
+        // The process has written there.
+        Ok(())
     }
 }

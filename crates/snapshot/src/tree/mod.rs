@@ -9,6 +9,7 @@
 
 mod dir;
 mod glob;
+mod include;
 mod lookup;
 mod pattern;
 
@@ -25,6 +26,7 @@ use crate::marks::Marks;
 
 pub use dir::{Dir, Entry};
 pub use glob::{has_wildcards, matches};
+pub use include::Include;
 pub use lookup::{Found, Resolved};
 pub(crate) use pattern::Pattern;
 

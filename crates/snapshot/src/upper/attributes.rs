@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat,
-    fchmod, fchown, fsetxattr, futimens, lsetxattr, utimensat,
+    AtFlags, Mode, Timespec, Timestamps, UTIME_OMIT, XattrFlags, chmodat, fchmod, fsetxattr,
+    futimens, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
-use sys::user_namespace::NoSuchOwner;
+use sys::owner::{self, Owner};
 
 use crate::file::{FileError, Named, failed};
 use crate::marks::proc_path;
@@ -50,11 +50,15 @@ impl Attributes {
         file: BorrowedFd<'_>,
         path: impl Named + Copy,
     ) -> Result<(), FileError> {
-        let owner = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
-        fchown(file, owner.0, owner.1)
-            .map_err(NoSuchOwner::explain(self.uid, self.gid))
-            .map_err(failed("chown", path))?;
+        owner::give(file, self.owner()).map_err(failed("chown", path))?;
         self.apply_without_owner(file, path)
+    }
+
+    const fn owner(&self) -> Owner {
+        Owner {
+            uid: self.uid,
+            gid: self.gid,
+        }
     }
 
     /// The same for a file that has its owner already.
@@ -84,15 +88,15 @@ impl Attributes {
         path: impl Named + Copy,
     ) -> Result<(), FileError> {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let owner = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
-        chownat(dir, name, owner.0, owner.1, flags)
-            .map_err(NoSuchOwner::explain(self.uid, self.gid))
-            .map_err(failed("chown", path))?;
+        owner::give_at(dir, name, self.owner()).map_err(failed("chown", path))?;
         if kind != Kind::Symlink {
             chmodat(dir, name, Mode::from_raw_mode(self.mode), AtFlags::empty())
                 .map_err(failed("chmod", path))?;
         }
-        for xattr in &self.xattrs {
+        // Capabilities mean nothing on what is no file, and may be the record of its owner.
+        let is_kept =
+            |xattr: &&Xattr| xattr.name != b"security.capability" || !owner::are_recorded();
+        for xattr in self.xattrs.iter().filter(is_kept) {
             let target = proc_path(dir, name);
             let key = OsStr::from_bytes(&xattr.name);
             let set = lsetxattr(&target, key, &xattr.value, XattrFlags::empty());

@@ -295,6 +295,7 @@ impl UpperDir {
         {
             return Err(UpperError::IsDirectory(self.join(name)));
         }
+        store::fail::point("make a file of a layer").map_err(failed(call, self.at(name)))?;
         match make() {
             Err(Errno::EXIST) => {
                 if let Some(stat) = self.own(name)? {
@@ -321,6 +322,8 @@ impl UpperDir {
     }
 
     fn make_dir(&self, name: &OsStr) -> Result<Self, FileError> {
+        store::fail::point("make a directory of a layer")
+            .map_err(failed("mkdir", self.at(name)))?;
         mkdirat(&self.fd, name, Mode::RWXU).map_err(failed("mkdir", self.at(name)))?;
         let dir = Self {
             fd: Arc::new(self.open(name)?),

@@ -277,6 +277,39 @@ fn privileged_options() {
 }
 
 #[test]
+fn privileged_only_what_is_included_and_with_a_time() {
+    let context = r#"
+        dir a 0711 1:1 @5
+        dir a/b @6
+        file a/b/c.md "c"
+        file a/b/c.rs
+        dir a/empty
+        file x.md "x"
+    "#;
+    let copied = |patterns: &[&str], time: Option<i64>| {
+        let mut copy = dockerfile("/", "/out/");
+        let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
+        let include = snapshot::Include::new(&patterns);
+        copy.source.include = include.map(|include| -> Arc<dyn Filter> { Arc::new(include) });
+        copy.modified = time.map(snapshot::Time::from_seconds);
+        copy
+    };
+    check(
+        context,
+        "",
+        copied(&["**/*.md"], None),
+        "dir out\ndir out/a 0711 1:1 @5\ndir out/a/b @6\nfile out/a/b/c.md \"c\"\nfile out/x.md \"x\"",
+    );
+    check(
+        context,
+        "",
+        copied(&["x.md", "a/empty"], Some(9)),
+        "dir out @9\ndir out/a 0711 1:1 @9\ndir out/a/empty @9\nfile out/x.md @9 \"x\"",
+    );
+    check(context, "", copied(&["a/z", "y"], None), "dir out");
+}
+
+#[test]
 fn privileged_parents() {
     let context = r"
         dir a 0711 1:1 @5
@@ -344,6 +377,7 @@ fn privileged_hard_links_and_parallel_copies() {
         share: false,
         pool: Some(&pool),
         earlier: None,
+        limits: snapshot::Limits::default(),
     };
     let layer = tree(dir.path(), "layer", "");
     let upper = Upper::open(&layer, &[], Marks::Trusted).unwrap();
@@ -370,6 +404,7 @@ fn privileged_shared_inodes() {
             share: true,
             pool: None,
             earlier: None,
+            limits: snapshot::Limits::default(),
         };
         let copied = copy::copy(&from, &upper, copy, &options).unwrap();
         let expected = list(&source)
@@ -430,6 +465,7 @@ fn privileged_inodes_of_an_earlier_copy() {
             share: true,
             pool: None,
             earlier,
+            limits: snapshot::Limits::default(),
         };
         let copied = copy::copy(from, &upper, &copy, &options).unwrap();
         (layer, copied.linked)

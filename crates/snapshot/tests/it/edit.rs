@@ -1,6 +1,6 @@
 //! Changes without a process.
 
-use snapshot::{EditError, Marks, Mkdir, Mkfile, NewDirectory, Remove, Time, Upper};
+use snapshot::{EditError, Marks, Mkdir, Mkfile, NewDirectory, Remove, Symlink, Time, Upper};
 
 use crate::fixture::{list, scratch, text, tree};
 
@@ -149,4 +149,28 @@ fn privileged_after_one_another() {
         },
         Ok("whiteout d"),
     );
+}
+
+#[test]
+fn privileged_symbolic_links() {
+    let symlink = |path: &str| {
+        let link = Symlink {
+            path: path.into(),
+            target: "/../any where".into(),
+            uid: 3,
+            gid: 4,
+            modified: Some(Time::from_seconds(9)),
+        };
+        move |upper: &Upper| upper.symlink(&link)
+    };
+    let new = "-> /../any where 3:4 @9";
+    let d = "dir d 0700 1:1 @5";
+    check(symlink("/a"), Ok(&format!("symlink a {new}")));
+    check(symlink("/l/a"), Ok(&format!("{d}\nsymlink d/a {new}")));
+    check(symlink("/d/f"), Err("symlink /d/f"));
+    check(symlink("/l"), Err("symlink /l"));
+    check(symlink("/d"), Err("symlink /d"));
+    check(symlink("/"), Err("symlink /"));
+    check(symlink("/a/b"), Err("\"/a/b\": not found"));
+    check(symlink("/d/f/x"), Err("cannot copy to non-directory: /d/f"));
 }

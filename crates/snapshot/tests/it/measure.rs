@@ -93,6 +93,7 @@ fn privileged_measure_copy() {
             share,
             pool,
             earlier: None,
+            limits: snapshot::Limits::default(),
         };
         let (time, copied) = timed(|| copy::copy(from, &upper, &copy, &options).unwrap());
         assert_eq!(copied.files, 30_000);

@@ -123,17 +123,27 @@ fn conformance(snapshotter: &dyn Snapshotter) {
             std::fs::remove_file(root.join("link")).unwrap();
             std::fs::create_dir(root.join("link")).unwrap();
         },
-        // Overlay marks what it made in the place of something else, though nothing is to hide.
-        if left_by(snapshotter, |root| {
-            std::fs::remove_file(root.join("link")).unwrap();
-            std::fs::create_dir(root.join("link")).unwrap();
-        })
-        .contains("opaque")
-        {
-            "dir link\nopaque link"
-        } else {
-            "dir link"
+        "dir link",
+    );
+    check(
+        &|root| {
+            std::fs::remove_dir_all(root.join("var/lib")).unwrap();
+            std::fs::create_dir(root.join("var/lib")).unwrap();
         },
+        "dir var\ndir var/lib\nopaque var/lib",
+    );
+    check(
+        &|root| {
+            let mode = std::fs::Permissions::from_mode(0o700);
+            std::fs::set_permissions(root.join("etc"), mode).unwrap();
+            let passwd = std::fs::File::options()
+                .append(true)
+                .open(root.join("etc/passwd"))
+                .unwrap();
+            let before = passwd.metadata().unwrap();
+            passwd.set_modified(before.modified().unwrap()).unwrap();
+        },
+        "",
     );
 }
 

@@ -177,7 +177,9 @@ pub(crate) trait Add {
     fn local(&mut self, name: &str) -> VertexId {
         let op = Op::Source(SourceOp::Local(LocalSource {
             name: name.to_owned(),
+            include: Vec::new(),
             exclude: Vec::new(),
+            follow: Vec::new(),
         }));
         self.vertex(name, op, &[], false)
     }
@@ -210,7 +212,9 @@ pub(crate) trait Add {
                     create_destination: true,
                     unpack: false,
                     parents: false,
+                    include: Vec::new(),
                     exclude: Vec::new(),
+                    created: None,
                 }),
                 output: Some(0),
             }],
@@ -266,6 +270,7 @@ fn exec(name: &str, inputs: usize) -> Op {
         shm_size: None,
         ulimits: Vec::new(),
         proxy: BTreeMap::new(),
+        valid_exit_codes: Vec::new(),
     })
 }
 

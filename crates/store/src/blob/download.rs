@@ -9,6 +9,7 @@ use std::io::{self as std_io, Read, Write};
 
 use super::{Blob, Tally, publish, take};
 use crate::error::{Result, StoreError, io};
+use crate::fail;
 use crate::layout::Layout;
 use crate::lease::Lease;
 use crate::lock::{FileLock, Mode, Wait};
@@ -87,9 +88,8 @@ impl Download {
             }
             verified => verified?,
         };
-        self.lock
-            .file()
-            .sync_all()
+        fail::point("sync a download")
+            .and_then(|()| self.lock.file().sync_all())
             .map_err(io("sync", self.lock.path()))?;
         publish(&self.layout, &self.lease, self.lock.path(), &blob.digest)?;
         Ok(blob)
@@ -124,6 +124,7 @@ impl Download {
 impl Write for Download {
     fn write(&mut self, bytes: &[u8]) -> std_io::Result<usize> {
         let room = self.tally.room(bytes.len())?;
+        fail::point("write a download")?;
         let written = self.lock.file().write(&bytes[..room])?;
         self.tally.add(&bytes[..written]);
         Ok(written)

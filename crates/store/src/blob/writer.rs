@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Blob, Tally, publish};
 use crate::error::{Result, io};
-use crate::file;
 use crate::layout::Layout;
 use crate::lease::Lease;
+use crate::{fail, file};
 
 /// Enough to spare tar writers the system call per header.
 const BUFFER: usize = 64 << 10;
@@ -45,6 +45,7 @@ impl BlobWriter {
     pub fn commit(mut self) -> Result<Blob> {
         self.file
             .flush()
+            .and_then(|()| fail::point("sync a blob"))
             .and_then(|()| self.file.get_ref().sync_all())
             .map_err(io("write", &self.path))?;
         let tally = std::mem::replace(&mut self.tally, Tally::new(None));
@@ -68,6 +69,7 @@ impl BlobWriter {
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> std_io::Result<usize> {
         let room = self.tally.room(bytes.len())?;
+        fail::point("write a blob")?;
         let written = self.file.write(&bytes[..room])?;
         self.tally.add(&bytes[..written]);
         Ok(written)

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, io};
+use crate::fail;
 use crate::lock::{FileLock, Mode};
 
 pub(crate) use convert::{corrupt, digest, layer_ids, layer_ids_bytes, millis, size, time};
@@ -139,13 +140,17 @@ impl Database {
         durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        fail::point("begin a transaction").map_err(io("write", &self.path))?;
         let mut session = self.session()?;
         session.set_durability(durability)?;
         let transaction = session
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = match work(&transaction) {
-            Ok(value) => transaction.commit().map(|()| value).map_err(Into::into),
+            Ok(value) => fail::point("commit")
+                .map_err(io("write", &self.path))
+                .and_then(|()| Ok(transaction.commit()?))
+                .map(|()| value),
             Err(error) => transaction.rollback().map_err(Into::into).and(Err(error)),
         };
         self.give_back(session, result)
@@ -199,6 +204,10 @@ pub(crate) struct WriteLock<'a> {
 
 impl Session {
     fn open(path: &Path, further: OpenFlags) -> Result<Self> {
+        Self::connect(path, further).map_err(|error| explain(path, error))
+    }
+
+    fn connect(path: &Path, further: OpenFlags) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | further;
         let connection = Connection::open_with_flags(path, flags)?;
         // Only recovery after a crash, and strangers, make anyone wait.
@@ -231,5 +240,13 @@ impl Session {
             self.durability = durability;
         }
         Ok(())
+    }
+}
+
+/// SQLite does not say that it may not write.
+fn explain(path: &Path, error: StoreError) -> StoreError {
+    match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+        Err(errno) if errno != rustix::io::Errno::NOENT => io("write", path)(errno.into()),
+        _ => error,
     }
 }

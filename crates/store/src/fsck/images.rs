@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use oci::{Descriptor, DiffId, Digest, Document, ImageConfig, MAX_DOCUMENT_SIZE, Manifest};
+use oci::{Descriptor, DiffId, Digest, Document, ImageConfig, MAX_CONFIG_SIZE, Manifest};
 
 use super::Problem;
 use super::check::Check;
@@ -133,7 +133,7 @@ impl Walk<'_> {
         match check
             .store
             .blobs()
-            .read(&descriptor.digest, MAX_DOCUMENT_SIZE)
+            .read(&descriptor.digest, MAX_CONFIG_SIZE)
         {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error @ (StoreError::DigestMismatch { .. } | StoreError::TooLarge { .. })) => {

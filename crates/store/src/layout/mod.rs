@@ -11,7 +11,8 @@
 //! snapshots/<layer>/    a committed snapshot of that layer
 //! snapshots/tmp-<lease>-<n>/ one being filled under a lease
 //! cache-mounts/<n>/     a cache mount: `lock` and `data/`
-//! containers/<id>/      the writable directories of a container
+//! containers/<id>/      the writable directories of a container; `lock` is held while it runs
+//! volumes/<name>/       a volume: `volume.json` and `data/`
 //! leases/<id>           what a live build holds; locked by it
 //! locks/write           held around every write transaction
 //! locks/collect         shared while something is taken under a lease, exclusive in collection
@@ -74,6 +75,8 @@ pub(crate) const NAMES: &[&str] = &[
     "snapshots",
     "cache-mounts",
     "containers",
+    "volumes",
+    "contexts",
     "leases",
     "locks",
     "logs",
@@ -148,6 +151,10 @@ impl Layout {
 
     pub(crate) fn containers(&self) -> PathBuf {
         self.root.join("containers")
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

@@ -23,15 +23,13 @@ pub(super) fn gather(plan: &mut Plan, store: &Store, connection: &Connection) ->
 /// Their paths.
 pub(crate) fn find(store: &Store, connection: &Connection) -> Result<Vec<std::path::PathBuf>> {
     let layout = store.layout();
-    let (leases, _) = lease::live(layout)?;
-    let is_dead = |name: &str| lease::owner(name).is_some_and(|lease| !leases.contains(lease));
-    let is_number = |name: &str| name.parse::<i64>().is_ok();
     let snapshots = numbers(connection, "SELECT id FROM layer WHERE snapshot")?;
     let mounts = numbers(connection, "SELECT id FROM cache_mount")?;
     let containers: HashSet<String> = crate::container::list(connection)?
         .into_iter()
         .map(|container| container.id)
         .collect();
+    let is_number = |name: &str| name.parse::<i64>().is_ok();
     let mut paths = Vec::new();
     let mut scan = |directory: &Path, is_leftover: &dyn Fn(&str) -> bool| -> Result<()> {
         let names = file::names(directory)?;
@@ -39,17 +37,25 @@ pub(crate) fn find(store: &Store, connection: &Connection) -> Result<Vec<std::pa
         paths.extend(leftovers.map(|name| directory.join(name)));
         Ok(())
     };
-    scan(&layout.ingest(), &is_dead)?;
-    scan(&layout.trash(), &is_dead)?;
+    let is_temporary = |name: &str| lease::owner(name).is_some();
+    scan(&layout.ingest(), &is_temporary)?;
+    scan(&layout.trash(), &is_temporary)?;
     scan(&layout.snapshots(), &|name| {
-        is_dead(name) || (is_number(name) && !snapshots.contains(name))
+        is_temporary(name) || (is_number(name) && !snapshots.contains(name))
     })?;
     scan(&layout.cache_mounts(), &|name| {
-        is_dead(name) || (is_number(name) && !mounts.contains(name))
+        is_temporary(name) || (is_number(name) && !mounts.contains(name))
     })?;
     scan(&layout.containers(), &|name| !containers.contains(name))?;
     // Documents are written under the write lock, which is ours.
     scan(layout.root(), &|name| name.ends_with(".new"))?;
+    // Now, after the names: a lease that begins only now has none of them.
+    let (leases, _) = lease::live(layout)?;
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let owner = name.and_then(lease::owner);
+        owner.is_none_or(|owner| !leases.contains(owner))
+    });
     Ok(paths)
 }
 

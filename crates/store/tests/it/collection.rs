@@ -406,3 +406,28 @@ fn what_was_taken_is_there_while_others_collect() {
     });
     assert_eq!(store.fsck(store::Depth::Deep).unwrap(), []);
 }
+
+/// What is being made is not what a dead process left, however new its lease is.
+#[test]
+fn what_is_being_made_is_there_while_others_collect() {
+    let (_scratch, store) = scratch();
+    // The more there are, the longer it takes to see which are live.
+    let _others: Vec<Lease> = (0..200).map(|_| store.lease(at(0)).unwrap()).collect();
+    let work = || {
+        for _ in 0..1000 {
+            let lease = store.lease(at(0)).unwrap();
+            let place = store.snapshots().allocate(&lease).unwrap();
+            std::thread::yield_now();
+            assert!(place.path().is_dir());
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..3).map(|_| scope.spawn(work)).collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            store.prune(&PruneRequest::new(at(0))).unwrap();
+        }
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}

@@ -33,8 +33,12 @@ impl SmallDisk {
         rustix::fs::fallocate(&file, flags, 0, size.max(1)).unwrap();
     }
 
+    /// Empties the file, too: a process that another test is just starting may still hold it open,
+    /// and what is held takes room when it is removed.
     fn free_up(&self) {
-        std::fs::remove_file(self.scratch.join("filler")).unwrap();
+        let path = self.scratch.join("filler");
+        std::fs::File::create(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
     }
 }
 

@@ -7,6 +7,8 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,19 +18,21 @@ use rustix::mount::{
     MountFlags as Flags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, mount_bind_recursive,
     mount_remount, move_mount, open_tree,
 };
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{
     Gid, Pid, Signal, Uid, chdir, chroot, fchdir, ioctl_tiocsctty, set_parent_process_death_signal,
     setsid, umask,
 };
 use rustix::thread::{
-    set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_gid, set_thread_groups,
-    set_thread_uid,
+    ThreadNameSpaceType, move_into_thread_name_spaces, set_capabilities, set_keep_capabilities,
+    set_no_new_privs, set_thread_gid, set_thread_groups, set_thread_uid,
 };
 
 use super::program::{Candidates, Failure, Program, Stage, Step};
 use crate::capability::{self, CapabilitySet, CapabilitySets};
 use crate::mount::MountFlags;
 use crate::raw;
+use crate::seccomp::{self, Filter};
 
 /// The status with which a process ends that never ran its program.
 const NEVER_RAN: i32 = 125;
@@ -44,6 +48,15 @@ pub(super) struct Prepared<'a> {
     pub(super) parent: RawFd,
     /// Set when the program could not be run.
     pub(super) failure: Cell<Option<Failure>>,
+}
+
+impl Prepared<'_> {
+    /// Whether the program could not be run, which is left noted.
+    pub(super) fn has_failed(&self) -> bool {
+        let failure = self.failure.take();
+        self.failure.set(failure);
+        failure.is_some()
+    }
 }
 
 /// Carries out the [`Prepared`] that it is given; never returns.
@@ -102,10 +115,16 @@ fn die_with_parent(parent: RawFd) -> Result<(), Errno> {
 
 fn take(step: &Step) -> Result<(), Errno> {
     match step {
+        Step::Join {
+            process,
+            root,
+            network,
+        } => join(process.as_fd(), root.as_fd(), *network),
         Step::NewSession => setsid().map(drop),
         Step::ControllingTerminal => ioctl_tiocsctty(rustix::stdio::stdin()),
         Step::IsolateNetwork => raw::isolate_network(),
         Step::EnterRoot(root) => enter_root(root.as_fd()),
+        Step::ChangeRoot(root) => change_root(root.as_fd()),
         Step::Attach { mount, target } => attach(mount.as_fd(), target),
         Step::Mount {
             fs_type,
@@ -130,7 +149,7 @@ fn take(step: &Step) -> Result<(), Errno> {
             resource,
             soft,
             hard,
-        } => raw::set_limit(*resource, *soft, *hard),
+        } => raw::set_limit(0, *resource, *soft, *hard),
         Step::Umask(mask) => {
             umask(Mode::from_raw_mode(*mask));
             Ok(())
@@ -138,15 +157,40 @@ fn take(step: &Step) -> Result<(), Errno> {
         Step::Directory(path) => chdir(path.as_c_str()),
         Step::NoNewPrivileges => set_no_new_privs(true),
         Step::Seccomp(filter) => raw::load_seccomp(filter.instructions()),
+        Step::Ask { filter, to } => ask(filter, to.as_fd()),
         Step::BoundingSet(kept) => capability::limit_bounding_set(*kept),
         Step::Identity {
-            uid,
-            gid,
+            ids,
             groups,
             capabilities,
             ambient,
-        } => become_user(*uid, *gid, groups.as_deref(), *capabilities, *ambient),
+        } => become_user(*ids, groups.as_deref(), *capabilities, *ambient),
     }
+}
+
+/// Loads a filter that asks about calls, and sends whoever answers the way to do so.
+fn ask(filter: &Filter, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    let listener = seccomp::load_asking(filter)?;
+    let fds = [listener.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    let byte = [IoSlice::new(b"l")];
+    sendmsg(to, &byte, &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Entering the mounts leads to their namespace's own root, which lies beneath the root that the
+/// process sees.
+fn join(process: BorrowedFd<'_>, root: BorrowedFd<'_>, network: bool) -> Result<(), Errno> {
+    let mut namespaces = ThreadNameSpaceType::MOUNT
+        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
+        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::CONTROL_GROUP;
+    namespaces.set(ThreadNameSpaceType::NETWORK, network);
+    move_into_thread_name_spaces(process, namespaces)?;
+    fchdir(root)?;
+    chroot(c".")
 }
 
 /// The namespace's own root is empty and read-only (see [`crate::namespace`]), so the new root can
@@ -155,6 +199,11 @@ fn take(step: &Step) -> Result<(), Errno> {
 /// `pivot_root` and `umount` do.
 fn enter_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
     attach(root, c"/")?;
+    change_root(root)
+}
+
+/// The old root stays the namespace's: only the process, and what it starts, has another.
+fn change_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
     fchdir(root)?;
     chroot(c".")
 }
@@ -211,8 +260,7 @@ fn read_only_by_remount(path: &CStr) -> Result<(), Errno> {
 }
 
 fn become_user(
-    uid: u32,
-    gid: u32,
+    ids: Option<(u32, u32)>,
     groups: Option<&[Gid]>,
     capabilities: CapabilitySets,
     ambient: CapabilitySet,
@@ -221,8 +269,10 @@ fn become_user(
     if let Some(groups) = groups {
         set_thread_groups(groups)?;
     }
-    set_thread_gid(Gid::from_raw(gid))?;
-    set_thread_uid(Uid::from_raw(uid))?;
+    if let Some((uid, gid)) = ids {
+        set_thread_gid(Gid::from_raw(gid))?;
+        set_thread_uid(Uid::from_raw(uid))?;
+    }
     set_keep_capabilities(false)?;
     set_capabilities(None::<Pid>, capabilities.into())?;
     capability::raise_ambient(ambient)

@@ -9,12 +9,15 @@
 //! A [`Child`] is known by its pidfd alone: nothing here ever waits for "any child".
 
 mod child;
+pub mod other;
 mod program;
+mod reaper;
 mod spawn;
 mod wait;
 mod watchdog;
 
 pub use program::{Candidates, Execute, Failure, Masked, Program, Stage, Step};
-pub use spawn::{Host, Namespaces, SpawnError, Stack, spawn};
+pub use reaper::{Reaped, can_reap, spawn_reaped};
+pub use spawn::{Host, Namespaces, SpawnError, Stack, spawn, spawn_among};
 pub use wait::{Child, Exit};
 pub use watchdog::Watchdog;

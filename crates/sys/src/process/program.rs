@@ -52,6 +52,16 @@ impl Candidates {
 /// moment, so after [`Step::EnterRoot`] none can leave the new root.
 #[derive(Debug)]
 pub enum Step {
+    /// Enter the namespaces of a running process, but for its processes and users, and see its root.
+    Join {
+        /// Its pidfd.
+        process: OwnedFd,
+        /// Its root directory.
+        root: OwnedFd,
+        /// Whether it has a network of its own. Ours, where that is the machine's, cannot be entered
+        /// again by root of a user namespace.
+        network: bool,
+    },
     /// Become the leader of a new session.
     NewSession,
     /// Make standard input the controlling terminal.
@@ -60,6 +70,8 @@ pub enum Step {
     IsolateNetwork,
     /// Make a detached mount the root, and leave nothing of the old one.
     EnterRoot(OwnedFd),
+    /// Make a directory the root of this process alone.
+    ChangeRoot(OwnedFd),
     /// Attach a detached mount.
     Attach {
         /// The mount.
@@ -115,14 +127,20 @@ pub enum Step {
     NoNewPrivileges,
     /// Filter system calls from here on.
     Seccomp(Filter),
+    /// Filter system calls from here on, and ask about some of them whoever has the other end of a
+    /// socket.
+    Ask {
+        /// The filter.
+        filter: Filter,
+        /// The socket.
+        to: OwnedFd,
+    },
     /// Keep at most these capabilities in the bounding set.
     BoundingSet(CapabilitySet),
     /// Change user and groups, and have exactly these capabilities then.
     Identity {
-        /// The user.
-        uid: u32,
-        /// The group.
-        gid: u32,
+        /// The user and the group; none to stay who it is.
+        ids: Option<(u32, u32)>,
         /// The supplementary groups; none where this process may not choose them.
         groups: Option<Vec<rustix::process::Gid>>,
         /// The capabilities.
@@ -133,11 +151,15 @@ pub enum Step {
 }
 
 impl Step {
-    /// The descriptor that the step needs.
-    pub(super) fn fd(&self) -> Option<RawFd> {
+    /// The descriptors that the step needs.
+    pub(super) fn fds(&self) -> [Option<RawFd>; 2] {
         match self {
-            Step::EnterRoot(mount) | Step::Attach { mount, .. } => Some(mount.as_raw_fd()),
-            _ => None,
+            Step::EnterRoot(fd)
+            | Step::ChangeRoot(fd)
+            | Step::Attach { mount: fd, .. }
+            | Step::Ask { to: fd, .. } => [Some(fd.as_raw_fd()), None],
+            Step::Join { process, root, .. } => [process, root].map(|fd| Some(fd.as_raw_fd())),
+            _ => [None, None],
         }
     }
 }

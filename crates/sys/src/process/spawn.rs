@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use super::child::{self, Prepared};
 use super::program::{Failure, Program};
@@ -101,8 +102,30 @@ pub fn spawn(
     host: &Host,
     stack: &mut Stack,
     namespaces: Namespaces,
-    mut program: Program,
+    program: Program,
 ) -> Result<Child, SpawnError> {
+    with_prepared(host, program, None, |prepared| {
+        let (pidfd, pid) =
+            clone(stack, namespaces, prepared).map_err(|errno| SpawnError::Start(errno.into()))?;
+        let child = Child::new(pidfd, pid);
+        match prepared.failure.take() {
+            None => Ok(child),
+            Some(failure) => {
+                // It is on its way out by itself.
+                child.wait().map_err(SpawnError::Start)?;
+                Err(SpawnError::Failed(failure))
+            }
+        }
+    })
+}
+
+/// Calls `start` with all that a new process needs; it keeps the descriptor `kept` until `execve`.
+pub(super) fn with_prepared<T>(
+    host: &Host,
+    mut program: Program,
+    kept: Option<RawFd>,
+    start: impl FnOnce(&Prepared<'_>) -> Result<T, SpawnError>,
+) -> Result<T, SpawnError> {
     for fd in &mut program.stdio {
         if fd.as_raw_fd() <= libc::STDERR_FILENO {
             *fd = fcntl_dupfd_cloexec(&*fd, libc::STDERR_FILENO + 1)
@@ -111,26 +134,33 @@ pub fn spawn(
     }
     let arguments = pointers(&program.execute.arguments);
     let environment = pointers(&program.execute.environment);
-    let closed = gaps(&program, host.pidfd.as_raw_fd());
-    let prepared = Prepared {
+    let kept = [Some(host.pidfd.as_raw_fd()), kept];
+    let closed = gaps(&program, kept);
+    start(&Prepared {
         program: &program,
         arguments: &arguments,
         environment: &environment,
         closed: &closed,
         parent: host.pidfd.as_raw_fd(),
         failure: Cell::new(None),
-    };
-    let (pidfd, pid) =
-        clone(stack, namespaces, &prepared).map_err(|errno| SpawnError::Start(errno.into()))?;
-    let child = Child::new(pidfd, pid);
-    match prepared.failure.take() {
-        None => Ok(child),
-        Some(failure) => {
-            // It is on its way out by itself.
-            child.wait().map_err(SpawnError::Start)?;
-            Err(SpawnError::Failed(failure))
-        }
-    }
+    })
+}
+
+/// Starts a process as [`spawn`] does, among the processes of another one's PID namespace, which is
+/// known by its pidfd. All that this thread starts from now on is there: root of a user namespace is
+/// not let back into the machine's PID namespace.
+///
+/// # Errors
+/// As [`spawn`]; and the other process has ended.
+pub fn spawn_among(
+    host: &Host,
+    stack: &mut Stack,
+    process: BorrowedFd<'_>,
+    program: Program,
+) -> Result<Child, SpawnError> {
+    move_into_thread_name_spaces(process, ThreadNameSpaceType::PROCESS_ID)
+        .map_err(|errno| SpawnError::Start(errno.into()))?;
+    spawn(host, stack, Namespaces::NONE, program)
 }
 
 fn clone(
@@ -172,13 +202,13 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 
 /// The ranges of descriptors that the program must not have: all but those it needs before
 /// `execve`.
-fn gaps(program: &Program, further: RawFd) -> Vec<(u32, u32)> {
+fn gaps(program: &Program, further: [Option<RawFd>; 2]) -> Vec<(u32, u32)> {
     let mut kept: Vec<u32> = program
         .stdio
         .iter()
         .map(AsRawFd::as_raw_fd)
-        .chain(program.steps.iter().filter_map(super::Step::fd))
-        .chain([further])
+        .chain(program.steps.iter().flat_map(super::Step::fds).flatten())
+        .chain(further.into_iter().flatten())
         .filter_map(|fd| u32::try_from(fd).ok())
         .collect();
     kept.sort_unstable();

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{lgetxattr, llistxattr, major, minor};
+use rustix::process::{getegid, geteuid};
 
 use super::text::escape;
 
@@ -53,13 +54,24 @@ pub fn list(dir: &Path) -> String {
 /// Something in it cannot be read.
 #[must_use]
 pub fn list_with(dir: &Path, show: Show) -> String {
+    list_owned(dir, show, &BTreeMap::new())
+}
+
+/// What is in `dir`, as if its files belonged to the users and groups in `owners`, by the path
+/// beneath `dir`.
+///
+/// # Panics
+/// Something in it cannot be read.
+#[must_use]
+pub fn list_owned(dir: &Path, show: Show, owners: &BTreeMap<PathBuf, (u32, u32)>) -> String {
     let mut paths = Vec::new();
     walk(dir, &mut paths);
     paths.sort();
     let mut lines = String::new();
     let mut links = BTreeMap::new();
     for path in paths {
-        let line = line(dir, &path, show, &mut links)
+        let owner = owners.get(path.strip_prefix(dir).unwrap_or(&path)).copied();
+        let line = line(dir, &path, show, owner, &mut links)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         lines.push_str(line.trim_end());
         lines.push('\n');
@@ -83,6 +95,7 @@ fn line(
     dir: &Path,
     path: &Path,
     show: Show,
+    owner: Option<(u32, u32)>,
     links: &mut BTreeMap<(u64, u64), String>,
 ) -> std::io::Result<String> {
     let meta = fs::symlink_metadata(path)?;
@@ -101,7 +114,8 @@ fn line(
         line += &format!("{:04o} ", meta.mode() & 0o7777);
     }
     if show.owners {
-        line += &format!("{}:{} ", meta.uid(), meta.gid());
+        let (user, group) = owner.unwrap_or_else(|| owner_of(&meta));
+        line += &format!("{user}:{group} ");
     }
     if show.times {
         line += &format!("mtime={} ", meta.mtime());
@@ -112,6 +126,13 @@ fn line(
         }
     }
     Ok(line + &content(path, &meta)?)
+}
+
+/// What belongs to whoever runs the test counts as root's.
+fn owner_of(meta: &Metadata) -> (u32, u32) {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let seen = |id: u32, own: u32| if id == own { 0 } else { id };
+    (seen(meta.uid(), user), seen(meta.gid(), group))
 }
 
 fn content(path: &Path, meta: &Metadata) -> std::io::Result<String> {

@@ -43,7 +43,8 @@ pub(super) fn exports(
             exports.push(image(true));
         }
     }
-    if (typed.load || exports.is_empty()) && !exports.iter().any(stores) {
+    let is_kept = typed.load || (exports.is_empty() && !typed.no_output);
+    if is_kept && !exports.iter().any(stores) {
         exports.push(image(false));
     }
     check_exports(typed, &exports, environment)?;
@@ -103,7 +104,7 @@ fn absolute(export: Export, environment: &Environment) -> Export {
     let place = |destination| match destination {
         Destination::File(path) => Destination::File(environment.absolute(&path)),
         Destination::Directory(path) => Destination::Directory(environment.absolute(&path)),
-        Destination::Stdout => Destination::Stdout,
+        Destination::Stdout | Destination::Stream(_) => destination,
     };
     match export {
         Export::Archive(mut archive) => {

@@ -21,12 +21,13 @@ use crate::error::{CliError, Error};
 use crate::values::{ValueError, pair, ulimit};
 
 pub use values::{Allowed, hosts, network, platform};
+pub(crate) use values::{agents, secrets};
 
 use exports::exports;
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
-    Epoch, agents, allowed, jobs, no_cache, progress, pull, secrets, shm_size, source_date_epoch,
+    Epoch, allowed, jobs, no_cache, on_failure, progress, pull, shm_size, source_date_epoch,
 };
 
 /// One build, resolved; paths are absolute.
@@ -84,6 +85,8 @@ pub struct BuildPlan {
     pub jobs: Option<usize>,
     /// Tell why steps run.
     pub explain: bool,
+    /// What becomes of a step that fails.
+    pub on_failure: OnFailure,
     /// The time that stands for all later ones.
     pub source_date_epoch: Option<i64>,
     /// How progress is shown.
@@ -121,6 +124,17 @@ pub enum ContextAt {
     },
     /// On standard input: an archive, or else a Dockerfile without a context.
     Stdin,
+}
+
+/// What becomes of a step that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing of it stays.
+    Discard,
+    /// It is kept, to be entered.
+    Keep,
+    /// It is kept, and entered at once.
+    Shell,
 }
 
 /// How progress is shown.
@@ -163,8 +177,8 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         allowed: allowed(&typed.allow)?,
         shm_size: shm_size(typed.shm_size.as_deref())?,
         ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
-        secrets: secrets(typed, environment)?,
-        ssh: agents(typed, environment)?,
+        secrets: secrets(&typed.secret, environment)?,
+        ssh: agents(&typed.ssh, environment)?,
         tags: targets.tags,
         exports: exports(typed, epoch.is_some(), environment)?,
         cache_from: caches::from(typed, environment)?,
@@ -173,6 +187,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         cache_mounts_to: caches::mounts_to(typed, environment)?,
         jobs: jobs(typed.jobs.as_deref())?,
         explain: typed.explain,
+        on_failure: on_failure(typed.on_failure.as_deref(), environment)?,
         source_date_epoch: epoch.and_then(Epoch::seconds),
         progress: progress(typed, environment)?,
         quiet: typed.quiet,

@@ -9,7 +9,7 @@ use engine::{
 };
 use oci::Platform;
 
-use super::{ProgressMode, each};
+use super::{OnFailure, ProgressMode, each};
 use crate::args::build::Build;
 use crate::environment::Environment;
 use crate::error::{CliError, Error, choice};
@@ -167,12 +167,12 @@ pub(super) fn jobs(text: Option<&str>) -> Result<Option<usize>, Error> {
     }
 }
 
-pub(super) fn secrets(
-    typed: &Build,
+pub(crate) fn secrets(
+    typed: &[String],
     environment: &Environment,
 ) -> Result<BTreeMap<String, OfferedSecret>, Error> {
     let mut secrets = BTreeMap::new();
-    for secret in each(&typed.secret, "--secret", secret::parse)? {
+    for secret in each(typed, "--secret", secret::parse)? {
         let of_variable = |name: &str| {
             let value = environment.variables.get(std::ffi::OsStr::new(name))?;
             Some(SecretSource::Value(Secret::new(
@@ -196,12 +196,12 @@ pub(super) fn secrets(
     Ok(secrets)
 }
 
-pub(super) fn agents(
-    typed: &Build,
+pub(crate) fn agents(
+    typed: &[String],
     environment: &Environment,
 ) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
     let mut agents = BTreeMap::new();
-    for agent in each(&typed.ssh, "--ssh", ssh::parse)? {
+    for agent in each(typed, "--ssh", ssh::parse)? {
         let typed = agent.paths.iter();
         let mut paths: Vec<PathBuf> = typed
             .map(|path| environment.absolute(Path::new(path)))
@@ -215,6 +215,22 @@ pub(super) fn agents(
         agents.insert(agent.id, paths);
     }
     Ok(agents)
+}
+
+/// What becomes of a step that fails.
+pub(super) fn on_failure(
+    typed: Option<&str>,
+    environment: &Environment,
+) -> Result<OnFailure, Error> {
+    let terminals = &environment.terminals;
+    match typed {
+        None | Some("discard") => Ok(OnFailure::Discard),
+        Some("keep") => Ok(OnFailure::Keep),
+        Some("shell") if terminals.stdin && terminals.stdout => Ok(OnFailure::Shell),
+        Some("shell") => Err(Error::new("--on-failure=shell needs a terminal")
+            .hint("--on-failure=keep keeps the step, and `kiln debug shell` enters it")),
+        Some(other) => Err(choice("--on-failure", other, "discard, keep or shell")),
+    }
 }
 
 /// The time that stands for all later ones.

@@ -5,10 +5,8 @@
 //! behind the last, as editors have it.
 
 use base64::Engine as _;
-use engine::{
-    Change, Diagnostic, Dockerfile, EngineError, Outline, OutlineMount, Place, Severity, Source,
-    Span, Target, rule,
-};
+use daemon::view::call::{Location, Position, Range, location};
+use engine::{Change, Diagnostic, Dockerfile, EngineError, Place, Severity, Source, Span, rule};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -68,78 +66,6 @@ struct SourceInfo {
     filename: String,
     data: String,
     language: &'static str,
-}
-
-#[derive(Clone, Serialize)]
-struct Location {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ranges: Vec<Range>,
-}
-
-#[derive(Clone, Serialize)]
-struct Range {
-    start: Position,
-    end: Position,
-}
-
-#[derive(Clone, Serialize)]
-struct Position {
-    line: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    character: Option<usize>,
-}
-
-#[derive(Serialize)]
-struct OutlineAnswer {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    args: Vec<Arg>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    secrets: Vec<Mount>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ssh: Vec<Mount>,
-    sources: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Arg {
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
-    location: Location,
-}
-
-#[derive(Serialize)]
-struct Mount {
-    name: String,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    required: bool,
-    location: Location,
-}
-
-#[derive(Serialize)]
-struct Targets {
-    targets: Vec<TargetAnswer>,
-    sources: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct TargetAnswer {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    default: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    base: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    platform: String,
-    location: Location,
 }
 
 /// What was found.
@@ -218,40 +144,6 @@ pub(in crate::commands) fn error_line(
     }
 }
 
-/// What a target takes.
-pub(super) fn outline(outline: &Outline, dockerfile: &Dockerfile) -> Result<String, Error> {
-    let args = outline.args.iter().map(|arg| Arg {
-        name: arg.name.clone(),
-        description: arg.description.clone(),
-        value: arg.value.clone().filter(|value| !value.is_empty()),
-        location: location(&[arg.span]),
-    });
-    print(&OutlineAnswer {
-        name: outline.name.clone(),
-        description: outline.description.clone(),
-        args: args.collect(),
-        secrets: mounts(&outline.secrets),
-        ssh: mounts(&outline.ssh),
-        sources: vec![base64(&dockerfile.text)],
-    })
-}
-
-/// The stages.
-pub(super) fn targets(targets: &[Target], dockerfile: &Dockerfile) -> Result<String, Error> {
-    let targets = targets.iter().map(|target| TargetAnswer {
-        name: target.name.clone(),
-        default: target.is_default,
-        description: target.description.clone(),
-        base: target.base.clone(),
-        platform: target.platform.clone(),
-        location: location(&[target.span]),
-    });
-    print(&Targets {
-        targets: targets.collect(),
-        sources: vec![base64(&dockerfile.text)],
-    })
-}
-
 fn of_warning(warning: &Diagnostic, source: &Source) -> Warning {
     let name = warning.rule.unwrap_or_default();
     let known = rule(name);
@@ -273,29 +165,6 @@ fn of_error(error: &Diagnostic, source: &Source) -> BuildError {
         location: location(&error.spans),
         fix: error.help.clone(),
         place: place(error, source),
-    }
-}
-
-fn mounts(mounts: &[OutlineMount]) -> Vec<Mount> {
-    let mounts = mounts.iter().map(|mount| Mount {
-        name: mount.id.clone(),
-        required: mount.required,
-        location: location(&[mount.span]),
-    });
-    mounts.collect()
-}
-
-fn location(spans: &[Span]) -> Location {
-    let position = |line| Position {
-        line,
-        character: None,
-    };
-    let ranges = spans.iter().map(|span| Range {
-        start: position(span.first_line),
-        end: position(span.last_line),
-    });
-    Location {
-        ranges: ranges.collect(),
     }
 }
 

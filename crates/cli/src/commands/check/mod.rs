@@ -4,7 +4,6 @@
 //! are left open.
 
 mod context;
-mod describe;
 mod json;
 mod rewrite;
 mod text;
@@ -13,6 +12,7 @@ pub(super) use json::error_line;
 
 use std::path::Path;
 
+use daemon::view::call::{self, describe};
 use engine::events::channel;
 use engine::{
     BuildRequest, Change, Context, Diagnostic, Dockerfile, Engine, EngineError, NamedContext,
@@ -29,10 +29,10 @@ use crate::ui;
 const LOG_BYTES: u32 = 4 << 20;
 
 /// Answers; the exit code of the process.
-pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> Result<u8, Error> {
-    if call.method == Method::Describe {
-        let answer = if call.json {
-            describe::json()
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, asked: &Call) -> Result<u8, Error> {
+    if asked.method == Method::Describe {
+        let answer = if asked.json {
+            format!("{}\n", describe::json())
         } else {
             describe::text()
         };
@@ -45,9 +45,9 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
     if args.pull.is_none() {
         request.pull = PullPolicy::Never;
     }
-    if call.method == Method::Context {
+    if asked.method == Method::Context {
         let files = engine::context_files(&request)?;
-        let answer = match call.json {
+        let answer = match asked.json {
             true => context::json(&files),
             false => context::text(&files),
         };
@@ -65,35 +65,43 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, call: &Call) -> R
     }
     let engine = store(session, args.pull.is_some())?;
     let engine = engine.as_ref();
-    let changes = match call.fix {
+    let changes = match asked.fix {
         true => fix(&mut request, engine, path.as_deref())?,
         false => Vec::new(),
     };
     let dockerfile = request.dockerfile.clone();
     let failed = |error: EngineError| of_build(error, &dockerfile);
-    match call.method {
+    match asked.method {
         Method::Check => {
             let found = block_on(engine::check(&request, engine))?.map_err(failed)?;
-            show_check(session, call, &changes, &found, &dockerfile)
+            show_check(session, asked, &changes, &found, &dockerfile)
         }
         // Answered already.
         Method::Context | Method::Describe => Ok(0),
         Method::Outline => {
             let outline = block_on(engine::outline(&request, engine))?.map_err(failed)?;
-            let answer = match call.json {
-                true => json::outline(&outline, &dockerfile)?,
-                false => text::outline(&outline),
+            let answer = match asked.json {
+                true => whole(call::outline(&outline, &dockerfile))?,
+                false => call::text::outline(&outline),
             };
             session.ui.print(&answer).map(|()| 0)
         }
         Method::Targets => {
             let targets = engine::targets(&dockerfile).map_err(failed)?;
-            let answer = match call.json {
-                true => json::targets(&targets, &dockerfile)?,
-                false => text::targets(&targets),
+            let answer = match asked.json {
+                true => whole(call::targets(&targets, &dockerfile))?,
+                false => call::text::targets(&targets),
             };
             session.ui.print(&answer).map(|()| 0)
         }
+    }
+}
+
+/// An answer with the end of its last line.
+fn whole(answer: Result<String, serde_json::Error>) -> Result<String, Error> {
+    match answer {
+        Ok(text) => Ok(format!("{text}\n")),
+        Err(error) => Err(Error::new(error.to_string())),
     }
 }
 
@@ -135,7 +143,7 @@ fn store(session: &Session<'_, '_>, needed: bool) -> Result<Option<Engine>, Erro
 
 fn show_check(
     session: &mut Session<'_, '_>,
-    call: &Call,
+    asked: &Call,
     changes: &[Change],
     found: &[Diagnostic],
     dockerfile: &Dockerfile,
@@ -146,7 +154,7 @@ fn show_check(
     };
     let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
     let (errors, warnings): (Vec<_>, Vec<_>) = found.iter().partition(is_error);
-    if call.json {
+    if asked.json {
         let answer = json::check(changes, &warnings, &errors, &source)?;
         session.ui.print(&answer)?;
     } else {
@@ -158,6 +166,6 @@ fn show_check(
             return Err(error);
         }
     }
-    let status = !call.ignore_status && !found.is_empty();
+    let status = !asked.ignore_status && !found.is_empty();
     Ok(u8::from(status))
 }

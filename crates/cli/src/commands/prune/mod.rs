@@ -9,7 +9,7 @@ use engine::{ContainerState, Engine, ImageSummary, PruneRequest, Pruned, Removed
 
 use super::images::{has_label, shown};
 use super::session::Session;
-use crate::args::prune::{BuilderPrune, Gc, ImagePrune, Prune};
+use crate::args::prune::{BuilderPrune, Care, Gc, ImagePrune, Prune};
 use crate::error::{Error, FAILURE};
 use crate::ui::listing::Listing;
 use crate::ui::{self, human};
@@ -22,18 +22,16 @@ pub(super) fn system(session: &mut Session<'_, '_>, args: &Prune) -> Result<(), 
     let filters = Filters::parse(&args.filter, session.now())?;
     let scope = filters.scope(&args.bounds)?;
     let rule = filters.rule("kiln prune", args.all, &args.bounds, session.now())?;
-    if !args.dry_run {
-        confirm(session, args.force, &question(args.all, scope))?;
-    }
+    confirm(session, args.care, &question(args.all, scope))?;
     let engine = session.engine()?;
     let removal = Removal {
         engine: &engine,
         filters: &filters,
         all: args.all,
-        dry_run: args.dry_run,
+        dry_run: args.care.dry_run,
     };
     let mut request = PruneRequest::new(session.now());
-    request.dry_run = args.dry_run;
+    request.dry_run = args.care.dry_run;
     if scope != Scope::Cache {
         let text = removal.containers()? + &removal.images()?;
         session.ui.print(&text)?;
@@ -48,7 +46,7 @@ pub(super) fn system(session: &mut Session<'_, '_>, args: &Prune) -> Result<(), 
         }
     }
     let pruned = engine.prune(&request)?;
-    report(session, &pruned, Detail::Ids, args.dry_run)
+    report(session, &pruned, Detail::Ids, args.care.dry_run)
 }
 
 /// Removes images that nobody needs.
@@ -60,21 +58,19 @@ pub(super) fn images(session: &mut Session<'_, '_>, args: &ImagePrune) -> Result
     } else {
         "WARNING! This will remove all images without a name.\n"
     };
-    if !args.dry_run {
-        confirm(session, args.force, question)?;
-    }
+    confirm(session, args.care, question)?;
     let engine = session.engine()?;
     let removal = Removal {
         engine: &engine,
         filters: &filters,
         all: args.all,
-        dry_run: args.dry_run,
+        dry_run: args.care.dry_run,
     };
     session.ui.print(&removal.images()?)?;
     let mut request = PruneRequest::new(session.now());
-    request.dry_run = args.dry_run;
+    request.dry_run = args.care.dry_run;
     let pruned = engine.prune(&request)?;
-    report(session, &pruned, Detail::None, args.dry_run)
+    report(session, &pruned, Detail::None, args.care.dry_run)
 }
 
 /// Removes the build cache.
@@ -87,21 +83,19 @@ pub(super) fn builder(session: &mut Session<'_, '_>, args: &BuilderPrune) -> Res
     } else {
         "WARNING! This will remove all dangling build cache.\n"
     };
-    if !args.dry_run {
-        confirm(session, args.force, question)?;
-    }
+    confirm(session, args.care, question)?;
     let engine = session.engine()?;
     let mut request = PruneRequest::new(session.now());
     request.downloads = args.all && filters.scope(&args.bounds)? == Scope::Everything;
     request.rules = vec![rule];
-    request.dry_run = args.dry_run;
+    request.dry_run = args.care.dry_run;
     let pruned = engine.prune(&request)?;
     let detail = if args.verbose {
         Detail::All
     } else {
         Detail::Ids
     };
-    report(session, &pruned, detail, args.dry_run)
+    report(session, &pruned, detail, args.care.dry_run)
 }
 
 /// Removes what the policy says.
@@ -143,8 +137,8 @@ fn question(all: bool, scope: Scope) -> String {
     format!("WARNING! This will remove:\n{items}")
 }
 
-fn confirm(session: &mut Session<'_, '_>, force: bool, question: &str) -> Result<(), Error> {
-    if force {
+fn confirm(session: &mut Session<'_, '_>, care: Care, question: &str) -> Result<(), Error> {
+    if care.force || care.dry_run {
         return Ok(());
     }
     session.ui.ask(&format!(

@@ -54,6 +54,7 @@ impl Facts {
                 FileActionKind::Mkfile(file) => &file.path,
                 FileActionKind::Mkdir(directory) => &directory.path,
                 FileActionKind::Remove(remove) => &remove.path,
+                FileActionKind::Symlink(link) => &link.path,
             };
             if !places.contains(&place.as_str()) {
                 places.push(place);

@@ -7,6 +7,7 @@ use graph::{ExtraHost, Ulimit};
 use sandbox::{Limit, Network, Resource};
 use sys::mount::{Mount, MountFlags, MountKind};
 
+use crate::config::DnsConfig;
 use crate::error::EngineError;
 
 /// The host name of a step that does not choose one; BuildKit's.
@@ -26,6 +27,7 @@ impl SystemFiles {
         hostname: &str,
         extra: &[ExtraHost],
         network: Network,
+        dns: &DnsConfig,
     ) -> Result<Self, EngineError> {
         let extra = extra
             .iter()
@@ -38,7 +40,8 @@ impl SystemFiles {
         // A host without one is a host without name servers.
         let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         write(&files.hosts, &sandbox::hosts(hostname, &extra))?;
-        write(&files.resolv_conf, &sandbox::resolv_conf(&host, network))?;
+        let text = dns.resolv_conf(&sandbox::resolv_conf(&host, network));
+        write(&files.resolv_conf, &text)?;
         Ok(files)
     }
 

@@ -5,7 +5,11 @@
 
 mod devices;
 mod environment;
+mod front_end;
+mod interactive;
 mod mounts;
+mod placed;
+mod private;
 mod process;
 
 use std::sync::Arc;
@@ -14,16 +18,19 @@ use graph::{ExecOp, NetworkMode, SecurityMode};
 use solver::Step;
 
 use crate::cache_mount::Seeds;
+use crate::debug::{FailedStep, Left};
 use crate::engine::Inner;
 use crate::error::{EngineError, ProcessExit};
 use crate::output::Output;
 use crate::session::Session;
 
 pub(crate) use environment::SystemFiles;
+pub use front_end::FrontEnd;
+pub use interactive::{ContainerProcess, NewContainer, Speaks, StepContainer, StepProcess};
 use process::run_to_end;
 pub(crate) use process::wait_for;
 
-use mounts::Prepared;
+pub(crate) use mounts::Prepared;
 
 impl Inner {
     /// Runs `op` on `inputs`; one output for each that its mounts name.
@@ -39,21 +46,40 @@ impl Inner {
             Some(carried) => self.carried_seeds(carried, op).await?,
             None => Seeds::new(),
         };
+        let failed = session.keep_failed.as_ref().map(|keep| {
+            let (op, inputs) = (op.clone(), inputs.clone());
+            (keep, FailedStep { op, inputs })
+        });
         let prepared = {
             let (engine, session, op) = (Arc::clone(self), Arc::clone(session), op.clone());
             crate::blocking(move || Prepared::new(&engine, &session, &op, inputs, seeds)).await??
         };
-        let exit = run_to_end(self, step.progress(), &prepared.spec).await?;
-        if exit != ProcessExit::Code(0) {
+        let ended = run_to_end(self, step.progress(), &prepared.spec).await?;
+        if !is_success(op, ended.exit) {
+            // What could not be taken out of its root again is nothing to keep.
+            if let (Some((keep, failed)), Ok(moved)) = (failed, ended.moved) {
+                let left = Left { prepared, moved };
+                self.keep_failed(keep, step, failed, left).await;
+            }
             return Err(EngineError::Process {
                 command: op.process.args.join(" "),
-                exit,
+                exit: ended.exit,
             });
         }
+        let moved = ended.moved?;
         let engine = Arc::clone(self);
-        let (outputs, rubbish) = crate::blocking(move || prepared.commit(&engine)).await??;
+        let (outputs, rubbish) =
+            crate::blocking(move || prepared.commit(&engine, &moved)).await??;
         self.discarded.add(rubbish);
         Ok(outputs)
+    }
+}
+
+fn is_success(op: &ExecOp, exit: ProcessExit) -> bool {
+    match (exit, op.valid_exit_codes.as_slice()) {
+        (ProcessExit::Code(code), []) => code == 0,
+        (ProcessExit::Code(code), valid) => u32::try_from(code).is_ok_and(|c| valid.contains(&c)),
+        _ => false,
     }
 }
 

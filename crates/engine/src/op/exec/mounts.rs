@@ -3,15 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use graph::{CacheSharing, ExecOp, FileOwner, Mount, MountSource, SecretTarget};
+use graph::{CacheSharing, ExecOp, FileOwner, Mount, MountSource};
 use sandbox::{CapabilitySet, Process, Spec, User};
 use snapshot::Upper;
 use snapshot::snapshotter::{Active, View};
 use store::{CacheMount, Sharing, TempSnapshot};
-use sys::mount::{Mount as SystemMount, MountFlags, MountGuard, MountKind};
-use sys::user_namespace::NoSuchOwner;
+use sys::mount::{Mount as SystemMount, MountFlags, MountKind};
+use sys::owner::{self, Owner};
 
 use super::environment::{HOSTNAME, SystemFiles, limits};
+use super::private::SecretFile;
 use super::{network, security};
 use crate::cache_mount::{CacheMountIdentity, Seeds};
 use crate::engine::Inner;
@@ -19,22 +20,30 @@ use crate::error::EngineError;
 use crate::op::trees::InputTree;
 use crate::output::{Output, Stack};
 use crate::session::Session;
-use crate::ssh::{Relay, SshAgent};
+use crate::ssh::Relay;
 
 /// A step that is ready to run. Dropping it leaves nothing behind.
-pub(super) struct Prepared {
-    pub(super) spec: Spec,
+pub(crate) struct Prepared {
+    pub(crate) spec: Spec,
     writable: Vec<Writable>,
     outputs: usize,
     _views: Vec<View>,
     _caches: Vec<CacheMount>,
-    secrets: Vec<MountGuard>,
+    secrets: Vec<SecretFile>,
     agents: Vec<Relay>,
     scratch: TempSnapshot,
 }
 
+/// What a step is put together on: a directory of its own, and a root when there is one already.
+struct Ground {
+    scratch: TempSnapshot,
+    root: Option<MountKind>,
+}
+
 /// A file system that the process may change.
 struct Writable {
+    /// Where it is mounted.
+    target: String,
     base: Stack,
     active: Active,
     /// Which output it becomes; none when what was written is dropped.
@@ -50,12 +59,54 @@ impl Prepared {
         seeds: Seeds,
     ) -> Result<Self, EngineError> {
         let scratch = engine.store.snapshots().allocate(&engine.lease)?;
+        Self::on(
+            Ground {
+                scratch,
+                root: None,
+            },
+            engine,
+            session,
+            op,
+            inputs,
+            seeds,
+        )
+    }
+
+    /// The same on a root that is there already, such as that of a step that was kept.
+    pub(crate) fn with_root(
+        engine: &Inner,
+        session: &Session,
+        op: &ExecOp,
+        inputs: Vec<InputTree>,
+        root: MountKind,
+    ) -> Result<Self, EngineError> {
+        let scratch = engine.store.snapshots().allocate(&engine.lease)?;
+        let root = Some(root);
+        Self::on(
+            Ground { scratch, root },
+            engine,
+            session,
+            op,
+            inputs,
+            Seeds::new(),
+        )
+    }
+
+    fn on(
+        Ground { scratch, root }: Ground,
+        engine: &Inner,
+        session: &Session,
+        op: &ExecOp,
+        inputs: Vec<InputTree>,
+        seeds: Seeds,
+    ) -> Result<Self, EngineError> {
         let mut builder = Builder {
             engine,
+            places: engine.places_mounts()?,
             session,
             inputs,
             scratch: scratch.path().to_owned(),
-            root: None,
+            root,
             mounts: Vec::new(),
             env: op.process.env.to_vec(),
             writable: Vec::new(),
@@ -64,9 +115,14 @@ impl Prepared {
             seeds,
             secrets: Vec::new(),
             agents: Vec::new(),
+            placed_caches: Vec::new(),
+            copies: 0,
         };
+        let has_root = builder.root.is_some();
         for mount in &op.mounts {
-            builder.add(mount)?;
+            if !(has_root && mount.target == "/") {
+                builder.add(mount)?;
+            }
         }
         let outputs = builder.writable.iter().filter_map(|w| w.output).max();
         let spec = builder.spec(op)?;
@@ -91,7 +147,12 @@ impl Prepared {
     }
 
     /// Makes layers of what the process changed, and gives back what can be removed.
-    pub(super) fn commit(self, engine: &Inner) -> Result<(Vec<Output>, TempSnapshot), EngineError> {
+    /// Of the files `moved` the time of change says nothing.
+    pub(super) fn commit(
+        self,
+        engine: &Inner,
+        moved: &[u64],
+    ) -> Result<(Vec<Output>, TempSnapshot), EngineError> {
         // No secret outlives the process, and no agent is reached by what it left behind.
         drop((self.secrets, self.agents));
         let mut outputs = vec![Output::Stack(Stack::default()); self.outputs];
@@ -99,10 +160,11 @@ impl Prepared {
             base,
             active,
             output,
+            ..
         } in self.writable
         {
             let Some(output) = output else { continue };
-            let stack = base.with(engine.commit(active, self.scratch.path())?);
+            let stack = base.with(engine.commit(active, moved, self.scratch.path())?);
             if let Some(slot) = outputs.get_mut(output as usize) {
                 *slot = Output::Stack(stack);
             }
@@ -111,21 +173,54 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// What is mounted at `target`, as it is now; none if nothing can be written there.
+    pub(super) fn written(
+        &self,
+        engine: &Inner,
+        target: &str,
+    ) -> Result<Option<Upper>, EngineError> {
+        let mut writable = self.writable.iter();
+        let found = writable.find(|writable| writable.target == target);
+        found
+            .map(|writable| engine.upper_of(&writable.active))
+            .transpose()
+    }
+
+    /// The root file system as the process left it.
+    pub(crate) fn root_as_left(self, engine: &Inner, moved: &[u64]) -> Result<Stack, EngineError> {
+        drop((self.secrets, self.agents));
+        let mut writable = self.writable.into_iter();
+        match writable.find(|writable| writable.output == Some(0)) {
+            Some(Writable { base, active, .. }) => {
+                Ok(base.with(engine.commit(active, moved, self.scratch.path())?))
+            }
+            None => Ok(Stack::default()),
+        }
+    }
+}
+
 pub(super) struct Builder<'a> {
-    engine: &'a Inner,
+    pub(super) engine: &'a Inner,
+    /// What is mounted is moved into the root instead.
+    pub(super) places: bool,
     pub(super) session: &'a Session,
     inputs: Vec<InputTree>,
-    scratch: PathBuf,
+    pub(super) scratch: PathBuf,
     root: Option<MountKind>,
     pub(super) mounts: Vec<SystemMount>,
     pub(super) env: Vec<String>,
     writable: Vec<Writable>,
     views: Vec<View>,
-    caches: Vec<CacheMount>,
+    pub(super) caches: Vec<CacheMount>,
     /// What cache mounts begin with that came from elsewhere.
     seeds: Seeds,
-    secrets: Vec<MountGuard>,
-    agents: Vec<Relay>,
+    pub(super) secrets: Vec<SecretFile>,
+    pub(super) agents: Vec<Relay>,
+    /// The keys of cache mounts that have their place.
+    pub(super) placed_caches: Vec<String>,
+    /// How many copies of the client's files there are.
+    pub(super) copies: usize,
 }
 
 impl Builder<'_> {
@@ -136,7 +231,7 @@ impl Builder<'_> {
                 selector,
                 output,
             } => {
-                let kind = self.bind(*input, selector, *output, mount.read_only)?;
+                let kind = self.bind(mount, *input, selector, *output)?;
                 if mount.target == "/" {
                     self.root = Some(kind);
                 } else {
@@ -171,7 +266,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn push(&mut self, mount: &Mount, kind: MountKind, flags: MountFlags) {
+    pub(super) fn push(&mut self, mount: &Mount, kind: MountKind, flags: MountFlags) {
         let flags = if mount.read_only {
             flags | MountFlags::READ_ONLY
         } else {
@@ -186,13 +281,18 @@ impl Builder<'_> {
 
     fn bind(
         &mut self,
+        mount: &Mount,
         input: Option<u32>,
         selector: &str,
         output: Option<u32>,
-        read_only: bool,
     ) -> Result<MountKind, EngineError> {
+        let read_only = mount.read_only;
         let part = selector.trim_matches('/');
         let whole = match self.input(input)? {
+            Some(InputTree::Local(local)) if self.places && read_only => {
+                let local = local.clone();
+                self.copy_of(&local)?
+            }
             Some(InputTree::Local(local)) if read_only && local.is_plain() => MountKind::Bind {
                 source: local.path.clone(),
                 recursive: false,
@@ -213,6 +313,7 @@ impl Builder<'_> {
                 let active = self.engine.prepare(&directories)?;
                 let kind = active.mount().clone();
                 self.writable.push(Writable {
+                    target: mount.target.clone(),
                     base,
                     active,
                     output,
@@ -253,6 +354,8 @@ impl Builder<'_> {
             return Ok(());
         };
         let sharing = match sharing {
+            // It can be in one place at a time.
+            CacheSharing::Shared if self.places => Sharing::Locked,
             CacheSharing::Shared => Sharing::Shared,
             CacheSharing::Private => Sharing::Private,
             CacheSharing::Locked => Sharing::Locked,
@@ -262,6 +365,7 @@ impl Builder<'_> {
             None => None,
         };
         let identity = CacheMountIdentity::new(id, *mode, *owner);
+        self.check_cache(&identity)?;
         let engine = self.engine;
         let carried = self.seeds.get(&identity);
         let seed = |directory: &Path| {
@@ -288,81 +392,13 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The secret's bytes go into memory that only this step's mounts reach.
-    fn secret(
-        &mut self,
-        mount: &Mount,
-        id: &str,
-        at: &SecretTarget,
-        required: bool,
-    ) -> Result<(), EngineError> {
-        let Some(secret) = self.session.secret(id)? else {
-            if required {
-                return Err(EngineError::MissingSecret(id.to_owned()));
-            }
-            return Ok(());
-        };
-        let (mode, owner) = match at {
-            SecretTarget::Env(name) => {
-                let value = String::from_utf8_lossy(secret.expose());
-                self.env.push(format!("{name}={value}"));
-                return Ok(());
-            }
-            SecretTarget::File { mode, owner } => (*mode, *owner),
-        };
-        let directory = self.scratch.join(format!("secret-{}", self.secrets.len()));
-        let failed = |source| EngineError::WriteFile {
-            path: directory.clone(),
-            source,
-        };
-        std::fs::create_dir(&directory).map_err(failed)?;
-        let memory = MountKind::Tmpfs {
-            size: Some(1 << 20),
-            mode: 0o700,
-        };
-        let flags = MountFlags::NO_SUID | MountFlags::NO_DEV | MountFlags::NO_EXEC;
-        let guard = MountGuard::new(&memory, flags, &directory).map_err(EngineError::Mount)?;
-        let file = directory.join("secret");
-        std::fs::write(&file, secret.expose()).map_err(failed)?;
-        set_attributes(&file, mode, owner)?;
-        self.secrets.push(guard);
-        let kind = MountKind::Bind {
-            source: file,
-            recursive: false,
-        };
-        self.push(mount, kind, flags | MountFlags::READ_ONLY);
-        Ok(())
-    }
-
-    /// A socket of the step's own that leads to the client's agent.
-    fn agent(
-        &mut self,
-        mount: &Mount,
-        agent: &SshAgent,
-        mode: u32,
-        owner: FileOwner,
-    ) -> Result<(), EngineError> {
-        let path = self.scratch.join(format!("agent-{}", self.agents.len()));
-        let relay = Relay::start(agent, &path, mode, (owner.uid, owner.gid)).map_err(|source| {
-            EngineError::Io {
-                action: "forward the SSH agent",
-                source,
-            }
-        })?;
-        self.agents.push(relay);
-        let kind = MountKind::Bind {
-            source: path,
-            recursive: false,
-        };
-        self.push(mount, kind, MountFlags::NO_SUID | MountFlags::NO_DEV);
-        Ok(())
-    }
-
     fn spec(&mut self, op: &ExecOp) -> Result<Spec, EngineError> {
         let root = self.root.take().ok_or(EngineError::NoCommand)?;
+        self.check_step(op)?;
         let network = network(op.network);
         let hostname = op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned());
-        let files = SystemFiles::write(&self.scratch, &hostname, &op.extra_hosts, network)?;
+        let dns = &self.engine.config.build.dns;
+        let files = SystemFiles::write(&self.scratch, &hostname, &op.extra_hosts, network, dns)?;
         let mut mounts = files.mounts(MountFlags::READ_ONLY);
         let mut user = self.user(&op.process.user)?;
         let nodes = self.devices(&op.devices, &mut user)?;
@@ -422,14 +458,13 @@ impl Builder<'_> {
     }
 }
 
-fn set_attributes(path: &Path, mode: u32, owner: FileOwner) -> Result<(), EngineError> {
+pub(super) fn set_attributes(path: &Path, mode: u32, owner: FileOwner) -> Result<(), EngineError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| EngineError::WriteFile {
         path: path.to_owned(),
         source,
     };
-    std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid))
-        .map_err(NoSuchOwner::explain(owner.uid, owner.gid))
-        .map_err(failed)?;
+    let FileOwner { uid, gid } = owner;
+    owner::give_path(path, Owner { uid, gid }).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)
 }

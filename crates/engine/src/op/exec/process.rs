@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use sandbox::{Exit, Running, Spec, Stdio};
+use sandbox::{Exit, Running, SandboxError, Spec, Stdio};
 use solver::StepProgress;
 use solver::progress::LogStream;
 use tokio::io::AsyncReadExt as _;
@@ -19,12 +19,29 @@ use crate::error::{EngineError, ProcessExit};
 /// Bytes of output that are passed on at a time, at most.
 const PIECE: usize = 32 << 10;
 
+/// How a process ended, and what is left of it.
+pub(crate) struct Ended {
+    pub(crate) exit: ProcessExit,
+    /// Files in its root whose time of change says nothing; an error if it has changed what it was
+    /// not to change.
+    pub(crate) moved: Result<Vec<u64>, SandboxError>,
+}
+
+impl From<ProcessExit> for Ended {
+    fn from(exit: ProcessExit) -> Self {
+        Self {
+            exit,
+            moved: Ok(Vec::new()),
+        }
+    }
+}
+
 /// Runs the process without input and passes on what it writes. Dropping the future kills it.
 pub(crate) async fn run_to_end(
     engine: &Arc<Inner>,
     progress: &StepProgress,
     spec: &Spec,
-) -> Result<ProcessExit, EngineError> {
+) -> Result<Ended, EngineError> {
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
     let stdin = File::open("/dev/null")
@@ -37,7 +54,7 @@ pub(crate) async fn run_to_end(
     };
     let running = match engine.sandbox()?.start(spec, stdio) {
         Ok(running) => running,
-        Err(error) => return not_started(progress, error).await,
+        Err(error) => return Ok(not_started(progress, error).await?.into()),
     };
     let (exit, out, err) = tokio::join!(
         wait(running),
@@ -51,7 +68,7 @@ pub(crate) async fn run_to_end(
 /// A missing program is the step's own fault, and ends as a shell would end for it.
 async fn not_started(
     progress: &StepProgress,
-    error: sandbox::SandboxError,
+    error: SandboxError,
 ) -> Result<ProcessExit, EngineError> {
     let Some(code) = error.exit_code() else {
         return Err(error.into());
@@ -67,29 +84,29 @@ pub(crate) async fn wait_for(
     running: Running,
     signals: &mut mpsc::Receiver<i32>,
 ) -> Result<ProcessExit, EngineError> {
-    let pidfd = running
-        .pidfd()
+    let process = running
+        .process()
         .try_clone_to_owned()
         .map_err(io("watch a process"))?;
     let ended = wait(running);
     tokio::pin!(ended);
     loop {
         tokio::select! {
-            exit = &mut ended => return exit,
-            Some(signal) = signals.recv() => pass_signal(&pidfd, signal),
+            ended = &mut ended => return Ok(ended?.exit),
+            Some(signal) = signals.recv() => pass_signal(&process, signal),
         }
     }
 }
 
 /// A process that has ended meanwhile needs no signal, and one that is unknown changes nothing.
-fn pass_signal(pidfd: &OwnedFd, signal: i32) {
+fn pass_signal(process: &OwnedFd, signal: i32) {
     if let Some(signal) = rustix::process::Signal::from_named_raw(signal) {
-        let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+        let _ = rustix::process::pidfd_send_signal(process, signal);
     }
 }
 
 /// Waits without blocking a thread.
-async fn wait(mut running: Running) -> Result<ProcessExit, EngineError> {
+async fn wait(mut running: Running) -> Result<Ended, EngineError> {
     let pidfd = running
         .pidfd()
         .try_clone_to_owned()
@@ -97,10 +114,12 @@ async fn wait(mut running: Running) -> Result<ProcessExit, EngineError> {
     let pidfd = watch(pidfd)?;
     // Dropped here, the process is killed by its guard.
     let _ready = pidfd.readable().await.map_err(io("watch a process"))?;
-    Ok(match running.wait().map_err(io("wait for a process"))? {
+    let exit = match running.wait().map_err(io("wait for a process"))? {
         Exit::Code(code) => ProcessExit::Code(code),
         Exit::Signal(signal) => ProcessExit::Signal(signal),
-    })
+    };
+    let moved = running.moved().map(<[u64]>::to_vec);
+    Ok(Ended { exit, moved })
 }
 
 #[expect(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dockerfile::ignore::Patterns;
 use graph::Chmod;
 use snapshot::copy::{self, CopyOwner, Earlier, ModeChange};
-use snapshot::{Filter, Selector, Tree, Upper};
+use snapshot::{Filter, Include, Selector, Tree, Upper};
 
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -40,6 +40,7 @@ pub(super) fn copy(
             wildcard: copy.wildcard,
             follow_links: copy.follow_links,
             parents: copy.parents,
+            include: include(&copy.include),
             exclude: exclude(&copy.exclude)?,
         },
         destination: copy.destination.clone().into(),
@@ -49,12 +50,14 @@ pub(super) fn copy(
         allow_empty_wildcard: copy.allow_empty_wildcard,
         create_destination: copy.create_destination,
         unpack: copy.unpack,
-        created: None,
+        created: copy.created.map(super::time),
+        modified: copy.created.map(super::time),
     };
     let options = copy::Options {
         share: true,
         pool: Some(engine.pool()?),
         earlier: made.earlier,
+        limits: engine.config.limits.archive(),
     };
     copy::copy(tree, upper, &wanted, &options)?;
     Ok(())
@@ -66,6 +69,7 @@ pub(crate) fn copy_all(engine: &Inner, tree: &Tree, upper: &Upper) -> Result<(),
         share: true,
         pool: Some(engine.pool()?),
         earlier: None,
+        limits: engine.config.limits.archive(),
     };
     copy::whole(tree, upper, &options)?;
     Ok(())
@@ -93,9 +97,15 @@ pub(crate) fn copy_contents(
         share: false,
         pool: Some(engine.pool()?),
         earlier: None,
+        limits: engine.config.limits.archive(),
     };
     copy::copy(tree, upper, &wanted, &options)?;
     Ok(())
+}
+
+/// What patterns alone take, if there are any.
+pub(crate) fn include(patterns: &[String]) -> Option<Arc<dyn Filter>> {
+    Include::new(patterns).map(|include| -> Arc<dyn Filter> { Arc::new(include) })
 }
 
 /// What patterns leave out, if there are any.

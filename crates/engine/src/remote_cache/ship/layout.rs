@@ -15,31 +15,41 @@ use super::super::open::blob_path;
 use super::super::request::LayoutCache;
 use super::json;
 use crate::error::EngineError;
-use crate::export::replace_file;
+use crate::export::{Draft, PREFIX};
 
 /// How long a blob stays that nothing leads to.
 const GRACE: Duration = Duration::from_secs(3600);
 
 /// Whether the directory has the blob; if so, it stays.
 pub(super) fn has(layout: &Path, blob: &Descriptor) -> bool {
-    let path = blob_path(layout, &blob.digest);
-    fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == blob.size)
-        && touch(&path).is_ok()
+    is_there(&blob_path(layout, &blob.digest), blob.size)
+}
+
+/// One of another size is what a power cut left of it.
+fn is_there(path: &Path, size: u64) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == size)
+        && touch(path).is_ok()
 }
 
 /// Puts the file `from` there as a blob.
-pub(crate) fn take(layout: &Path, digest: &Digest, from: &Path) -> Result<(), EngineError> {
+pub(crate) fn take(
+    layout: &Path,
+    digest: &Digest,
+    from: &Path,
+    draft: &Draft,
+) -> Result<(), EngineError> {
     let path = blob_path(layout, digest);
-    if fs::metadata(&path).is_ok_and(|found| found.is_file()) && touch(&path).is_ok() {
-        return Ok(());
-    }
-    prepare(layout)?;
     let failed = |source| EngineError::Read {
         path: from.to_owned(),
         source,
     };
     let mut source = File::open(from).map_err(failed)?;
-    replace_file(&path, |file| {
+    let size = source.metadata().map_err(failed)?.len();
+    if is_there(&path, size) {
+        return Ok(());
+    }
+    prepare(layout)?;
+    draft.replace(&path, |file| {
         std::io::copy(&mut source, file).map_err(|source| EngineError::Write { source })?;
         Ok(())
     })
@@ -52,15 +62,17 @@ pub(crate) fn finish(
     kind: MediaType,
     document: &[u8],
     reset: bool,
+    draft: &Draft,
 ) -> Result<(), EngineError> {
     let path = layout.path.as_path();
     prepare(path)?;
     for bytes in [config, document] {
-        write(&blob_path(path, &Digest::of(bytes)), bytes)?;
+        write(&blob_path(path, &Digest::of(bytes)), bytes, draft)?;
     }
     write(
         &path.join("oci-layout"),
         br#"{"imageLayoutVersion":"1.0.0"}"#,
+        draft,
     )?;
     let lock = path.join("index.json.lock");
     let failed = |source| EngineError::WriteFile {
@@ -74,7 +86,7 @@ pub(crate) fn finish(
         .annotations
         .insert(annotation::REF_NAME.to_owned(), layout.tag.clone());
     let index = with_entry(if reset { None } else { read_index(path) }, entry);
-    write(&path.join("index.json"), &json(&index)?)?;
+    write(&path.join("index.json"), &json(&index)?, draft)?;
     sweep(path, &index, if reset { Duration::ZERO } else { GRACE });
     Ok(())
 }
@@ -87,8 +99,8 @@ fn prepare(layout: &Path) -> Result<(), EngineError> {
     })
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
-    replace_file(path, |file| {
+fn write(path: &Path, bytes: &[u8], draft: &Draft) -> Result<(), EngineError> {
+    draft.replace(path, |file| {
         file.write_all(bytes)
             .map_err(|source| EngineError::Write { source })
     })
@@ -144,11 +156,17 @@ fn sweep(layout: &Path, index: &Index, grace: Duration) {
     for blob in blobs.flatten() {
         let name = blob.file_name();
         let digest = name.to_str().and_then(|hex| Digest::from_hex(hex).ok());
-        let is_old = blob
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= grace));
-        if digest.is_some_and(|digest| !kept.contains(&digest)) && is_old {
+        let is_old = |grace| {
+            blob.metadata()
+                .and_then(|metadata| metadata.modified())
+                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= grace))
+        };
+        let is_unused = match digest {
+            Some(digest) => !kept.contains(&digest) && is_old(grace),
+            // Whoever was killed left it there; whoever is at it wrote lately.
+            None => name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) && is_old(GRACE),
+        };
+        if is_unused {
             // What cannot be removed only takes room.
             drop(fs::remove_file(blob.path()));
         }
@@ -167,4 +185,68 @@ fn touch(path: &Path) -> std::io::Result<()> {
         last_modification: now,
     };
     Ok(utimensat(CWD, path, &times, AtFlags::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, FileTimes};
+    use std::path::Path;
+    use std::time::SystemTime;
+
+    use oci::{Digest, MediaType};
+
+    use super::super::super::request::LayoutCache;
+    use super::{GRACE, blob_path, finish, take};
+    use crate::export::Draft;
+
+    /// A file that was last written to that long ago.
+    fn unfinished(path: &Path, age: std::time::Duration) {
+        fs::write(path, "part").unwrap();
+        let times = FileTimes::new().set_modified(now() - age);
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_times(times).unwrap();
+    }
+
+    /// Now, for the file system.
+    fn now() -> SystemTime {
+        tempfile::tempfile()
+            .and_then(|file| file.metadata()?.modified())
+            .unwrap()
+    }
+
+    /// What a killed process leaves goes with the next export, what another is at stays.
+    #[test]
+    fn drafts_that_nobody_finishes_go() {
+        let scratch = tempfile::tempdir().unwrap();
+        let layout = LayoutCache {
+            path: scratch.path().to_owned(),
+            tag: "latest".to_owned(),
+            digest: None,
+        };
+        let blobs = scratch.path().join("blobs/sha256");
+        fs::create_dir_all(&blobs).unwrap();
+        unfinished(&blobs.join(".kiln-old"), GRACE * 2);
+        unfinished(&blobs.join(".kiln-new"), GRACE / 2);
+        unfinished(&blobs.join("other"), GRACE * 2);
+        let draft = Draft::default();
+        let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+        finish(&layout, b"{}", MediaType::OciIndex, index, true, &draft).unwrap();
+        assert!(!blobs.join(".kiln-old").exists());
+        assert!(blobs.join(".kiln-new").exists());
+        assert!(blobs.join("other").exists());
+    }
+
+    /// After a power cut there may be a name without bytes.
+    #[test]
+    fn a_blob_of_another_size_is_not_there() {
+        let scratch = tempfile::tempdir().unwrap();
+        let from = scratch.path().join("from");
+        fs::write(&from, "content").unwrap();
+        let digest = Digest::of(b"content");
+        let path = blob_path(scratch.path(), &digest);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        take(scratch.path(), &digest, &from, &Draft::default()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"content");
+    }
 }

@@ -338,6 +338,7 @@ impl Repository<'_> {
         commit: &str,
         draft: Draft,
         place: &Path,
+        limits: snapshot::Limits,
     ) -> Result<Draft, EngineError> {
         let arguments = ["archive", "--format=tar", commit];
         let mut child = self
@@ -350,7 +351,6 @@ impl Repository<'_> {
         let place = place.to_owned();
         let unpack = crate::blocking(move || {
             let mut tar = std::fs::File::from(stdout);
-            let limits = snapshot::Limits::default();
             let done = snapshot::unpack(
                 &mut tar,
                 draft.upper(),

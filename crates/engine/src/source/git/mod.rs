@@ -242,7 +242,12 @@ impl Checkout<'_> {
         let repository = git.repository(mount.path());
         repository.fetch(&wanted.commit, self.told).await?;
         let mut draft = repository
-            .unpack(&wanted.commit, draft, &wanted.place)
+            .unpack(
+                &wanted.commit,
+                draft,
+                &wanted.place,
+                self.engine.config.limits.archive(),
+            )
             .await?;
         let is_whole = self.source.subdirectory.is_none() && wanted.depth == 0;
         if self.source.keep_git_directory && is_whole {

@@ -2,5 +2,6 @@
 
 mod foreign;
 mod hostile;
+mod layers;
 mod raw;
 mod writer;

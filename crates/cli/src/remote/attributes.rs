@@ -1,0 +1,173 @@
+//! Exporters and caches by the names and attributes that BuildKit has for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use client::Output;
+use client::messages::{CacheOptions, CacheOptionsEntry, Exporter};
+use engine::{
+    ArchiveExport, ArchiveKind, CacheFrom, CacheMode, CacheTo, Destination, Export, FilesExport,
+    ImageExport, LayerFormat,
+};
+use oci::{Compression, Reference};
+
+use super::outputs::{File, Stdout, Unpacked};
+use super::refuse;
+use crate::error::Error;
+
+type Attributes = HashMap<String, String>;
+
+/// An exporter, and where the client takes what it sends.
+pub(super) fn exporter(
+    export: &Export,
+    tags: &[Reference],
+) -> Result<(Exporter, Option<Arc<dyn Output>>), Error> {
+    let (kind, attrs, output): (_, _, Option<Arc<dyn Output>>) = match export {
+        Export::Image(export) => ("image", image(export, tags), None),
+        Export::Archive(export) => {
+            let ArchiveExport {
+                kind,
+                names,
+                destination,
+                layers,
+            } = export;
+            let (kind, oci) = match kind {
+                ArchiveKind::Oci => ("oci", true),
+                ArchiveKind::Docker => ("docker", false),
+            };
+            let mut attrs = format(layers, oci);
+            name(&mut attrs, tags.iter().chain(names));
+            (kind, attrs, Some(place(destination)?))
+        }
+        Export::Files(FilesExport::Tar(destination)) => {
+            ("tar", Attributes::new(), Some(place(destination)?))
+        }
+        // As a tar they come in one stream.
+        Export::Files(FilesExport::Directory(path)) => {
+            let unpacked = Unpacked(path.clone());
+            ("tar", Attributes::new(), Some(Arc::new(unpacked)))
+        }
+    };
+    let exporter = Exporter {
+        r#type: kind.to_owned(),
+        attrs,
+    };
+    Ok((exporter, output))
+}
+
+/// Caches to look in and to write.
+pub(super) fn caches(from: &[CacheFrom], to: &[CacheTo]) -> Result<CacheOptions, Error> {
+    let imports = from.iter().map(|from| {
+        let attrs = Attributes::from([("ref".to_owned(), registry(from)?)]);
+        Ok(entry("registry", attrs))
+    });
+    let exports = to.iter().map(|to| match to {
+        CacheTo::Inline => Ok(entry("inline", Attributes::new())),
+        CacheTo::Export(export) => {
+            let mut attrs = format(&export.layers, true);
+            let mode = match export.mode {
+                CacheMode::Min => "min",
+                CacheMode::Max => "max",
+            };
+            attrs.extend([
+                ("ref".to_owned(), registry(&export.to)?),
+                ("mode".to_owned(), mode.to_owned()),
+                (
+                    "image-manifest".to_owned(),
+                    export.image_manifest.to_string(),
+                ),
+            ]);
+            if export.ignore_error {
+                attrs.insert("ignore-error".to_owned(), "true".to_owned());
+            }
+            Ok(entry("registry", attrs))
+        }
+    });
+    Ok(CacheOptions {
+        imports: imports.collect::<Result<_, Error>>()?,
+        exports: exports.collect::<Result<_, Error>>()?,
+        ..CacheOptions::default()
+    })
+}
+
+fn entry(kind: &str, attrs: Attributes) -> CacheOptionsEntry {
+    CacheOptionsEntry {
+        r#type: kind.to_owned(),
+        attrs,
+    }
+}
+
+fn registry(cache: &CacheFrom) -> Result<String, Error> {
+    match cache {
+        CacheFrom::Registry(reference) => Ok(reference.to_string()),
+        CacheFrom::Layout(_) => Err(refuse(
+            "a cache in a directory (type=local)",
+            "use type=registry",
+        )),
+    }
+}
+
+fn image(export: &ImageExport, tags: &[Reference]) -> Attributes {
+    let ImageExport {
+        names,
+        push,
+        store,
+        layers,
+    } = export;
+    let mut attrs = format(layers, true);
+    name(&mut attrs, tags.iter().chain(names));
+    if *push {
+        attrs.insert("push".to_owned(), "true".to_owned());
+    }
+    if !store {
+        attrs.insert("store".to_owned(), "false".to_owned());
+    }
+    attrs
+}
+
+fn name<'a>(attrs: &mut Attributes, names: impl Iterator<Item = &'a Reference>) {
+    let names: Vec<String> = names.map(Reference::to_string).collect();
+    if !names.is_empty() {
+        attrs.insert("name".to_owned(), names.join(","));
+    }
+}
+
+/// How layers are written, as far as it is not what is usual; media types are OCI's unless `oci` is
+/// false.
+fn format(layers: &LayerFormat, oci: bool) -> Attributes {
+    let LayerFormat {
+        compression,
+        level,
+        force,
+        oci_media_types,
+    } = layers;
+    let mut attrs = Attributes::new();
+    let mut put = |name: &str, value: String| attrs.insert(name.to_owned(), value);
+    match compression {
+        Compression::Gzip => None,
+        Compression::Zstd => put("compression", "zstd".to_owned()),
+        Compression::Uncompressed => put("compression", "uncompressed".to_owned()),
+    };
+    if let Some(level) = level {
+        put("compression-level", level.to_string());
+    }
+    if *force {
+        put("force-compression", "true".to_owned());
+    }
+    if *oci_media_types != oci {
+        put("oci-mediatypes", oci_media_types.to_string());
+    }
+    attrs
+}
+
+fn place(destination: &Destination) -> Result<Arc<dyn Output>, Error> {
+    match destination {
+        Destination::File(path) => Ok(Arc::new(File(path.clone()))),
+        Destination::Stdout => Ok(Arc::new(Stdout)),
+        Destination::Directory(_) => Err(refuse(
+            "a layout in a directory (tar=false)",
+            "take the archive and unpack it",
+        )),
+        Destination::Stream(_) => Err(refuse("a stream", "name a file")),
+    }
+}

@@ -1,0 +1,28 @@
+//! Builds through a builder that is another process: from a [`engine::BuildRequest`] to a request of
+//! BuildKit's API with what its session offers, and from what the builder says to what people read.
+//!
+//! Whatever the request asks for goes along, or is an error that names it.
+
+mod address;
+mod attributes;
+mod contexts;
+mod key;
+mod offers;
+mod outcome;
+mod outputs;
+mod progress;
+mod request;
+
+pub(crate) use address::{Host, builder, is_elsewhere, refuse_elsewhere};
+pub(crate) use outcome::{failure, image};
+pub(crate) use progress::Narrator;
+pub(crate) use request::{Asked, request};
+
+use crate::error::Error;
+
+/// An error for what a builder cannot be asked for.
+fn refuse(what: &str, instead: &str) -> Error {
+    Error::new(format!(
+        "{what} cannot be had of a builder that is another process: {instead}"
+    ))
+}

@@ -1,0 +1,245 @@
+//! A build request in the words of BuildKit's front end for Dockerfiles.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use client::messages::SolveRequest;
+use client::{Agent, Offers, Secrets};
+use engine::{
+    AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy,
+    SshAgent, Ulimit,
+};
+
+use super::contexts::{Contexts, contexts};
+use super::key::shared_key;
+use super::offers::{OfferedAgent, OfferedCredentials, OfferedSecrets};
+use super::{attributes, refuse};
+use crate::args::build::Build;
+use crate::environment::Environment;
+use crate::error::Error;
+
+/// What a builder is asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The request.
+    pub(crate) request: SolveRequest,
+    /// What its session offers.
+    pub(crate) offers: Offers,
+}
+
+/// What a builder is asked for to do what `build` asks for, which was typed as `typed`.
+///
+/// # Errors
+/// It asks for something that BuildKit's API has no word for.
+pub(crate) fn request(
+    typed: &Build,
+    mut build: BuildRequest,
+    environment: &Environment,
+) -> Result<Asked, Error> {
+    check(&build)?;
+    let contexts = contexts(typed, &mut build)?;
+    let id = engine::new_id()?;
+    let mut request = SolveRequest {
+        r#ref: id.clone(),
+        session: id,
+        frontend: "dockerfile.v0".to_owned(),
+        frontend_attrs: options(&build),
+        entitlements: entitlements(&build)?,
+        cache: Some(attributes::caches(&build.cache_from, &build.cache_to)?),
+        ..SolveRequest::default()
+    };
+    let mut outputs = HashMap::new();
+    for (place, export) in build.exports.iter().enumerate() {
+        let (exporter, output) = attributes::exporter(export, &build.tags)?;
+        request.exporters.push(exporter);
+        outputs.extend(output.map(|output| (place, output)));
+    }
+    let Contexts {
+        options,
+        directories,
+        uploads,
+        main,
+    } = contexts;
+    request.frontend_attrs.extend(options);
+    let key = main.map(|main| shared_key(&main, environment));
+    let offers = Offers {
+        shared_key: key.unwrap_or_default(),
+        directories,
+        secrets: secrets(build.secrets)?,
+        agents: agents(build.ssh),
+        credentials: Some(Arc::new(credentials(environment)?)),
+        outputs,
+        uploads,
+    };
+    Ok(Asked { request, offers })
+}
+
+/// Refuses what there is no word for.
+fn check(build: &BuildRequest) -> Result<(), Error> {
+    for (is_asked, what, instead) in [
+        (
+            !build.more_targets.is_empty(),
+            "several targets (--target)",
+            "build one after the other",
+        ),
+        (
+            !build.require.is_empty(),
+            "--require",
+            "build that stage as a target of its own",
+        ),
+        (
+            !build.cache_mounts_from.is_empty(),
+            "--cache-mounts-from",
+            "build in this process",
+        ),
+        (
+            !build.cache_mounts_to.is_empty(),
+            "--cache-mounts-to",
+            "build in this process",
+        ),
+        (
+            build.jobs.is_some(),
+            "--jobs",
+            "set it in the builder's configuration",
+        ),
+        (
+            matches!(build.pull, PullPolicy::Newer | PullPolicy::Never),
+            "--pull=newer or --pull=never",
+            "use --pull, or leave it out",
+        ),
+        (build.explain, "--explain", "ask there: kiln history why"),
+        (
+            build.keep_failed.is_some(),
+            "--on-failure",
+            "build in this process",
+        ),
+    ] {
+        if is_asked {
+            return Err(refuse(what, instead));
+        }
+    }
+    Ok(())
+}
+
+/// What the front end is told, contexts aside.
+fn options(build: &BuildRequest) -> HashMap<String, String> {
+    let mut options = HashMap::new();
+    let mut put = |name: &str, value: String| options.insert(name.to_owned(), value);
+    for (name, value) in &build.build_args {
+        put(&format!("build-arg:{name}"), value.clone());
+    }
+    for (name, value) in &build.labels {
+        put(&format!("label:{name}"), value.clone());
+    }
+    let texts = [
+        ("target", build.target.clone()),
+        ("platform", build.platform.as_ref().map(ToString::to_string)),
+        ("no-cache", no_cache(&build.no_cache)),
+        ("image-resolve-mode", pull(build.pull)),
+        ("force-network-mode", network(build.network)),
+        ("add-hosts", hosts(&build.extra_hosts)),
+        ("ulimit", ulimits(&build.ulimits)),
+        ("shm-size", build.shm_size.map(|size| size.to_string())),
+    ];
+    for (name, value) in texts {
+        if let Some(value) = value {
+            put(name, value);
+        }
+    }
+    options
+}
+
+fn no_cache(no_cache: &NoCache) -> Option<String> {
+    match no_cache {
+        NoCache::Off => None,
+        NoCache::All => Some(String::new()),
+        NoCache::Stages(stages) => Some(stages.join(",")),
+    }
+}
+
+fn pull(pull: PullPolicy) -> Option<String> {
+    match pull {
+        PullPolicy::Always => Some("pull".to_owned()),
+        PullPolicy::Missing | PullPolicy::Newer | PullPolicy::Never => None,
+    }
+}
+
+fn network(network: NetworkMode) -> Option<String> {
+    match network {
+        NetworkMode::Default => None,
+        NetworkMode::None => Some("none".to_owned()),
+        NetworkMode::Host => Some("host".to_owned()),
+    }
+}
+
+fn hosts(hosts: &[ExtraHost]) -> Option<String> {
+    let hosts = hosts
+        .iter()
+        .map(|ExtraHost { host, address }| format!("{host}={address}"));
+    list(hosts)
+}
+
+fn ulimits(ulimits: &[Ulimit]) -> Option<String> {
+    let one = |Ulimit { name, soft, hard }: &Ulimit| format!("{name}={soft}:{hard}");
+    list(ulimits.iter().map(one))
+}
+
+fn list(values: impl Iterator<Item = String>) -> Option<String> {
+    let values: Vec<String> = values.collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// What steps may ask for beyond what all have.
+fn entitlements(build: &BuildRequest) -> Result<Vec<String>, Error> {
+    let AllowedDevices {
+        all,
+        names,
+        aliases,
+    } = &build.allow_devices;
+    if !aliases.is_empty() {
+        return Err(refuse(
+            "a device under another name (--allow device=…,alias=…)",
+            "call it in the Dockerfile what the builder calls it",
+        ));
+    }
+    let mut wanted = Vec::new();
+    if build.network == NetworkMode::Host {
+        wanted.push("network.host".to_owned());
+    }
+    if build.allow_insecure {
+        wanted.push("security.insecure".to_owned());
+    }
+    if *all {
+        wanted.push("device".to_owned());
+    }
+    wanted.extend(names.iter().map(|name| format!("device={name}")));
+    Ok(wanted)
+}
+
+fn secrets(secrets: BTreeMap<String, OfferedSecret>) -> Result<Option<Arc<dyn Secrets>>, Error> {
+    if let Some((id, _)) = secrets.iter().find(|(_, secret)| secret.keyed) {
+        return Err(refuse(
+            &format!("cache=digest of the secret {id}"),
+            "give its digest as a build argument",
+        ));
+    }
+    if secrets.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(OfferedSecrets(secrets))))
+}
+
+fn agents(agents: BTreeMap<String, SshAgent>) -> HashMap<String, Arc<dyn Agent>> {
+    let offered = agents.into_iter().map(|(id, agent)| {
+        let agent: Arc<dyn Agent> = Arc::new(OfferedAgent(agent));
+        (id, agent)
+    });
+    offered.collect()
+}
+
+fn credentials(environment: &Environment) -> Result<OfferedCredentials, Error> {
+    let config = environment.docker_config();
+    let config = config.map(|directory| directory.join("config.json"));
+    let credentials = engine::docker_credentials(config.as_deref(), environment.program_path())?;
+    Ok(OfferedCredentials(credentials))
+}

@@ -1,0 +1,448 @@
+//! Files and flags of daemons, and what becomes of them.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use engine::{Entitlement, LogFormat, LogLevel, RegistryConfig, TlsConfig};
+
+use super::lowering::Lowered;
+use super::{BUILDKITD, DOCKERD, Daemon, given};
+
+fn lower(daemon: &Daemon, file: &str, line: &[&str]) -> Result<Lowered, String> {
+    let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+    let flags = given::of_flags(daemon.settings, &line)?;
+    daemon.lower_given(Path::new("/etc/file"), &(daemon.parse)(file)?, flags)
+}
+
+fn refused(daemon: &Daemon, file: &str, line: &[&str]) -> String {
+    match lower(daemon, file, line) {
+        Ok(lowered) => format!("nothing: {:?}", lowered.warnings),
+        Err(error) => error,
+    }
+}
+
+/// What a machine may have that was set up for BuildKit.
+const BUILDKITD_TOML: &str = r#"
+debug = true
+root = "/srv/buildkit"
+insecure-entitlements = [ "network.host", "security.insecure" ]
+provenanceEnvDir = "/etc/buildkit/provenance.d"
+
+[log]
+  format = "json"
+
+[dns]
+  nameservers = ["1.1.1.1", "8.8.8.8"]
+  options = ["edns0"]
+  searchDomains = ["example.com"]
+
+[grpc]
+  address = [ "unix:///run/buildkit/buildkitd.sock", "tcp://0.0.0.0:1234" ]
+  debugAddress = "127.0.0.1:6060"
+  uid = 0
+  gid = 1000
+  [grpc.tls]
+    cert = "/etc/buildkit/tls.crt"
+    key = "/etc/buildkit/tls.key"
+    ca = "/etc/buildkit/tlsca.crt"
+
+[otel]
+  socketPath = "/tmp/otel-grpc.sock"
+
+[cdi]
+  specDirs = ["/etc/cdi"]
+
+[history]
+  maxAge = 172800
+  maxEntries = 50
+
+[worker.oci]
+  enabled = true
+  platforms = [ "linux/amd64", "linux/arm64" ]
+  snapshotter = "auto"
+  rootless = false
+  gc = true
+  reservedSpace = "30%"
+  maxUsedSpace = "60%"
+  minFreeSpace = "20GB"
+  max-parallelism = 4
+  networkMode = "host"
+  [worker.oci.labels]
+    "foo" = "bar"
+  [[worker.oci.gcpolicy]]
+    reservedSpace = "512MB"
+    keepDuration = "48h"
+    filters = [ "type==source.local", "type==exec.cachemount" ]
+  [[worker.oci.gcpolicy]]
+    all = true
+    keepBytes = 1024000000
+    keepDuration = 3600
+
+[worker.containerd]
+  enabled = false
+  namespace = "buildkit"
+
+[registry."docker.io"]
+  mirrors = ["yourmirror.local:5000", "core.harbor.domain/proxy.docker.io"]
+  http = true
+  insecure = true
+  ca=["/etc/config/myca.pem"]
+  [[registry."docker.io".keypair]]
+    key="/etc/config/key.pem"
+    cert="/etc/config/cert.pem"
+
+[frontend."dockerfile.v0"]
+  enabled = true
+
+[frontend."gateway.v0"]
+  enabled = true
+  allowedRepositories = []
+
+[system]
+  platformsCacheMaxAge = "1h"
+  brandNew = 1
+"#;
+
+#[test]
+fn a_file_of_buildkitds() {
+    let lowered = lower(&BUILDKITD, BUILDKITD_TOML, &[]).unwrap();
+    let config = lowered.config;
+    assert_eq!(lowered.root.as_deref(), Some(Path::new("/srv/buildkit")));
+    let serve = &config.serve;
+    let hosts = ["unix:///run/buildkit/buildkitd.sock", "tcp://0.0.0.0:1234"];
+    assert_eq!(serve.hosts, hosts);
+    assert_eq!(
+        (serve.user, serve.group.as_deref()),
+        (Some(0), Some("1000"))
+    );
+    assert_eq!(serve.metrics.as_deref(), Some("127.0.0.1:6060"));
+    let tls = TlsConfig {
+        ca: "/etc/buildkit/tlsca.crt".into(),
+        certificate: "/etc/buildkit/tls.crt".into(),
+        key: "/etc/buildkit/tls.key".into(),
+    };
+    assert_eq!(serve.tls, Some(tls));
+    let log = (serve.log_format, serve.log_level);
+    assert_eq!(log, (LogFormat::Json, LogLevel::Debug));
+    assert_eq!(serve.entitlements, [Entitlement::NetworkHost]);
+    let dns = &config.build.dns;
+    assert_eq!(dns.nameservers.len(), 2);
+    assert_eq!(
+        (&dns.options[..], &dns.search[..]),
+        (&["edns0".to_owned()][..], &["example.com".to_owned()][..])
+    );
+    assert_eq!(config.cdi.spec_dirs, Some(vec!["/etc/cdi".into()]));
+    assert_eq!(config.history.builds, 50);
+    assert_eq!(config.limits.parallel_steps, Some(4));
+    // A policy takes the place of the bounds.
+    let policy = "[gc]\nenabled = true\n[[gc.policy]]\nreserved-space = \"512MB\"\nkeep-duration = \"48h\"\n\
+         filters = [\"type==source.local\", \"type==exec.cachemount\"]\n\
+         [[gc.policy]]\nall = true\nreserved-space = 1024000000\nkeep-duration = 3600\n";
+    assert_eq!(config.gc, engine::Config::parse(policy).unwrap().gc);
+    let registry = RegistryConfig {
+        mirrors: vec![
+            "yourmirror.local:5000".to_owned(),
+            "core.harbor.domain/proxy.docker.io".to_owned(),
+        ],
+        http: true,
+        insecure: true,
+        ca: vec!["/etc/config/myca.pem".into()],
+        certificate: Some("/etc/config/cert.pem".into()),
+        key: Some("/etc/config/key.pem".into()),
+        ..RegistryConfig::default()
+    };
+    assert_eq!(config.registry["docker.io"], registry);
+    let warned = [
+        "grpc.debugAddress answers /metrics and /healthz, and none of Go's profiles",
+        "history.maxAge has no effect: old builds go by number and size",
+        "insecure-entitlements has no effect for security.insecure: builds of clients that ask for it are refused",
+        "otel.socketPath has no effect: steps are given no socket for traces",
+        "provenanceEnvDir has no effect: builds of clients that ask for provenance are refused",
+        "system.brandNew in /etc/file has no effect: kiln does not know it",
+        "system.platformsCacheMaxAge has no effect: platforms are looked at for every build",
+        "worker.oci.labels has no effect: the worker has labels of its own",
+        "worker.oci.platforms has no effect: kiln builds for what the machine can run",
+        "worker.oci.snapshotter has no effect: kiln runs steps and keeps layers itself",
+    ];
+    let mut warnings = lowered.warnings;
+    warnings.sort();
+    assert_eq!(warnings, warned);
+}
+
+#[test]
+fn flags_of_buildkitds_are_stronger_than_its_file() {
+    let line = [
+        "--addr",
+        "unix:///a.sock",
+        "--addr=unix:///b.sock",
+        "-root",
+        "/var/lib/buildkit",
+        "--oci-worker-gc=false",
+        "--oci-worker-gc-keepstorage",
+        "1000,500,2000",
+        "--group",
+        "docker",
+        "--containerd-worker=false",
+        "--oci-worker-net",
+        "auto",
+        "--log-level=warning",
+    ];
+    let lowered = lower(
+        &BUILDKITD,
+        "[grpc]\naddress = [\"unix:///c.sock\"]\n",
+        &line,
+    )
+    .unwrap();
+    let serve = &lowered.config.serve;
+    assert_eq!(serve.hosts, ["unix:///a.sock", "unix:///b.sock"]);
+    assert_eq!(
+        (lowered.root, serve.group.as_deref()),
+        (None, Some("docker"))
+    );
+    assert_eq!(serve.log_level, LogLevel::Warn);
+    assert_eq!(serve.entitlements, []);
+    let gc = "[gc]\nenabled = false\nreserved-space = \"1000MB\"\nmin-free-space = \"500MB\"\nmax-used-space = \"2000MB\"\n";
+    assert_eq!(lowered.config.gc, engine::Config::parse(gc).unwrap().gc);
+    assert_eq!(lowered.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn what_buildkitd_can_be_told_and_kiln_cannot() {
+    for (file, line, message) in [
+        (
+            "proxyNetwork = true",
+            &[][..],
+            "proxyNetwork: true is not provided by kiln",
+        ),
+        (
+            "[worker.oci]\nnetworkMode = \"cni\"",
+            &[],
+            "worker.oci.networkMode: \"cni\" is not provided by kiln: steps have the machine's",
+        ),
+        (
+            "[frontend.\"gateway.v0\"]\nallowedRepositories = [\"x\"]",
+            &[],
+            "frontend.gateway.v0: front ends",
+        ),
+        (
+            "",
+            &["--oci-worker-selinux"],
+            "--oci-worker-selinux: true is not provided by kiln: leave",
+        ),
+        (
+            "",
+            &["--tlscert", "a", "--tlskey", "b"],
+            "clients without certificates are not served",
+        ),
+        ("", &["--adr", "x"], "unknown flag or argument: --adr"),
+        ("", &["serve"], "unknown flag or argument: serve"),
+        ("", &["--addr"], "flag needs an argument: --addr"),
+        (
+            "",
+            &["--debug=maybe"],
+            "invalid argument \"maybe\" for \"--debug\" flag",
+        ),
+        ("debug = 1", &[], "debug: 1 is not true or false"),
+        (
+            "insecure-entitlements = [\"all\"]",
+            &[],
+            "invalid entitlement : all",
+        ),
+        (
+            "[worker.oci]\nmaxUsedSpace = \"10GX\"",
+            &[],
+            "invalid size \"10GX\"",
+        ),
+        ("[grpc", &[], "TOML parse error"),
+    ] {
+        let error = refused(&BUILDKITD, file, line);
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+/// What a machine may have that was set up for Docker.
+const DAEMON_JSON: &str = r#"{
+  "data-root": "/srv/docker",
+  "hosts": ["unix:///var/run/docker.sock", "fd://"],
+  "exec-opts": ["native.cgroupdriver=systemd"],
+  "log-driver": "json-file",
+  "log-opts": {"max-size": "10m"},
+  "log-level": "warn",
+  "log-format": "json",
+  "storage-driver": "overlay2",
+  "registry-mirrors": ["https://mirror.example.com/", "http://10.0.0.1:5000"],
+  "insecure-registries": ["registry.local:5000"],
+  "dns": ["10.0.0.2"],
+  "dns-search": ["example.com"],
+  "live-restore": true,
+  "userland-proxy": false,
+  "shutdown-timeout": 30,
+  "metrics-addr": "127.0.0.1:9323",
+  "pidfile": "/run/docker.pid",
+  "features": {"buildkit": true, "containerd-snapshotter": true},
+  "cdi-spec-dirs": ["/etc/cdi"],
+  "proxies": {"http-proxy": "http://proxy:3128", "no-proxy": "localhost"},
+  "default-runtime": "runc",
+  "userns-remap": "",
+  "builder": {
+    "gc": {
+      "enabled": true,
+      "defaultKeepStorage": "20GB",
+      "policy": [
+        {"keepStorage": "10GB", "filter": ["unused-for=2200h"]},
+        {"keepStorage": "50GB", "filter": ["unused-for=3300h", "type=source.local", "shared"]},
+        {"reservedSpace": "100GB", "all": true}
+      ]
+    },
+    "entitlements": {"network-host": false}
+  },
+  "brand-new": 1
+}"#;
+
+#[test]
+fn a_file_of_dockerds() {
+    let lowered = lower(&DOCKERD, DAEMON_JSON, &["--group", "root"]).unwrap();
+    let config = lowered.config;
+    assert_eq!(lowered.root.as_deref(), Some(Path::new("/srv/docker")));
+    assert_eq!(
+        lowered.pid_file.as_deref(),
+        Some(Path::new("/run/docker.pid"))
+    );
+    let serve = &config.serve;
+    assert_eq!(serve.hosts, ["unix:///var/run/docker.sock", "fd://"]);
+    assert_eq!(serve.group.as_deref(), Some("root"));
+    assert_eq!(serve.stop_timeout, Duration::from_secs(30));
+    let log = (serve.log_format, serve.log_level);
+    assert_eq!(log, (LogFormat::Json, LogLevel::Warn));
+    assert_eq!(serve.metrics.as_deref(), Some("127.0.0.1:9323"));
+    assert_eq!(serve.entitlements, []);
+    let mirrors = ["https://mirror.example.com", "http://10.0.0.1:5000"];
+    assert_eq!(config.registry["docker.io"].mirrors, mirrors);
+    let insecure = &config.registry["registry.local:5000"];
+    assert!(insecure.http && insecure.insecure);
+    assert_eq!(config.build.dns.search, ["example.com"]);
+    let proxies = [
+        ("HTTP_PROXY", "http://proxy:3128"),
+        ("NO_PROXY", "localhost"),
+    ];
+    let proxies = proxies.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(lowered.fetch_variables, proxies);
+    let policy = "[[gc.policy]]\nreserved-space = \"10GB\"\nkeep-duration = \"2200h\"\n\
+         [[gc.policy]]\nreserved-space = \"50GB\"\nkeep-duration = \"3300h\"\nfilters = [\"type==source.local,shared\"]\n\
+         [[gc.policy]]\nreserved-space = \"100GB\"\nall = true\n";
+    assert_eq!(config.gc, engine::Config::parse(policy).unwrap().gc);
+    let mut warnings = lowered.warnings;
+    warnings.sort();
+    assert_eq!(
+        warnings,
+        [
+            "brand-new in /etc/file has no effect: kiln does not know it",
+            "exec-opts has no effect: kiln runs containers itself",
+            "features has no effect for containerd-snapshotter: kiln has no such switch",
+            "live-restore has no effect: containers end with the daemon",
+            "log-opts has no effect: a container's log has 32 MiB at most",
+            "storage-driver has no effect: kiln keeps layers itself",
+        ]
+    );
+}
+
+#[test]
+fn flags_of_dockerds() {
+    let line = [
+        "-H",
+        "unix:///a.sock",
+        "-Hunix:///b.sock",
+        "-D",
+        "--containerd=/run/containerd/containerd.sock",
+        "--data-root",
+        "/var/lib/docker",
+        "-p",
+        "/run/d.pid",
+        "--insecure-registry",
+        "r:5000",
+    ];
+    let lowered = lower(&DOCKERD, "", &line).unwrap();
+    let serve = &lowered.config.serve;
+    assert_eq!(serve.hosts, ["unix:///a.sock", "unix:///b.sock"]);
+    assert_eq!(serve.log_level, LogLevel::Debug);
+    assert_eq!(serve.entitlements, [Entitlement::NetworkHost]);
+    assert_eq!(serve.stop_timeout, Duration::from_secs(15));
+    assert_eq!(
+        (lowered.root, lowered.pid_file),
+        (None, Some("/run/d.pid".into()))
+    );
+    assert!(lowered.config.registry["r:5000"].http);
+    assert_eq!(
+        lowered.warnings,
+        ["--containerd has no effect: kiln needs no containerd"]
+    );
+}
+
+#[test]
+fn what_dockerd_can_be_told_and_kiln_cannot() {
+    for (file, line, message) in [
+        (
+            "{\"userns-remap\": \"default\"}",
+            &[][..],
+            "userns-remap: \"default\" is not provided by kiln: run kiln as",
+        ),
+        (
+            "{\"default-runtime\": \"nvidia\"}",
+            &[],
+            "default-runtime: \"nvidia\" is not provided",
+        ),
+        (
+            "{\"log-driver\": \"journald\"}",
+            &[],
+            "log-driver: \"journald\" is not provided by kiln: kiln keeps",
+        ),
+        (
+            "{\"insecure-registries\": [\"10.0.0.0/8\"]}",
+            &[],
+            "\"10.0.0.0/8\" is a range of addresses",
+        ),
+        (
+            "{\"features\": {\"buildkit\": false}}",
+            &[],
+            "kiln always answers BuildKit's clients",
+        ),
+        (
+            "{\"tlscert\": \"a\"}",
+            &[],
+            "give tlscacert, tlscert and tlskey together",
+        ),
+        (
+            "{\"default-ulimits\": {\"nofile\": {}}}",
+            &[],
+            "default-ulimits: ",
+        ),
+        (
+            "{\"hosts\": [\"fd://\"], \"debug\": true}",
+            &["-H", "unix:///x"],
+            "the following directives are specified both as a flag and in the configuration file: hosts",
+        ),
+        ("[]", &[], "invalid JSON: it is no object"),
+        ("{", &[], "invalid JSON: "),
+    ] {
+        let error = refused(&DOCKERD, file, line);
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn every_flag_and_key_is_there_once() {
+    for daemon in [&BUILDKITD, &DOCKERD] {
+        let names = |of: fn(&super::Setting) -> &'static str| {
+            let all = daemon.settings.iter().map(of);
+            let mut names: Vec<&str> = all.filter(|name| !name.is_empty()).collect();
+            names.sort_unstable();
+            names
+        };
+        for names in [names(|setting| setting.flag), names(|setting| setting.key)] {
+            let mut once = names.clone();
+            once.dedup();
+            assert_eq!(names, once);
+        }
+    }
+}

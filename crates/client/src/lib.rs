@@ -1,0 +1,36 @@
+//! A client of BuildKit's API: it builds through a daemon, kiln's or BuildKit's own, and offers in
+//! a session what only the client has: directories, secrets, SSH agents, credentials, and places for
+//! what is exported.
+//!
+//! Pure protocol: which files there are and where things go is said by whoever implements the traits
+//! in [`offers`]. What the daemon sends is bounded, and asks for nothing that was not offered.
+//!
+//! Reading order: `client` makes calls, `offers` is what a session is made of, `session` answers the
+//! daemon.
+
+mod client;
+mod connection;
+mod failure;
+mod offers;
+mod session;
+mod tasks;
+
+/// Messages of BuildKit's API.
+pub mod messages {
+    pub use bollard_buildkit_proto::google::protobuf::Timestamp;
+    pub use bollard_buildkit_proto::moby::buildkit::v1::types::WorkerRecord;
+    pub use bollard_buildkit_proto::moby::buildkit::v1::{
+        CacheOptions, CacheOptionsEntry, DiskUsageRequest, Exporter, PruneRequest, SolveRequest,
+        StatusResponse, UsageRecord, Vertex, VertexLog, VertexStatus, VertexWarning,
+    };
+    pub use bollard_buildkit_proto::pb::{Definition, Position, Range};
+}
+
+pub use client::Client;
+pub use connection::{ConnectError, Way};
+pub use failure::{Failure, Lines};
+pub use futures_util::future::BoxFuture;
+pub use offers::{
+    Agent, Bytes, Content, Credentials, Directory, Files, Kind, Login, Offered, Offers, Output,
+    Secret, Secrets, Selection, Sink,
+};

@@ -1,0 +1,144 @@
+//! The front end `dockerfile.v0`: its options, as BuildKit's clients send them, become a request to
+//! the engine. The Dockerfile is the client's, or in a context that is elsewhere. A client that is
+//! its own front end sends definitions instead.
+
+mod copied;
+mod definition;
+mod gateway;
+mod lint;
+mod prepare;
+mod request;
+mod subrequest;
+mod syntax;
+mod values;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use engine::events::{Progress, Warning};
+use engine::{Build, Diagnostic, Location, Planned};
+use tonic::Status;
+
+use super::builds::{Job, Ref};
+use super::caches::Exports;
+use super::errors;
+use super::options::Options;
+use super::output::Output;
+
+pub(super) use copied::{Copied, Directory};
+pub(super) use definition::{code, definition};
+pub(super) use gateway::{Call, gateway};
+pub(super) use prepare::{agents, plain_request};
+use request::{Entry, Request};
+pub(super) use syntax::is_own;
+
+/// What is said once for a whole build.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// The ID of the build.
+    pub(super) id: String,
+    /// What becomes of the result.
+    pub(super) outputs: Vec<Output>,
+    /// Caches to write.
+    pub(super) caches: Exports,
+    /// Steps may use the machine's network as their own.
+    pub(super) host_network: bool,
+}
+
+/// What a front end came to.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// None of what is no build.
+    pub(super) result: Option<Arc<Ref>>,
+    /// What clients read of it, and may change before they return it.
+    pub(super) metadata: HashMap<String, Vec<u8>>,
+}
+
+/// What the front end of a Dockerfile came to.
+pub(super) enum Read {
+    /// This.
+    Made(Made),
+    /// The Dockerfile is for another front end, with what stands after its name.
+    ForAnother {
+        source: String,
+        command_line: String,
+    },
+}
+
+/// Runs the front end.
+///
+/// # Errors
+/// An option is unknown or makes no sense, or the Dockerfile is wrong or cannot be had.
+pub(super) async fn dockerfile(job: &Arc<Job>, options: Options) -> Result<Read, Status> {
+    let entry = Entry::read(options.clone())?;
+    let build = job.build(|| entry.about());
+    let build = build.map_err(|error| errors::status(&error, None))?;
+    let definition = prepare::define(job, &build, &entry).await?;
+    let text = definition
+        .dockerfile
+        .as_ref()
+        .map(|file| file.text.as_str());
+    if let Some(another) = syntax::another(&options, text.unwrap_or_default()) {
+        return Ok(another);
+    }
+    let request = Request::read(options.clone(), job)?;
+    let subrequest = request.subrequest.clone();
+    let (request, copies) = prepare::prepare(job, &build, request, definition).await?;
+    let brought_in = job.engine.bring_in(request, build.progress()).await;
+    let mut request = brought_in.map_err(|error| errors::status(&error, None))?;
+    if let Some(another) = syntax::another(&options, &request.dockerfile.text) {
+        return Ok(another);
+    }
+    if let Some(name) = subrequest {
+        let metadata = subrequest::answer(job, &request, &name).await?;
+        return Ok(Read::Made(Made {
+            result: None,
+            metadata,
+        }));
+    }
+    let planned = build.plan(&mut request).await;
+    let planned = planned.map_err(|error| errors::status(&error, Some(&request.dockerfile)))?;
+    warn(job, &build, &planned);
+    Ok(Read::Made(made(planned, copies)?))
+}
+
+/// A context that nothing reads is not brought in.
+fn made(planned: Planned, copies: Vec<(String, Arc<Copied>)>) -> Result<Made, Status> {
+    let config = serde_json::to_vec(planned.config());
+    let config = config.map_err(|error| Status::internal(error.to_string()))?;
+    let wanted: Vec<&str> = planned.local_contexts().collect();
+    let copies = copies.into_iter();
+    let copies = copies.filter(|(name, _)| wanted.contains(&name.as_str()));
+    let copies = copies.map(|(_, copy)| copy).collect();
+    Ok(Made {
+        result: Some(Ref::new(planned, copies)),
+        metadata: HashMap::from([("containerimage.config".to_owned(), config)]),
+    })
+}
+
+/// Tells what could be done better in the Dockerfile, as clients are told by BuildKit.
+fn warn(job: &Job, build: &Build, planned: &Planned) {
+    let dockerfile = &planned.request().dockerfile;
+    job.narrator().about(errors::source_info(dockerfile));
+    let sender = build.progress();
+    for diagnostic in planned.warnings() {
+        sender.send(Progress::Warning(warning(diagnostic)));
+    }
+}
+
+fn warning(diagnostic: &Diagnostic) -> Warning {
+    let locations: Vec<Location> = diagnostic.spans.iter().map(errors::location).collect();
+    let line = locations.first();
+    let line = line.map(|first| format!(" (line {})", first.first_line));
+    let rule = diagnostic.rule.and_then(engine::rule);
+    Warning {
+        vertex: None,
+        message: format!("{diagnostic}{}", line.unwrap_or_default()),
+        detail: rule
+            .map(|rule| rule.description.to_owned())
+            .into_iter()
+            .collect(),
+        url: diagnostic.url(),
+        locations,
+    }
+}

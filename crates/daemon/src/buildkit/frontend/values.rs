@@ -1,0 +1,51 @@
+//! Options whose values have parts.
+
+use std::net::IpAddr;
+
+use engine::{ExtraHost, Ulimit};
+use tonic::Status;
+
+use crate::buildkit::options::Options;
+
+/// Lines of `/etc/hosts`: `add-hosts`, as `name=address,…`.
+pub(super) fn hosts(options: &mut Options) -> Result<Vec<ExtraHost>, Status> {
+    list(options, "add-hosts", "expected NAME=ADDRESS", |text| {
+        let (host, address) = text.split_once('=')?;
+        let address: IpAddr = address.parse().ok()?;
+        Some(ExtraHost {
+            host: host.to_ascii_lowercase(),
+            address: address.to_string(),
+        })
+    })
+}
+
+/// Limits of steps: `ulimit`, as `name=soft[:hard],…`.
+pub(super) fn ulimits(options: &mut Options) -> Result<Vec<Ulimit>, Status> {
+    list(options, "ulimit", "expected NAME=SOFT[:HARD]", |text| {
+        let (name, values) = text.split_once('=')?;
+        let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+        let (soft, hard): (i64, i64) = (soft.parse().ok()?, hard.parse().ok()?);
+        let in_order = hard == -1 || (soft != -1 && soft <= hard);
+        in_order.then(|| Ulimit {
+            name: name.to_owned(),
+            soft,
+            hard,
+        })
+    })
+}
+
+fn list<T>(
+    options: &mut Options,
+    name: &str,
+    expected: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, Status> {
+    let text = options.one(name).unwrap_or_default();
+    // BuildKit writes such lists as CSV; none of these values needs its quotes.
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    let parse = |part: &str| {
+        let part = part.trim_matches('"');
+        parse(part).ok_or_else(|| options.invalid(name, part, expected))
+    };
+    parts.map(parse).collect()
+}

@@ -1,0 +1,355 @@
+//! `Solve`: one build from the client's request to what it exports.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bollard_buildkit_proto::moby::buildkit::v1::frontend::result::Result as Refs;
+use bollard_buildkit_proto::moby::buildkit::v1::frontend::{Ref as RefName, Result as Returned};
+use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, SolveResponse};
+use engine::{
+    ArchiveExport, ArchiveKind, BuildOutcome, ClientStream, Delivery, Destination, Engine,
+    EngineError, Entitlement, Evaluated, Export, ExportedImage, FilesExport, KeptCopy,
+};
+use oci::ImageConfig;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::builds::{Asked, Job, Ref};
+use super::credentials::ClientCredentials;
+use super::frontend::{Call, Made, Terms};
+use super::output::Output;
+use super::session::send;
+use super::session::send_files::send_files;
+use super::{caches, errors, history, layouts, output};
+use crate::docker::Daemon;
+use crate::trace::Recording;
+
+/// By which clients know the manifest of a cache that they were sent.
+const CACHE: &str = "cache.manifest";
+/// What clients know the store by that takes a layout.
+const STORE: &str = "export";
+/// What a client's result says of its image.
+const CONFIG: &str = "containerimage.config";
+
+/// Builds, and notes in `trace` what happens.
+///
+/// # Errors
+/// The request makes no sense to kiln, or the build failed.
+pub(super) async fn solve(
+    daemon: &Arc<Daemon>,
+    mut request: SolveRequest,
+    trace: Option<&Recording>,
+) -> Result<SolveResponse, Status> {
+    if request.r#ref.is_empty() {
+        return Err(Status::invalid_argument("the build has no ref"));
+    }
+    let engine = daemon.open().await?;
+    let terms = terms(&mut request, &engine)?;
+    let builds = &daemon.buildkit.builds;
+    let session = match request.session.as_str() {
+        "" => None,
+        id => Some(daemon.buildkit.sessions.get(id).await?),
+    };
+    if let Some(credentials) = session.as_ref().and_then(ClientCredentials::of) {
+        engine.use_credentials(Arc::new(credentials));
+    }
+    let asked = (!request.internal).then(|| Asked {
+        frontend: request.frontend.clone(),
+        options: request.frontend_attrs.clone(),
+    });
+    let (job, events, returned) = Job::new(daemon, engine, session.clone(), terms, asked);
+    let _registered = builds.register(&request.r#ref, Arc::clone(&job))?;
+    let done = CancellationToken::new();
+    let work = async {
+        let _done = done.clone().drop_guard();
+        tokio::select! {
+            built = run(&job, request, returned) => built,
+            () = gone(&job) => Err(Status::cancelled("the client is gone")),
+            () = daemon.cancelled() => Err(Status::cancelled("the daemon stops")),
+        }
+    };
+    tokio::join!(work, job.tell(events, trace, done.clone())).0
+}
+
+/// What holds for the whole build.
+fn terms(request: &mut SolveRequest, engine: &Engine) -> Result<Terms, Status> {
+    let refuse = |what: &str| {
+        Err(Status::unimplemented(format!(
+            "{what} is not provided by kiln"
+        )))
+    };
+    if request.source_policy.is_some() || !request.source_policy_session.is_empty() {
+        return refuse("a source policy");
+    }
+    if request.enable_session_exporter {
+        return refuse("an exporter of the client's");
+    }
+    let mut host_network = false;
+    for entitlement in &request.entitlements {
+        match entitlement.as_str() {
+            "network.host" if engine.grants(Entitlement::NetworkHost) => host_network = true,
+            "network.host" => {
+                let message = "granting entitlement network.host is not allowed by build daemon \
+                               configuration";
+                return Err(Status::permission_denied(message));
+            }
+            other => return refuse(&format!("the entitlement {other:?}")),
+        }
+    }
+    let mut caches = request.cache.take().unwrap_or_default();
+    let imports = std::mem::take(&mut caches.imports).into_iter();
+    let imports = imports.map(|import| (import.r#type, import.attrs));
+    caches::add_imports(&mut request.frontend_attrs, imports);
+    Ok(Terms {
+        id: request.r#ref.clone(),
+        outputs: output::outputs(request)?,
+        caches: caches::exports(&mut caches, engine)?,
+        host_network,
+    })
+}
+
+/// Returns when the client that the build is for is gone.
+async fn gone(job: &Job) {
+    match &job.session {
+        Some(session) => session.ended.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Makes the result, which a client's front end may do itself, and what is wanted of it.
+async fn run(
+    job: &Arc<Job>,
+    request: SolveRequest,
+    returned: tokio::sync::oneshot::Receiver<super::builds::Returned>,
+) -> Result<SolveResponse, Status> {
+    let defined = request.definition.filter(|given| !given.def.is_empty());
+    let outcome = match request.frontend.as_str() {
+        "" if !request.frontend_inputs.is_empty() => Err(Status::unimplemented(
+            "an input without a front end is not provided by kiln",
+        )),
+        "" if defined.is_some() => {
+            let definition = defined.unwrap_or_default();
+            let made = super::bridge::define(job, definition, request.frontend_attrs).await;
+            by_front_end(job, made).await
+        }
+        "" => match returned.await {
+            Ok(result) => match result {
+                Ok(result) => by_client(job, result).await,
+                Err(status) => Err(status),
+            },
+            Err(_) => Err(Status::aborted("the client made no result")),
+        },
+        name => {
+            let call = Call {
+                options: request.frontend_attrs,
+                inputs: request.frontend_inputs,
+                depth: 0,
+            };
+            by_front_end(job, super::bridge::by_name(job, name, call).await).await
+        }
+    };
+    end(job, outcome).await
+}
+
+/// Exports what a front end made, if that is a result.
+async fn by_front_end(job: &Arc<Job>, made: Result<Made, Status>) -> Result<Exported, Status> {
+    let made = made?;
+    match &made.result {
+        Some(result) => deliver(job, result, made.metadata).await,
+        None => Ok(Exported::default()),
+    }
+}
+
+/// Exports what the client returned; nothing when that is nothing.
+async fn by_client(job: &Arc<Job>, result: Returned) -> Result<Exported, Status> {
+    match chosen(job, &result)? {
+        Some(chosen) => deliver(job, &chosen, result.metadata).await,
+        None => Ok(Exported::default()),
+    }
+}
+
+/// What a front end in an image returned.
+///
+/// # Errors
+/// It is something that kiln does not have.
+pub(super) fn made(job: &Job, result: Returned) -> Result<Made, Status> {
+    Ok(Made {
+        result: chosen(job, &result)?,
+        metadata: result.metadata,
+    })
+}
+
+/// The one result that is returned; none when that is nothing.
+fn chosen(job: &Job, result: &Returned) -> Result<Option<Arc<Ref>>, Status> {
+    if !result.attestations.is_empty() {
+        return Err(Status::unimplemented(
+            "attestations of a client are not provided by kiln",
+        ));
+    }
+    let id = match &result.result {
+        Some(Refs::Ref(RefName { id, .. }) | Refs::RefDeprecated(id)) => id.as_str(),
+        Some(Refs::Refs(refs)) if refs.refs.is_empty() => "",
+        Some(Refs::RefsDeprecated(refs)) if refs.refs.is_empty() => "",
+        Some(_) => {
+            return Err(Status::unimplemented(
+                "results for several platforms are not provided by kiln: build for one at a time",
+            ));
+        }
+        None => "",
+    };
+    match id {
+        "" => Ok(None),
+        id => job.find(id).map(Some),
+    }
+}
+
+/// What exports came to.
+#[derive(Default)]
+struct Exported {
+    response: HashMap<String, String>,
+    outcome: BuildOutcome,
+}
+
+async fn deliver(
+    job: &Arc<Job>,
+    result: &Arc<Ref>,
+    metadata: HashMap<String, Vec<u8>>,
+) -> Result<Exported, Status> {
+    let evaluated = result.evaluate(job).await?;
+    let config = match metadata.get(CONFIG) {
+        Some(json) => {
+            let parsed: Result<ImageConfig, _> = serde_json::from_slice(json);
+            let invalid =
+                |error| Status::invalid_argument(format!("invalid image config: {error}"));
+            Some(parsed.map_err(invalid)?).filter(|config| config != result.planned.config())
+        }
+        None => None,
+    };
+    let (job, result) = (Arc::clone(job), Arc::clone(result));
+    let told = Arc::clone(&job);
+    told.offload(move || async move { export(&job, &result, &evaluated, config).await })
+        .await?
+}
+
+async fn export(
+    job: &Job,
+    result: &Ref,
+    evaluated: &Evaluated,
+    config: Option<ImageConfig>,
+) -> Result<Exported, Status> {
+    let failed = |error: &EngineError| errors::status(error, Some(result.dockerfile()));
+    let Some(build) = job.begun() else {
+        return Err(Status::internal("a result without a build"));
+    };
+    let (exports, parcels) = exports(job)?;
+    let delivery = Delivery {
+        config,
+        exports,
+        ..Delivery::default()
+    };
+    let outcome = build.deliver(evaluated, &delivery).await;
+    let outcome = outcome.map_err(|error| failed(&error))?;
+    for parcel in parcels {
+        parcel.send(job).await?;
+    }
+    let mut response = match &outcome.image {
+        Some(image) => response(image)?,
+        None => HashMap::new(),
+    };
+    for cache in &job.terms.caches.local {
+        let sent = cache.send(job).await;
+        match sent {
+            Ok(manifest) => drop(response.insert(CACHE.to_owned(), manifest)),
+            Err(_) if cache.ignore_error => {}
+            Err(status) => return Err(status),
+        }
+    }
+    Ok(Exported { response, outcome })
+}
+
+/// What is made in a directory of the daemon's and sent to the client afterwards.
+enum Parcel {
+    /// As files, for the client's exporter at this place.
+    Files(usize, KeptCopy),
+    /// As blobs.
+    Layout(KeptCopy),
+}
+
+impl Parcel {
+    async fn send(self, job: &Job) -> Result<(), Status> {
+        match self {
+            Self::Files(place, copy) => send_files(job.session()?, copy.path(), place).await,
+            Self::Layout(copy) => layouts::send(job, STORE, copy.path()).await,
+        }
+    }
+}
+
+/// What the engine is asked for.
+fn exports(job: &Job) -> Result<(Vec<Export>, Vec<Parcel>), Status> {
+    let (mut exports, mut parcels) = (Vec::new(), Vec::new());
+    for (place, output) in job.terms.outputs.iter().enumerate() {
+        let stream = || {
+            let stream = send::archive(job.session.as_ref(), place);
+            Destination::Stream(ClientStream::new(stream))
+        };
+        if let Some(export) = output.export(stream) {
+            exports.push(export);
+            continue;
+        }
+        let copy = job.engine.kept_copy(None);
+        let copy = copy.map_err(|error| errors::status(&error, None))?;
+        let path = copy.path().to_owned();
+        if let Output::Layout { names, layers } = output {
+            parcels.push(Parcel::Layout(copy));
+            exports.push(Export::Archive(ArchiveExport {
+                kind: ArchiveKind::Oci,
+                names: names.clone(),
+                destination: Destination::Directory(path),
+                layers: *layers,
+            }));
+        } else {
+            parcels.push(Parcel::Files(place, copy));
+            exports.push(Export::Files(FilesExport::Directory(path)));
+        }
+    }
+    Ok((exports, parcels))
+}
+
+/// What clients write into their metadata files.
+fn response(image: &ExportedImage) -> Result<HashMap<String, String>, Status> {
+    let descriptor = serde_json::to_vec(&image.manifest);
+    let descriptor = descriptor.map_err(|error| Status::internal(error.to_string()))?;
+    let names: Vec<String> = image.names.iter().map(ToString::to_string).collect();
+    let mut response = HashMap::new();
+    let mut put = |name: &str, value| response.insert(format!("containerimage.{name}"), value);
+    put("digest", image.manifest.digest.to_string());
+    put("config.digest", image.id.to_string());
+    put("descriptor", STANDARD.encode(descriptor));
+    if !names.is_empty() {
+        response.insert("image.name".to_owned(), names.join(","));
+    }
+    Ok(response)
+}
+
+/// Notes how the build ended.
+async fn end(job: &Arc<Job>, outcome: Result<Exported, Status>) -> Result<SolveResponse, Status> {
+    if let Some(build) = job.begun() {
+        let failure = outcome.as_ref().err();
+        failure
+            .into_iter()
+            .for_each(|status| build.attach(history::attached(status)));
+        let noted = match &outcome {
+            Ok(exported) => Ok(exported.outcome.clone()),
+            Err(status) if status.code() == tonic::Code::Cancelled => Err(EngineError::Cancelled),
+            Err(status) => Err(EngineError::Solve(status.message().to_owned())),
+        };
+        let ended = job.offload(move || async move { build.end(&noted).await });
+        ended.await?.map_err(|error| errors::status(&error, None))?;
+    }
+    let exported = outcome?;
+    Ok(SolveResponse {
+        exporter_response: exported.response,
+    })
+}

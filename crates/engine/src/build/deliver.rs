@@ -1,0 +1,145 @@
+//! Exports what a build came to.
+
+use std::sync::Arc;
+
+use oci::Reference;
+use solver::ProgressSender;
+
+use super::BuildOutcome;
+use super::stages::Delivery;
+use crate::engine::Inner;
+use crate::error::EngineError;
+use crate::export::{ExportedImage, ImageParts};
+use crate::progress::Task;
+use crate::remote_cache::{CacheTo, Exported};
+use crate::request::{BuildRequest, Export, FilesExport, ImageExport, MoreTarget};
+
+impl Inner {
+    /// Makes what was asked for of each target.
+    pub(super) async fn export_targets(
+        self: &Arc<Self>,
+        delivery: &Delivery,
+        targets: &[ImageParts],
+        progress: &ProgressSender,
+    ) -> Result<BuildOutcome, EngineError> {
+        let mut outcome = BuildOutcome::default();
+        let Some((first, others)) = targets.split_first() else {
+            return Ok(outcome);
+        };
+        for export in &delivery.exports {
+            let exported = self.export(&delivery.tags, first, export, progress).await?;
+            outcome.image = outcome.image.or(exported);
+        }
+        for (parts, more) in others.iter().zip(&delivery.more_targets) {
+            let exported = self
+                .export_more(more, parts, &delivery.exports, progress)
+                .await?;
+            outcome.more_images.extend(exported);
+        }
+        Ok(outcome)
+    }
+
+    /// Writes all caches that stand on their own, at once.
+    pub(super) async fn export_caches(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        cached: Option<&Arc<Exported>>,
+        progress: &ProgressSender,
+    ) -> Result<(), EngineError> {
+        let Some(cached) = cached else {
+            return Ok(());
+        };
+        let exports = request.cache_to.iter().filter_map(|cache| match cache {
+            CacheTo::Export(export) => Some(self.export_cache(cached, export, progress)),
+            CacheTo::Inline => None,
+        });
+        futures_util::future::try_join_all(exports).await?;
+        Ok(())
+    }
+
+    /// A further target becomes an image under its own names, wherever the target does.
+    async fn export_more(
+        self: &Arc<Self>,
+        more: &MoreTarget,
+        parts: &ImageParts,
+        exports: &[Export],
+        progress: &ProgressSender,
+    ) -> Result<Option<ExportedImage>, EngineError> {
+        let mut image = None;
+        for export in exports {
+            let Export::Image(export) = export else {
+                continue;
+            };
+            if more.tags.is_empty() {
+                continue;
+            }
+            let export = Export::Image(ImageExport {
+                names: Vec::new(),
+                ..export.clone()
+            });
+            let exported = self.export(&more.tags, parts, &export, progress).await?;
+            image = image.or(exported);
+        }
+        Ok(image)
+    }
+
+    async fn export(
+        self: &Arc<Self>,
+        tags: &[Reference],
+        parts: &ImageParts,
+        export: &Export,
+        progress: &ProgressSender,
+    ) -> Result<Option<ExportedImage>, EngineError> {
+        let names = |own: &[Reference]| {
+            let mut names: Vec<Reference> = Vec::new();
+            for name in tags.iter().chain(own) {
+                let name = name.clone().with_default_tag();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            names
+        };
+        match export {
+            Export::Image(image) => {
+                let names = names(&image.names);
+                let mut exported = None;
+                if image.store {
+                    let task = Task::begin(progress, &self.clock, "exporting to image");
+                    let told = task.progress();
+                    let result = self.export_to_store(parts, &names, &told).await;
+                    exported = Some(task.end(result)?);
+                }
+                if image.push {
+                    if names.is_empty() {
+                        return Err(EngineError::NoTag);
+                    }
+                    let task = Task::begin(progress, &self.clock, "pushing image");
+                    let told = task.progress();
+                    let result = self.push_parts(parts, image, &names, &told).await;
+                    exported = Some(task.end(result)?);
+                }
+                Ok(exported)
+            }
+            Export::Archive(archive) => {
+                let task = Task::begin(progress, &self.clock, "exporting to archive");
+                let told = task.progress();
+                let names = names(&archive.names);
+                let result = self.export_archive(parts, archive, &names, &told).await;
+                task.end(result).map(Some)
+            }
+            Export::Files(files) => {
+                let name = match files {
+                    FilesExport::Directory(_) => "exporting to client directory",
+                    FilesExport::Tar(_) => "exporting to client tarball",
+                };
+                let task = Task::begin(progress, &self.clock, name);
+                let told = task.progress();
+                let result = self
+                    .export_files(&parts.stack, files, parts.epoch, &told)
+                    .await;
+                task.end(result).map(|()| None)
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Makes the file systems of a plan's targets.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use graph::{Edge, Op};
+use oci::Platform;
+use solver::{BuildOptions, How, ProgressSender, SolveError};
+use store::LayerId;
+use tokio_util::sync::CancellationToken;
+
+use super::frontend::Plan;
+use crate::cache_mount::Carried;
+use crate::engine::Inner;
+use crate::error::{EngineError, StepFailure};
+use crate::explain::Explain;
+use crate::output::{Output, Stack};
+use crate::remote_cache::{Exported, Imports, Steps};
+use crate::request::{BuildRequest, NoCache};
+use crate::session::Session;
+use crate::worker::BuildWorker;
+
+/// What solving a graph came to.
+#[derive(Clone)]
+pub(super) struct Solved {
+    /// The targets' file systems.
+    pub(super) stacks: Vec<Stack>,
+    /// A step had to run for them.
+    pub(super) has_run: bool,
+    /// What caches need to know, if there are any.
+    pub(super) cached: Option<Arc<Exported>>,
+}
+
+impl Inner {
+    /// Makes the targets' file systems.
+    pub(super) async fn solve(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        plan: &Plan,
+        lost: &BTreeSet<LayerId>,
+        progress: &ProgressSender,
+    ) -> Result<Solved, EngineError> {
+        let began = self.now_in_nanoseconds();
+        let targets: Vec<Option<Edge>> = plan.lowered.file_systems().collect();
+        let required = plan.lowered.required.iter().copied();
+        let edges: Vec<Edge> = targets.iter().flatten().copied().chain(required).collect();
+        if edges.is_empty() {
+            return Ok(Solved {
+                stacks: vec![Stack::default(); targets.len()],
+                has_run: false,
+                cached: None,
+            });
+        }
+        let session = Arc::new(Session {
+            devices: Arc::clone(&plan.devices),
+            carried: Some(Carried::new(&request.cache_mounts_from, progress)),
+            ..Session::of(request)
+        });
+        let steps = self.steps(request, plan, &session, began);
+        let imports = steps.as_ref().filter(|_| !request.cache_from.is_empty());
+        let worker = Arc::new(BuildWorker {
+            engine: Arc::clone(self),
+            session: Arc::clone(&session),
+            images: plan.images.clone(),
+            looks: crate::op::Looks::default(),
+            commits: crate::source::Commits::default(),
+            files: crate::source::Files::default(),
+            imports: imports
+                .map(|steps| Arc::new(Imports::new(steps, request, lost.clone(), progress))),
+            explain: (request.explain || self.keeps_history()).then(|| {
+                Arc::new(Explain {
+                    graph: Arc::clone(&plan.graph),
+                    build_args: plan.build_args(request),
+                    no_cache: match request.no_cache {
+                        NoCache::Stages(_) => "--no-cache-filter",
+                        NoCache::All | NoCache::Off => "--no-cache",
+                    },
+                    session,
+                })
+            }),
+        });
+        let options = BuildOptions {
+            jobs: self.jobs(request),
+            cancel: CancellationToken::new(),
+            progress: progress.clone(),
+        };
+        let graph = Arc::clone(&plan.graph);
+        let is_step = |id| {
+            graph
+                .get(id)
+                .is_some_and(|v| !matches!(v.op, Op::Source(_)))
+        };
+        let solved = self
+            .solver
+            .build(worker, Arc::clone(&graph), &edges, options)
+            .await;
+        let solution = solved.map_err(step_error)?;
+        let has_run = solution
+            .vertices
+            .iter()
+            .any(|vertex| matches!(vertex.how, How::Executed(_)) && is_step(vertex.id));
+        let vertices = solution.vertices;
+        let mut made = solution.targets.into_iter();
+        let mut stacks = Vec::with_capacity(targets.len());
+        for target in targets {
+            let output = target.and_then(|_| made.next()).map(|target| target.output);
+            stacks.push(self.stack(output).await?);
+        }
+        let cached = steps.map(|steps| {
+            Arc::new(Exported {
+                steps,
+                vertices,
+                targets: stacks.clone(),
+            })
+        });
+        Ok(Solved {
+            stacks,
+            has_run,
+            cached,
+        })
+    }
+
+    /// What BuildKit knows the steps by, when there are caches that ask for it.
+    fn steps(
+        &self,
+        request: &BuildRequest,
+        plan: &Plan,
+        session: &Session,
+        began: i64,
+    ) -> Option<Arc<Steps>> {
+        if request.cache_from.is_empty() && request.cache_to.is_empty() {
+            return None;
+        }
+        let platform = request.platform.clone().unwrap_or_else(Platform::host);
+        Some(Arc::new(Steps::new(
+            &plan.graph,
+            &plan.images,
+            session.directories.clone(),
+            &platform,
+            began,
+        )))
+    }
+
+    async fn stack(self: &Arc<Self>, output: Option<Output>) -> Result<Stack, EngineError> {
+        Ok(match output {
+            Some(Output::Stack(stack)) => stack,
+            Some(Output::Local(local)) => {
+                let engine = Arc::clone(self);
+                let input = crate::op::InputTree::Local(local);
+                crate::blocking(move || engine.base(&input)).await??.0
+            }
+            None => Stack::default(),
+        })
+    }
+
+    fn now_in_nanoseconds(&self) -> i64 {
+        let since = self.clock.now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
+    }
+
+    fn jobs(&self, request: &BuildRequest) -> NonZeroUsize {
+        let chosen = request
+            .jobs
+            .or(self.config.build.jobs)
+            .and_then(NonZeroUsize::new);
+        chosen.unwrap_or_else(crate::limits::default_jobs)
+    }
+}
+
+fn step_error(error: SolveError<EngineError, store::StoreError>) -> EngineError {
+    match error {
+        SolveError::Step { step, source, .. } => EngineError::Step {
+            step: Box::new(StepFailure {
+                name: step.name,
+                locations: step.locations,
+                error: source,
+            }),
+        },
+        SolveError::Storage { step, source } => EngineError::Solve(format!(
+            "cannot use the build cache for {:?}: {source}",
+            step.name
+        )),
+        SolveError::Cancelled => EngineError::Cancelled,
+        other => EngineError::Solve(other.to_string()),
+    }
+}

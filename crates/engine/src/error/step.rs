@@ -1,0 +1,44 @@
+//! A step that failed, and how its process ended.
+
+use std::sync::Arc;
+
+use graph::Location;
+
+use super::EngineError;
+
+/// What is known of a step that failed.
+#[derive(Debug, Clone)]
+pub struct StepFailure {
+    /// As progress shows it.
+    pub name: String,
+    /// Where it was written.
+    pub locations: Vec<Location>,
+    /// Why it failed.
+    pub error: Arc<EngineError>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessExit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl ProcessExit {
+    /// The code by which a shell reports it.
+    #[must_use]
+    pub const fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+impl std::fmt::Display for ProcessExit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code: {}", self.code())
+    }
+}

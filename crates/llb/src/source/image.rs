@@ -1,0 +1,78 @@
+//! `docker-image://name`
+
+use std::collections::BTreeMap;
+
+use bollard_buildkit_proto::pb;
+use graph::{ImageSource, PullPolicy, SourceOp};
+use oci::{Digest, Platform, Reference};
+
+use super::unknown;
+use crate::error::Problem;
+use crate::load::Given;
+
+pub(super) fn convert(
+    name: &str,
+    attrs: &BTreeMap<String, String>,
+    given: &Given<'_>,
+) -> Result<SourceOp, Problem> {
+    let reference: Reference = name
+        .parse()
+        .map_err(|error| Problem::value("docker-image://", name, error))?;
+    if reference.tag().is_none() && reference.digest().is_none() {
+        return Err(Problem::Invalid(format!("image {name:?}: object required")));
+    }
+    let mut source = ImageSource {
+        reference,
+        platform: platform(given),
+        pull: given.options.pull,
+    };
+    for (key, value) in attrs {
+        match key.as_str() {
+            "image.resolvemode" => source.pull = pull(key, value, given)?,
+            "image.checksum" => source.reference = pinned(source.reference, key, value)?,
+            // It says for how long the builder keeps the image, which its use decides here.
+            "image.recordtype"
+                if matches!(value.as_str(), "" | "regular" | "internal" | "frontend") => {}
+            "image.recordtype" => return Err(Problem::value(key, value, "unknown record type")),
+            _ => return Err(unknown(key)),
+        }
+    }
+    Ok(SourceOp::Image(source))
+}
+
+fn platform(given: &Given<'_>) -> Platform {
+    let of = |platform: &pb::Platform| {
+        let mut wanted = Platform::new(&platform.os, &platform.architecture, &platform.variant);
+        wanted.os_version.clone_from(&platform.os_version);
+        wanted
+    };
+    let default = || {
+        given
+            .options
+            .platform
+            .clone()
+            .unwrap_or_else(Platform::host)
+    };
+    given.platform.map_or_else(default, of).normalised()
+}
+
+fn pull(key: &str, value: &str, given: &Given<'_>) -> Result<PullPolicy, Problem> {
+    match value {
+        "" | "default" => Ok(given.options.pull),
+        "pull" => Ok(PullPolicy::Always),
+        "local" => Ok(PullPolicy::Missing),
+        _ => Err(Problem::value(key, value, "invalid resolvemode")),
+    }
+}
+
+fn pinned(reference: Reference, key: &str, value: &str) -> Result<Reference, Problem> {
+    let digest: Digest = value
+        .parse()
+        .map_err(|error| Problem::value(key, value, error))?;
+    match reference.digest() {
+        Some(other) if other != digest => {
+            Err(Problem::value(key, value, format!("the name has {other}")))
+        }
+        _ => Ok(reference.with_digest(digest)),
+    }
+}

@@ -1,0 +1,24 @@
+# Arguments: the directory of accounts' files, the user, the program, and its arguments. The program
+# may be where only root can reach it, and so may be what it needs: that is put in a directory of
+# the same name that others can enter.
+accounts=$1 user=$2 program=$3
+shift 3
+mount --bind "$accounts/passwd" /etc/passwd
+mount --bind "$accounts/subordinate" /etc/subuid
+mount --bind "$accounts/subordinate" /etc/subgid
+mount --bind "$program" "$accounts/kiln"
+count=0
+while read -r above path; do
+    count=$((count + 1))
+    mkdir -p "$accounts/$count"
+    mount --rbind "$path" "$accounts/$count"
+done <"$accounts/hidden"
+count=0
+while read -r above path; do
+    count=$((count + 1))
+    [ -k "$above" ] || mount -t tmpfs -o mode=1755 tmpfs "$above"
+    mkdir -p "$path"
+    mount --rbind "$accounts/$count" "$path"
+done <"$accounts/hidden"
+cd "$PWD"
+exec setpriv --reuid "$user" --regid "$user" --clear-groups "$accounts/kiln" "$@"

@@ -1,0 +1,577 @@
+//! BuildKit's API of `kiln serve`, by a client that is written against the protocol. Times of files
+//! follow from their contents here, so that what is the same looks the same.
+
+mod by_name;
+mod client;
+mod containers;
+mod definitions;
+mod gateway;
+mod history;
+mod layouts;
+mod offers;
+mod stores;
+mod traces;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1 as api;
+use serde_json::json;
+
+use crate::kiln::{Project, Ran, command, finish};
+use crate::serving::Daemon;
+use client::{Built, Client, Wanted, details};
+use offers::Offers;
+
+const MULTI_STAGE: &str = "FROM alpine AS one\nCOPY a /a\nRUN cat /a | tee /x\n\
+                           FROM alpine\nCOPY --from=one /x /y\nLABEL who=kiln\n";
+
+/// Runs one test, which must end by itself.
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    let limit = Duration::from_secs(120);
+    runtime.block_on(async { tokio::time::timeout(limit, work).await.unwrap() })
+}
+
+/// One build in a session of its own.
+async fn build(client: &Client, id: &str, offers: Offers, wanted: &Wanted) -> Built {
+    let _session = client.session(id, "shared", offers).await;
+    client.build(id, wanted).await
+}
+
+fn image(name: &str) -> Wanted {
+    Wanted {
+        exporters: vec![("image", vec![("name", name.to_owned())])],
+        ..Wanted::default()
+    }
+}
+
+#[test]
+fn what_it_says_of_itself() {
+    let daemon = Daemon::new();
+    run(async {
+        let mut control = Client::connect(&daemon.socket).await.control();
+        let info = control
+            .info(api::InfoRequest {})
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(info.buildkit_version.unwrap().package, "kiln");
+        let workers = control.list_workers(api::ListWorkersRequest::default());
+        let workers = workers.await.unwrap().into_inner().record;
+        assert_eq!(workers.len(), 1);
+        assert_eq!(workers[0].platforms[0].os, "linux");
+    });
+    // The same socket still answers Docker's clients.
+    assert_eq!(daemon.ask("GET /_ping", b"").text(), "OK");
+}
+
+#[test]
+fn builds_stages_and_sends_only_what_changed() {
+    let daemon = Daemon::new();
+    let files = [
+        ("Dockerfile", MULTI_STAGE),
+        ("a", "first\n"),
+        ("d/b", "other\n"),
+    ];
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let offers = Offers::build(&files);
+        let asked = Arc::clone(&offers.asked);
+        let built = build(&client, "one", offers, &image("made")).await;
+        assert!(built.ok()["containerimage.digest"].starts_with("sha256:"));
+        assert_eq!(built.ok()["image.name"], "docker.io/library/made:latest");
+        assert_eq!(built.logs(), "first\n");
+        let steps = built.steps();
+        for name in [
+            "[internal] load build definition from Dockerfile",
+            "[internal] load .dockerignore",
+            "[internal] load build context",
+            "[one 2/3] COPY a /a",
+            "[stage-1 2/2] COPY --from=one /x /y",
+            "exporting to image",
+        ] {
+            assert_eq!(steps.get(name), Some(&false), "{name} in {steps:?}");
+        }
+        assert_eq!(*asked.lock().unwrap(), ["Dockerfile", "a", "d/b"]);
+        let sent: usize = files.iter().map(|(_, content)| content.len()).sum();
+        assert_eq!(built.transferred(), i64::try_from(sent).unwrap());
+
+        let changed = [
+            ("Dockerfile", MULTI_STAGE),
+            ("a", "first\n"),
+            ("d/b", "changed\n"),
+        ];
+        let offers = Offers::build(&changed);
+        let asked = Arc::clone(&offers.asked);
+        let again = build(&client, "two", offers, &image("made")).await;
+        assert_eq!(*asked.lock().unwrap(), ["d/b"]);
+        assert!(again.steps()["[one 3/3] RUN cat /a | tee /x"]);
+        assert_eq!(
+            again.ok()["containerimage.digest"],
+            built.ok()["containerimage.digest"]
+        );
+    });
+    let image = daemon.ask("GET /images/made/json", b"").json();
+    assert_eq!(image["Config"]["Labels"], json!({"who": "kiln"}));
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn failures_say_where_and_how() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let text = "FROM alpine\n\nRUN exit 3\n";
+        let offers = Offers::build(&[("Dockerfile", text)]);
+        let failed = build(&client, "one", offers, &image("x")).await;
+        let status = failed.error();
+        assert_eq!(
+            status.message(),
+            "process \"/bin/sh -c exit 3\" did not complete successfully: exit code: 3"
+        );
+        let details = details(status);
+        let source = &details["github.com/moby/buildkit/errdefs.Source+json"];
+        assert_eq!(source["info"]["filename"], "Dockerfile");
+        assert_eq!(source["ranges"][0]["start"]["line"], 3);
+        let exit = &details["github.com/moby/buildkit/gatewayapi.ExitMessage+json"];
+        assert_eq!(exit["Code"], 3);
+
+        for (number, (text, wanted, message)) in [
+            (
+                "FROM alpine\nBAD\n",
+                Wanted::default(),
+                "dockerfile parse error on line 2: unknown instruction: BAD (did you mean ADD?)",
+            ),
+            (
+                "FROM alpine\n",
+                Wanted {
+                    options: vec![("cgroup-parent", "x")],
+                    ..Wanted::default()
+                },
+                "cgroup-parent of dockerfile.v0 is not provided by kiln: build without it",
+            ),
+            (
+                "FROM alpine\n",
+                Wanted {
+                    exporters: vec![("image", vec![("annotation.x", "y".to_owned())])],
+                    ..Wanted::default()
+                },
+                "annotation.x of the exporter \"image\" is not provided by kiln: build without it",
+            ),
+            (
+                "FROM alpine\n",
+                Wanted {
+                    entitlements: vec!["security.insecure".to_owned()],
+                    ..Wanted::default()
+                },
+                "the entitlement \"security.insecure\" is not provided by kiln",
+            ),
+            (
+                "FROM alpine\n",
+                Wanted {
+                    options: vec![("filename", "Other")],
+                    ..Wanted::default()
+                },
+                "failed to read dockerfile: open Other: no such file or directory",
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let offers = Offers::build(&[("Dockerfile", text)]);
+            let failed = build(&client, &format!("more{number}"), offers, &wanted).await;
+            assert_eq!(failed.error().message(), message);
+        }
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn exports_to_the_client() {
+    let daemon = Daemon::new();
+    let text = "FROM scratch\nCOPY a /d/a\nCOPY b /b\n";
+    let files = [("Dockerfile", text), ("a", "one"), ("b", "two")];
+    let only = |kind| Wanted {
+        exporters: vec![(kind, Vec::new())],
+        ..Wanted::default()
+    };
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        for (kind, member) in [
+            ("tar", "d/a"),
+            ("oci", "oci-layout"),
+            ("docker", "manifest.json"),
+        ] {
+            let (offers, archive) = Offers::build(&files).take_archive();
+            let built = build(&client, kind, offers, &only(kind)).await;
+            built.ok();
+            let archive = archive.lock().unwrap();
+            let names = String::from_utf8_lossy(&archive);
+            assert!(names.contains(member), "{kind} without {member}");
+            assert!(archive.ends_with(&[0; 1024]), "{kind} is not whole");
+        }
+        let (offers, received) = Offers::build(&files).take_files();
+        let built = build(&client, "local", offers, &only("local")).await;
+        built.ok();
+        let received = std::mem::take(&mut *received.lock().unwrap());
+        let contents: Vec<(&str, &[u8])> = received
+            .iter()
+            .map(|(path, (_, content))| (path.as_str(), content.as_slice()))
+            .collect();
+        assert_eq!(contents, [("b", &b"two"[..]), ("d", b""), ("d/a", b"one")]);
+        // A client that takes nothing is told so.
+        let built = build(&client, "none", Offers::build(&files), &only("tar")).await;
+        assert!(built.error().message().contains("FileSend"), "{built:?}");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn checks_in_place_of_a_build() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let files = [("Dockerfile", "FROM alpine as one\nRUN exit 1\n")];
+        let wanted = Wanted {
+            options: vec![
+                ("requestid", "frontend.lint"),
+                (
+                    "frontend.caps",
+                    "moby.buildkit.frontend.subrequests+forward",
+                ),
+            ],
+            ..Wanted::default()
+        };
+        let built = build(&client, "one", Offers::build(&files), &wanted).await;
+        built.ok();
+        let found = &built.metadata["result.json"];
+        let found: serde_json::Value = serde_json::from_slice(found).unwrap();
+        assert_eq!(found["warnings"][0]["ruleName"], "FromAsCasing");
+        let range = &found["warnings"][0]["location"]["ranges"][0];
+        assert_eq!(range["start"]["line"], 1);
+        assert_eq!(built.metadata["result.statuscode"], b"1");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn asks_about_a_dockerfile_in_place_of_a_build() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let text = "ARG V=1\nFROM alpine AS base\n# MODE is how it is made\nARG MODE=fast\n\
+                    RUN --mount=type=secret,id=s,required echo $MODE $V\n\
+                    FROM base\nRUN --mount=type=ssh echo\n";
+        let files = [("Dockerfile", text)];
+        let ask = async |id: &'static str, name: &'static str| {
+            let wanted = Wanted {
+                options: vec![("requestid", name), ("target", "base")],
+                ..Wanted::default()
+            };
+            build(&client, id, Offers::build(&files), &wanted).await
+        };
+        let json = |built: &Built| -> serde_json::Value {
+            built.ok();
+            assert_eq!(built.metadata["version"], b"1.0.0");
+            serde_json::from_slice(&built.metadata["result.json"]).unwrap()
+        };
+        let text = |built: &Built| String::from_utf8(built.metadata["result.txt"].clone()).unwrap();
+
+        let outline = ask("one", "frontend.outline").await;
+        let told = json(&outline);
+        assert_eq!(told["name"], "base");
+        assert_eq!(told["args"][0]["name"], "MODE");
+        assert_eq!(told["args"][0]["description"], "is how it is made");
+        assert_eq!(told["args"][0]["location"]["ranges"][0]["start"]["line"], 4);
+        assert_eq!(told["secrets"][0]["name"], "s");
+        assert_eq!(told["secrets"][0]["required"], true);
+        assert!(
+            text(&outline).starts_with("TARGET: base\n"),
+            "{}",
+            text(&outline)
+        );
+
+        let targets = ask("two", "frontend.targets").await;
+        let told = json(&targets);
+        assert_eq!(told["targets"][0]["name"], "base");
+        assert_eq!(told["targets"][1]["default"], true);
+        assert_eq!(
+            text(&targets),
+            "TARGET    DESCRIPTION\nbase      \n(default) \n"
+        );
+
+        let described = ask("three", "frontend.subrequests.describe").await;
+        let names = json(&described);
+        let names = names
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|request| request["name"].clone());
+        let names: Vec<_> = names.collect();
+        for name in ["outline", "targets", "lint", "subrequests.describe"] {
+            assert!(
+                names.contains(&json!(format!("frontend.{name}"))),
+                "{names:?}"
+            );
+        }
+
+        let odd = ask("four", "frontend.odd").await;
+        assert_eq!(odd.error().message(), "unsupported request frontend.odd");
+        let detail = &details(odd.error())["github.com/moby/buildkit/errdefs.Subrequest+json"];
+        assert_eq!(detail["name"], "frontend.odd");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn the_real_client_builds() {
+    let daemon = Daemon::new();
+    let Some(version) = buildx(&daemon, &["version"]) else {
+        return;
+    };
+    assert_eq!(version.code, 0, "{}", version.stderr);
+    let project = Project::new(&[
+        ("Dockerfile", MULTI_STAGE),
+        ("a", "first\n"),
+        ("failing/Dockerfile", "FROM alpine\nRUN exit 3\n"),
+    ]);
+    let context = project.path().to_str().unwrap();
+    let host = format!("unix://{}", daemon.socket.display());
+    let remote = ["create", "--name", "remote", "--driver", "remote", &host];
+    buildx(&daemon, &remote).unwrap().ok();
+    let files = project.join("out");
+    let local = format!("type=local,dest={}", files.display());
+    for arguments in [
+        // By way of Docker's API, and by gRPC on the socket itself.
+        ["build", "--builder", "default", "-t", "made", context],
+        ["build", "--builder", "remote", "-o", &local, context],
+    ] {
+        let ran = buildx(&daemon, &arguments).unwrap();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains("RUN cat /a | tee /x"), "{}", ran.stderr);
+    }
+    let image = daemon.ask("GET /images/made/json", b"").json();
+    assert_eq!(image["Config"]["Labels"], json!({"who": "kiln"}));
+    let content = std::fs::read_to_string(files.join("y")).unwrap();
+    assert_eq!(content, "first\n");
+    let failing = project.join("failing");
+    let arguments = ["build", "--builder", "remote", failing.to_str().unwrap()];
+    let ran = buildx(&daemon, &arguments).unwrap();
+    assert_eq!(ran.code, 1);
+    let called = ["build", "--builder", "remote", "--call", "targets", context];
+    let told = buildx(&daemon, &called).unwrap().ok();
+    assert_eq!(told, "TARGET    DESCRIPTION\none       \n(default) \n");
+    let called = [
+        "build",
+        "--builder",
+        "remote",
+        "--call",
+        "outline,format=json",
+        context,
+    ];
+    let told = buildx(&daemon, &called).unwrap().ok();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(told["sources"][0].is_string(), "{told}");
+    for part in [
+        ">>> RUN exit 3",
+        "process \"/bin/sh -c exit 3\" did not complete successfully: exit code: 3",
+    ] {
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
+    }
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn the_real_client_has_caches_and_layouts_in_directories() {
+    let daemon = Daemon::new();
+    if buildx(&daemon, &["version"]).is_none() {
+        return;
+    }
+    let project = Project::new(&[
+        ("Dockerfile", "FROM alpine\nRUN echo made >/made\n"),
+        ("based/Dockerfile", "FROM other\nRUN cat /made\n"),
+    ]);
+    let host = format!("unix://{}", daemon.socket.display());
+    let remote = [
+        "create", "--name", "r", "--use", "--driver", "remote", &host,
+    ];
+    buildx(&daemon, &remote).unwrap().ok();
+    let at = |name: &str| project.join(name).to_str().unwrap().to_owned();
+    let (context, based) = (at(""), at("based"));
+    let to = format!("type=local,dest={},mode=max", at("cache"));
+    let layout = format!("type=oci,tar=false,dest={}", at("layout"));
+    let ran = buildx(
+        &daemon,
+        &["build", "--cache-to", &to, "-o", &layout, &context],
+    )
+    .unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let other = format!("other=oci-layout://{}", at("layout"));
+    let line = [
+        "build",
+        "--progress",
+        "plain",
+        "--build-context",
+        &other,
+        &based,
+    ];
+    let ran = buildx(&daemon, &line).unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("made"), "{}", ran.stderr);
+    assert_eq!(daemon.stop().code, 0);
+
+    // A machine that knows nothing has the cache.
+    let daemon = Daemon::new();
+    let host = format!("unix://{}", daemon.socket.display());
+    let remote = [
+        "create", "--name", "r", "--use", "--driver", "remote", &host,
+    ];
+    buildx(&daemon, &remote).unwrap().ok();
+    let from = format!("type=local,src={}", at("cache"));
+    let ran = buildx(&daemon, &["build", "--cache-from", &from, &context]).unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("CACHED"), "{}", ran.stderr);
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn the_real_client_reads_the_history() {
+    let daemon = Daemon::new();
+    let Some(version) = buildx(&daemon, &["version"]) else {
+        return;
+    };
+    assert_eq!(version.code, 0, "{}", version.stderr);
+    let files = [
+        ("Dockerfile", "FROM alpine\nARG A\nRUN echo told\n"),
+        ("bad/Dockerfile", "FROM alpine\nRUN echo begun; exit 3\n"),
+    ];
+    let project = Project::new(&files);
+    let context = project.path().to_str().unwrap();
+    let host = format!("unix://{}", daemon.socket.display());
+    let remote = [
+        "create", "--name", "r", "--use", "--driver", "remote", &host,
+    ];
+    buildx(&daemon, &remote).unwrap().ok();
+    let run = |arguments: &[&str]| buildx(&daemon, arguments).unwrap();
+    let build = ["build", "--provenance=false", "--build-arg", "A=b"];
+    let line = [&build[..], &["-o", "type=image,name=made", context]].concat();
+    let ran = run(&line);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let bad = project.join("bad");
+    assert_eq!(
+        run(&[&build[..], &[bad.to_str().unwrap()]].concat()).code,
+        1
+    );
+
+    let list = run(&["history", "ls", "--format", "{{.Name}} {{.Status}}"]).ok();
+    let name = project.path().file_name().unwrap().to_str().unwrap();
+    assert_eq!(list, format!("bad Error\n{name} Completed\n"));
+    let list = run(&[
+        "history",
+        "ls",
+        "--filter",
+        "status=error",
+        "--format",
+        "{{.Name}}",
+    ]);
+    assert_eq!(list.ok(), "bad\n");
+    let logs = run(&["history", "logs", "^1"]);
+    assert!(logs.stderr.contains("told"), "{}", logs.stderr);
+    let shown = run(&["history", "inspect", "--format", "json", "^1"]).ok();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["Status"], "completed");
+    assert_eq!(shown["BuildArgs"], json!([{"Name": "A", "Value": "b"}]));
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    assert_eq!(shown["Attachments"][0]["Type"], kind);
+    let shown = run(&["history", "inspect"]).ok();
+    for part in [">>> RUN echo begun; exit 3", "exit code: 3"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    run(&["history", "rm", "--all"]).ok();
+    assert_eq!(run(&["history", "ls", "--format", "{{.Name}}"]).ok(), "");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// What `docker buildx` says; nothing if there is none.
+fn buildx(daemon: &Daemon, arguments: &[&str]) -> Option<Ran> {
+    let directory = daemon.socket.with_file_name("client");
+    // That of the peers, where they are.
+    if let Some(peers) = crate::kiln::variable("KILN_TEST_PEERS") {
+        let plugins = peers.join("usr/libexec/docker/cli-plugins");
+        let config = json!({ "cliPluginsExtraDirs": [plugins] });
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        finish(
+            command("docker")
+                .arg("buildx")
+                .args(arguments)
+                .env("DOCKER_HOST", format!("unix://{}", daemon.socket.display()))
+                .env("DOCKER_CONFIG", &directory)
+                .env("BUILDKIT_PROGRESS", "plain"),
+        )
+    };
+    (run(&["version"]).code == 0).then(|| run(arguments))
+}
+
+#[test]
+fn asks_for_secrets() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let text = "FROM alpine\nRUN --mount=type=secret,id=s,required wc -c </run/secrets/s\n";
+        let offers = Offers::build(&[("Dockerfile", text)]);
+        let built = build(
+            &client,
+            "one",
+            offers.clone().secret("s", "hush"),
+            &image("x"),
+        )
+        .await;
+        built.ok();
+        assert_eq!(built.logs(), "4\n");
+        let other = offers.secret("t", "");
+        let text = ("no-cache", "");
+        let wanted = Wanted {
+            options: vec![text],
+            ..Wanted::default()
+        };
+        let failed = build(&client, "two", other, &wanted).await;
+        assert!(failed.error().message().contains("secret s"), "{failed:?}");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_client_that_goes_away_ends_its_build() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let text = "FROM alpine\nRUN echo begun && sleep 600\n";
+        let session = client
+            .session("one", "", Offers::build(&[("Dockerfile", text)]))
+            .await;
+        let wanted = image("x");
+        let building = client.build("one", &wanted);
+        let leaving = async {
+            let mut status = client.again().await.control();
+            let request = api::StatusRequest {
+                r#ref: "one".to_owned(),
+            };
+            let mut told = status.status(request).await.unwrap().into_inner();
+            while let Some(told) = told.message().await.unwrap() {
+                if told.logs.iter().any(|log| log.msg.starts_with(b"begun")) {
+                    break;
+                }
+            }
+            drop(session);
+        };
+        let (built, ()) = tokio::join!(building, leaving);
+        assert_eq!(built.error().message(), "the client is gone");
+    });
+    // Which waits for all that runs, and finds nothing that is left.
+    assert_eq!(daemon.stop().code, 0);
+}

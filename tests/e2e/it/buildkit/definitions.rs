@@ -1,0 +1,428 @@
+//! Builds that clients define step by step, written against the protocol.
+
+use std::collections::HashMap;
+
+use bollard_buildkit_proto::moby::buildkit::v1::frontend as gateway;
+use bollard_buildkit_proto::pb;
+use prost::Message as _;
+use serde_json::json;
+
+use super::client::{Client, Wanted, details, of};
+use super::offers::Offers;
+use super::{build, image, run};
+use crate::serving::Daemon;
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "Dockerfile",
+        "FROM alpine\nCOPY a /a\nRUN cat /a | tee /x\n",
+    ),
+    ("a", "first\n"),
+    ("b", "not wanted\n"),
+];
+
+/// Steps on their way to a definition.
+#[derive(Default)]
+pub(super) struct Steps {
+    definition: pb::Definition,
+}
+
+impl Steps {
+    fn add(&mut self, inputs: &[pb::Input], op: pb::op::Op) -> pb::Input {
+        let op = pb::Op {
+            inputs: inputs.to_vec(),
+            op: Some(op),
+            ..pb::Op::default()
+        };
+        self.push(&op)
+    }
+
+    fn push(&mut self, op: &pb::Op) -> pb::Input {
+        let bytes = op.encode_to_vec();
+        let digest = oci::Digest::of(&bytes).to_string();
+        self.definition.def.push(bytes);
+        pb::Input { digest, index: 0 }
+    }
+
+    pub(super) fn source(&mut self, identifier: &str, attrs: &[(&str, &str)]) -> pb::Input {
+        let attrs = attrs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let source = pb::SourceOp {
+            identifier: identifier.to_owned(),
+            attrs: attrs.collect(),
+        };
+        self.add(&[], pb::op::Op::Source(source))
+    }
+
+    /// A file system with nothing but these.
+    fn files(&mut self, files: &[(&str, &str)]) -> pb::Input {
+        let last = files.len() - 1;
+        let actions = (0i64..).zip(files.iter().enumerate());
+        let action = |(number, (place, (path, text))): (i64, (usize, &(&str, &str)))| {
+            let file = pb::FileActionMkFile {
+                path: (*path).to_owned(),
+                mode: 0o644,
+                data: text.as_bytes().to_vec(),
+                owner: None,
+                timestamp: 0,
+            };
+            pb::FileAction {
+                input: number - 1,
+                secondary_input: -1,
+                output: if place == last { 0 } else { -1 },
+                action: Some(pb::file_action::Action::Mkfile(file)),
+            }
+        };
+        let file = pb::FileOp {
+            actions: actions.map(action).collect(),
+        };
+        self.add(&[], pb::op::Op::File(file))
+    }
+
+    /// As `COPY` makes it.
+    fn copy(&mut self, onto: &pb::Input, from: &pb::Input, path: &str) -> pb::Input {
+        let copy = pb::FileActionCopy {
+            src: path.to_owned(),
+            dest: path.to_owned(),
+            mode: -1,
+            follow_symlink: true,
+            dir_copy_contents: true,
+            create_dest_path: true,
+            allow_wildcard: true,
+            allow_empty_wildcard: true,
+            timestamp: -1,
+            ..pb::FileActionCopy::default()
+        };
+        let action = pb::FileAction {
+            input: 0,
+            secondary_input: 1,
+            output: 0,
+            action: Some(pb::file_action::Action::Copy(copy)),
+        };
+        let file = pb::FileOp {
+            actions: vec![action],
+        };
+        self.add(&[onto.clone(), from.clone()], pb::op::Op::File(file))
+    }
+
+    /// As `RUN` makes it.
+    pub(super) fn run(&mut self, on: &pb::Input, script: &str, env: &[String]) -> pb::Input {
+        let args = ["/bin/sh", "-c", script];
+        let exec = pb::ExecOp {
+            meta: Some(pb::Meta {
+                args: args.map(str::to_owned).to_vec(),
+                env: env.to_vec(),
+                cwd: "/".to_owned(),
+                remove_mount_stubs_recursive: true,
+                ..pb::Meta::default()
+            }),
+            mounts: vec![pb::Mount {
+                dest: "/".to_owned(),
+                ..pb::Mount::default()
+            }],
+            ..pb::ExecOp::default()
+        };
+        self.add(std::slice::from_ref(on), pb::op::Op::Exec(exec))
+    }
+
+    pub(super) fn end(mut self, result: &pb::Input) -> pb::Definition {
+        let end = pb::Op {
+            inputs: vec![result.clone()],
+            ..pb::Op::default()
+        };
+        self.push(&end);
+        self.definition
+    }
+}
+
+pub(super) fn solve(definition: pb::Definition) -> gateway::SolveRequest {
+    gateway::SolveRequest {
+        definition: Some(definition),
+        allow_result_return: true,
+        allow_result_array_ref: true,
+        ..gateway::SolveRequest::default()
+    }
+}
+
+#[test]
+fn a_definition_finds_what_a_dockerfile_made() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let made = build(&client, "one", Offers::build(FILES), &image("made")).await;
+        made.ok();
+        let config = daemon.ask("GET /images/made/json", b"").json();
+        let env: Vec<String> = serde_json::from_value(config["Config"]["Env"].clone()).unwrap();
+
+        let mut steps = Steps::default();
+        let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
+        let context = steps.source("local://context", &[("local.followpaths", "[\"a\"]")]);
+        let copied = steps.copy(&base, &context, "/a");
+        let done = steps.run(&copied, "cat /a | tee /x", &env);
+        let definition = steps.end(&done);
+
+        let offers = Offers::build(FILES);
+        let asked = std::sync::Arc::clone(&offers.asked);
+        let _session = client.session("two", "shared", offers).await;
+        let again = client.define("two", &image("again"), definition).await;
+        again.ok();
+        // Only what was asked for was sent.
+        assert_eq!(*asked.lock().unwrap(), ["a"]);
+        let known = again.steps();
+        assert!(known["/bin/sh -c cat /a | tee /x"], "{known:?}");
+        let layers = |name: &str| {
+            let image = daemon.ask(&format!("GET /images/{name}/json"), b"").json();
+            image["RootFS"]["Layers"].clone()
+        };
+        assert_eq!(layers("again"), layers("made"));
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_front_end_of_the_client_looks_at_results() {
+    let daemon = Daemon::new();
+    let wanted = image("by-client");
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let _session = client.session("one", "shared", Offers::build(FILES)).await;
+        let work = async {
+            let mut bridge = client.bridge();
+            let ping = bridge.ping(of("one", gateway::PingRequest {}));
+            let pong = ping.await.unwrap().into_inner();
+            assert!(
+                pong.llb_caps
+                    .iter()
+                    .any(|cap| cap.id == "mergeop" && cap.enabled)
+            );
+
+            let ask = gateway::ResolveImageConfigRequest {
+                r#ref: "docker.io/library/alpine:latest".to_owned(),
+                ..gateway::ResolveImageConfigRequest::default()
+            };
+            let found = bridge.resolve_image_config(of("one", ask)).await.unwrap();
+            let found = found.into_inner();
+            let config: serde_json::Value = serde_json::from_slice(&found.config).unwrap();
+            assert_eq!(config["os"], "linux");
+            let pinned = format!("docker-image://{}@{}", found.r#ref, found.digest);
+
+            let mut steps = Steps::default();
+            let base = steps.source(&pinned, &[]);
+            let script =
+                "mkdir -p /d/e && printf 0123456789 > /d/f && ln -s /d/f /link && chmod 4711 /d/f";
+            let done = steps.run(&base, script, &[]);
+            let request = gateway::SolveRequest {
+                evaluate: true,
+                ..solve(steps.end(&done))
+            };
+            let solved = bridge.solve(of("one", request)).await.unwrap().into_inner();
+            let mut result = solved.result.unwrap();
+            let Some(gateway::result::Result::Ref(made)) = &result.result else {
+                panic!("{result:?}");
+            };
+            let id = made.id.clone();
+            let read = gateway::ReadFileRequest {
+                r#ref: id.clone(),
+                file_path: "/link".to_owned(),
+                mount_index: 0,
+                range: Some(gateway::FileRange {
+                    offset: 3,
+                    length: 4,
+                }),
+            };
+            let read = bridge.read_file(of("one", read)).await.unwrap();
+            assert_eq!(read.into_inner().data, b"3456");
+            let list = gateway::ReadDirRequest {
+                r#ref: id.clone(),
+                dir_path: "/d".to_owned(),
+                include_pattern: String::new(),
+                mount_index: 0,
+            };
+            let list = bridge.read_dir(of("one", list)).await.unwrap().into_inner();
+            let found: Vec<(String, u32, i64)> = list
+                .entries
+                .into_iter()
+                .map(|entry| (entry.path, entry.mode, entry.size))
+                .collect();
+            // Modes are Go's.
+            assert_eq!(found[0].0, "e");
+            assert_eq!(found[0].1, 1 << 31 | 0o755);
+            assert_eq!(found[1], ("f".to_owned(), 1 << 23 | 0o711, 10));
+            let stat = gateway::StatFileRequest {
+                r#ref: id.clone(),
+                path: "/missing".to_owned(),
+                mount_index: 0,
+            };
+            let missing = bridge.stat_file(of("one", stat)).await.unwrap_err();
+            assert_eq!(missing.code(), tonic::Code::NotFound);
+            let text = "lstat /missing: no such file or directory";
+            assert_eq!(missing.message(), text);
+
+            let config = json!({
+                "architecture": "amd64", "os": "linux", "config": { "Cmd": ["/d/f"] },
+                "rootfs": { "type": "layers", "diff_ids": [] },
+            });
+            let config = config.to_string().into_bytes();
+            result.metadata = HashMap::from([("containerimage.config".to_owned(), config)]);
+            let returned = gateway::ReturnRequest {
+                result: Some(result),
+                error: None,
+            };
+            bridge.r#return(of("one", returned)).await.unwrap();
+        };
+        let (built, ()) = client.during("one", &wanted, None, work).await;
+        built.ok();
+    });
+    let config = daemon.ask("GET /images/by-client/json", b"").json();
+    assert_eq!(config["Config"]["Cmd"], json!(["/d/f"]));
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_definition_in_a_file_is_read_and_made() {
+    let daemon = Daemon::new();
+    run(async {
+        let mut inner = Steps::default();
+        let base = inner.source("docker-image://docker.io/library/alpine:latest", &[]);
+        let done = inner.run(&base, "echo inner > /made", &[]);
+        let inner = inner.end(&done).encode_to_vec();
+        let mut steps = Steps::default();
+        let written = pb::FileAction {
+            input: -1,
+            secondary_input: -1,
+            output: 0,
+            action: Some(pb::file_action::Action::Mkfile(pb::FileActionMkFile {
+                path: "/def.pb".to_owned(),
+                mode: 0o600,
+                data: inner,
+                owner: None,
+                timestamp: -1,
+            })),
+        };
+        let file = pb::FileOp {
+            actions: vec![written],
+        };
+        let file = steps.add(&[], pb::op::Op::File(file));
+        let built = pb::BuildOp {
+            builder: -1,
+            inputs: [(
+                "buildkit.llb.definition".to_owned(),
+                pb::BuildInput { input: 0 },
+            )]
+            .into(),
+            attrs: [("llbbuild.filename".to_owned(), "def.pb".to_owned())].into(),
+            def: None,
+        };
+        let built = steps.add(&[file], pb::op::Op::Build(built));
+        let last = steps.run(&built, "cat /made", &[]);
+        let client = Client::connect(&daemon.socket).await;
+        let _session = client.session("one", "shared", Offers::build(&[])).await;
+        let built = client
+            .define("one", &Wanted::default(), steps.end(&last))
+            .await;
+        built.ok();
+        assert_eq!(built.logs(), "inner\n");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_diff_laid_over_the_one_gives_the_other() {
+    let daemon = Daemon::new();
+    run(async {
+        let mut steps = Steps::default();
+        let one = steps.files(&[("/a", "same"), ("/b", "one"), ("/c", "gone")]);
+        let other = steps.files(&[("/a", "same"), ("/b", "other"), ("/d", "new")]);
+        let diff = pb::DiffOp {
+            lower: Some(pb::LowerDiffInput { input: 0 }),
+            upper: Some(pb::UpperDiffInput { input: 1 }),
+        };
+        let diff = steps.add(&[one.clone(), other], pb::op::Op::Diff(diff));
+        let inputs = [0, 1].map(|input| pb::MergeInput { input }).to_vec();
+        let merge = pb::op::Op::Merge(pb::MergeOp { inputs });
+        let merged = steps.add(&[one, diff], merge);
+        let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
+        let copied = steps.copy(&base, &merged, "/");
+        let last = steps.run(&copied, "cat /a /b /d; test ! -e /c", &[]);
+        let client = Client::connect(&daemon.socket).await;
+        let _session = client.session("one", "shared", Offers::build(&[])).await;
+        let built = client
+            .define("one", &Wanted::default(), steps.end(&last))
+            .await;
+        built.ok();
+        assert_eq!(built.logs(), "sameothernew");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_definition_is_said() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let _session = client.session("one", "shared", Offers::build(FILES)).await;
+        let mut steps = Steps::default();
+        let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
+        let done = steps.run(&base, "exit 3", &[]);
+        let mut definition = steps.end(&done);
+        let range = pb::Range {
+            start: Some(pb::Position {
+                line: 2,
+                character: 0,
+            }),
+            end: Some(pb::Position {
+                line: 2,
+                character: 0,
+            }),
+        };
+        definition.source = Some(pb::Source {
+            infos: vec![pb::SourceInfo {
+                filename: "steps.hcl".to_owned(),
+                data: b"one\ntwo\n".to_vec(),
+                ..pb::SourceInfo::default()
+            }],
+            locations: [(
+                done.digest.clone(),
+                pb::Locations {
+                    locations: vec![pb::Location {
+                        source_index: 0,
+                        ranges: vec![range],
+                    }],
+                },
+            )]
+            .into(),
+        });
+        let failed = client.define("one", &Wanted::default(), definition).await;
+        let details = details(failed.error());
+        let source = &details["github.com/moby/buildkit/errdefs.Source+json"];
+        assert_eq!(source["info"]["filename"], "steps.hcl");
+        assert_eq!(source["ranges"][0]["start"]["line"], 2);
+
+        let mut steps = Steps::default();
+        let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
+        let exec = pb::ExecOp {
+            security: pb::SecurityMode::Insecure as i32,
+            meta: Some(pb::Meta {
+                args: vec!["x".to_owned()],
+                cwd: "/".to_owned(),
+                ..pb::Meta::default()
+            }),
+            mounts: vec![pb::Mount {
+                dest: "/".to_owned(),
+                ..pb::Mount::default()
+            }],
+            ..pb::ExecOp::default()
+        };
+        let done = steps.add(&[base], pb::op::Op::Exec(exec));
+        let _session = client.session("two", "shared", Offers::build(FILES)).await;
+        let refused = client
+            .define("two", &Wanted::default(), steps.end(&done))
+            .await;
+        let status = refused.error();
+        assert_eq!(status.code(), tonic::Code::PermissionDenied);
+        let said = "security.insecure is not allowed: the build needs that entitlement";
+        assert!(status.message().ends_with(said), "{status:?}");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
