@@ -27,6 +27,22 @@ pub(crate) const SKOPEO: Tool = tool("skopeo", "skopeo");
 pub(crate) const UMOCI: Tool = tool("umoci", "umoci");
 /// Runs unpacked images the way kiln does not.
 pub(crate) const RUNC: Tool = tool("runc", "runc");
+/// Is in the images that tests make themselves, without any library.
+pub(crate) const BUSYBOX: Tool = tool("busybox", "busybox-static");
+/// Asks daemons as people do.
+pub(crate) const CURL: Tool = tool("curl", "curl");
+/// Is what kiln's own sources of that kind are compared with.
+pub(crate) const GIT: Tool = tool("git", "git");
+/// Makes certificates.
+pub(crate) const OPENSSL: Tool = tool("openssl", "openssl");
+/// Makes keys, and agents that hold them.
+pub(crate) const SSH: Tool = tool("ssh-agent", "openssh-client");
+/// Finds processes that were left behind.
+pub(crate) const PGREP: Tool = tool("pgrep", "procps");
+/// Reads archives the way kiln does not, and serves pages.
+pub(crate) const PYTHON: Tool = tool("python3", "python3");
+/// Gives ordinary users further ones.
+pub(crate) const UIDMAP: Tool = tool("newuidmap", "uidmap");
 /// Fetches Node's own packages for the node image.
 pub(crate) const NPM: Tool = tool("npm", "npm");
 /// Compiles the C in our dependencies for the static binary.

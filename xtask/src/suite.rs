@@ -40,6 +40,22 @@ use crate::{base_images, command, environment, packages, paths, ui};
 /// The stand-ins that tests use.
 const IMAGES: [&str; 5] = ["alpine", "busybox", "golang", "node", "nginx"];
 
+/// What tests run. What is missing is installed, so that nothing is passed over for want of it.
+const PROGRAMS: [packages::Tool; 12] = [
+    packages::GCC,
+    packages::SKOPEO,
+    packages::UMOCI,
+    packages::RUNC,
+    packages::BUSYBOX,
+    packages::CURL,
+    packages::GIT,
+    packages::OPENSSL,
+    packages::PGREP,
+    packages::PYTHON,
+    packages::SSH,
+    packages::UIDMAP,
+];
+
 /// Where all tests run unless somebody chooses.
 const USUAL: [Place; 4] = [
     Place::Root,
@@ -77,12 +93,7 @@ pub(crate) fn run(wishes: &Wishes) -> Result<()> {
     if wishes.peers {
         peers::isolate()?;
     }
-    packages::ensure(&[
-        packages::GCC,
-        packages::SKOPEO,
-        packages::UMOCI,
-        packages::RUNC,
-    ])?;
+    packages::ensure(&PROGRAMS)?;
     let scratch = TempDir::with_prefix("kiln-test-registry-")?;
     let pushed = Registry::start(scratch.path(), Access::ReadWrite)?;
     let images = base_images::serve(&IMAGES, &[pushed.address()])?;
