@@ -33,7 +33,7 @@ impl Fixture {
     /// Nothing unless this is root.
     pub(crate) fn new() -> Option<Fixture> {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED: only root mounts without a namespace of users");
+            testkit::skip("only root mounts without a namespace of users");
             return None;
         }
         let there = Path::new(BUSYBOX).exists();
