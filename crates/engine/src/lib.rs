@@ -35,6 +35,7 @@ mod offered;
 mod op;
 mod output;
 mod progress;
+mod purl;
 mod remote_cache;
 mod request;
 mod session;
@@ -89,10 +90,10 @@ pub use progress::Task;
 pub use registry::{BoxFuture, Credential, Credentials, CredentialsError, Secret as Password};
 pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
 pub use request::{
-    ArchiveExport, ArchiveKind, BuildRequest, ByteStream, ClientStream, Context, Destination,
-    Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, LayerFormat, LayoutImage,
-    MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource, SecretStore,
-    Sink,
+    ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,
+    Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, LayerFormat,
+    LayoutImage, MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
+    SecretStore, Sink,
 };
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};
 pub use snapshot::{Kind as FileKind, Overwrite, archive, tar};

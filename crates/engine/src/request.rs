@@ -298,6 +298,8 @@ pub struct ImageExport {
     pub store: bool,
     /// How its layers are written for a push.
     pub layers: LayerFormat,
+    /// How what is stated about it is written.
+    pub attestations: AttestationFormat,
 }
 
 /// An archive that other tools load.
@@ -311,6 +313,8 @@ pub struct ArchiveExport {
     pub destination: Destination,
     /// How its layers are written.
     pub layers: LayerFormat,
+    /// How what is stated about the image is written.
+    pub attestations: AttestationFormat,
 }
 
 /// What an archive looks like inside.
@@ -389,6 +393,28 @@ pub struct LayerFormat {
     pub force: bool,
     /// OCI's media types; Docker's otherwise.
     pub oci_media_types: bool,
+}
+
+/// How attestations are written, which are what is stated about images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttestationFormat {
+    /// Those too that are only for images with an index, which a single image has for them then.
+    pub inline: bool,
+    /// As artifacts that refer to their image; otherwise as images of no platform.
+    pub artifact: bool,
+}
+
+impl AttestationFormat {
+    /// What images have that are stored or pushed.
+    pub const IMAGE: Self = Self {
+        inline: true,
+        artifact: true,
+    };
+    /// What archives have.
+    pub const ARCHIVE: Self = Self {
+        inline: false,
+        artifact: true,
+    };
 }
 
 impl Default for LayerFormat {

@@ -14,6 +14,12 @@ pub mod annotation {
     pub const IMAGE_NAME: &str = "io.containerd.image.name";
     /// When the image was made, RFC 3339.
     pub const CREATED: &str = "org.opencontainers.image.created";
+    /// Marks a manifest of an index as being about another one, and says how.
+    pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+    /// The digest of the manifest that it is about.
+    pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+    /// What kind of statement a blob of an attestation is.
+    pub const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 }
 
 /// Names a blob: media type, digest and size, and what an index says of it.

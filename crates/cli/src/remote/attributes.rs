@@ -6,8 +6,8 @@ use std::sync::Arc;
 use client::Output;
 use client::messages::{CacheOptions, CacheOptionsEntry, Exporter};
 use engine::{
-    ArchiveExport, ArchiveKind, CacheFrom, CacheMode, CacheTo, Destination, Export, FilesExport,
-    ImageExport, LayerFormat,
+    ArchiveExport, ArchiveKind, AttestationFormat, CacheFrom, CacheMode, CacheTo, Destination,
+    Export, FilesExport, ImageExport, LayerFormat,
 };
 use oci::{Compression, Reference};
 
@@ -30,12 +30,14 @@ pub(super) fn exporter(
                 names,
                 destination,
                 layers,
+                attestations,
             } = export;
             let (kind, oci) = match kind {
                 ArchiveKind::Oci => ("oci", true),
                 ArchiveKind::Docker => ("docker", false),
             };
             let mut attrs = format(layers, oci);
+            stated(&mut attrs, *attestations, AttestationFormat::ARCHIVE);
             name(&mut attrs, tags.iter().chain(names));
             (kind, attrs, Some(place(destination)?))
         }
@@ -113,8 +115,10 @@ fn image(export: &ImageExport, tags: &[Reference]) -> Attributes {
         push,
         store,
         layers,
+        attestations,
     } = export;
     let mut attrs = format(layers, true);
+    stated(&mut attrs, *attestations, AttestationFormat::IMAGE);
     name(&mut attrs, tags.iter().chain(names));
     if *push {
         attrs.insert("push".to_owned(), "true".to_owned());
@@ -158,6 +162,19 @@ fn format(layers: &LayerFormat, oci: bool) -> Attributes {
         put("oci-mediatypes", oci_media_types.to_string());
     }
     attrs
+}
+
+/// How attestations are written, as far as it is not what is `usual`.
+fn stated(attrs: &mut Attributes, how: AttestationFormat, usual: AttestationFormat) {
+    let pairs = [
+        ("attestation-inline", how.inline, usual.inline),
+        ("oci-artifact", how.artifact, usual.artifact),
+    ];
+    for (name, value, usual) in pairs {
+        if value != usual {
+            attrs.insert(name.to_owned(), value.to_string());
+        }
+    }
 }
 
 fn place(destination: &Destination) -> Result<Arc<dyn Output>, Error> {

@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 
 use engine::{
-    ArchiveExport, ArchiveKind, Destination, Export, FilesExport, ImageExport, LayerFormat,
+    ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport,
+    LayerFormat,
 };
 use oci::{Compression, Reference};
 
@@ -79,6 +80,8 @@ struct Attributes {
     level: Option<i32>,
     force: Option<bool>,
     oci_media_types: Option<bool>,
+    oci_artifact: Option<bool>,
+    attestation_inline: Option<bool>,
     rewrite_timestamp: Option<bool>,
     /// Every attribute in order, to name those that the type does not have.
     seen: Vec<String>,
@@ -90,6 +93,8 @@ const LAYERS: &[&str] = &[
     "compression-level",
     "force-compression",
     "oci-mediatypes",
+    "oci-artifact",
+    "attestation-inline",
     "rewrite-timestamp",
 ];
 
@@ -115,6 +120,8 @@ impl Attributes {
             }
             "force-compression" => self.force = Some(boolean()?),
             "oci-mediatypes" => self.oci_media_types = Some(boolean()?),
+            "oci-artifact" => self.oci_artifact = Some(boolean()?),
+            "attestation-inline" => self.attestation_inline = Some(boolean()?),
             "rewrite-timestamp" => self.rewrite_timestamp = Some(boolean()?),
             _ => {}
         }
@@ -162,6 +169,7 @@ impl Attributes {
             push: self.push.unwrap_or(push),
             store: self.store.unwrap_or(true),
             layers: self.layers(kind != "docker")?,
+            attestations: self.attestations(AttestationFormat::IMAGE),
         }))
     }
 
@@ -177,6 +185,7 @@ impl Attributes {
             names: self.names.clone(),
             destination,
             layers: self.layers(archive == ArchiveKind::Oci)?,
+            attestations: self.attestations(AttestationFormat::ARCHIVE),
         }))
     }
 
@@ -196,6 +205,13 @@ impl Attributes {
             force: self.force.unwrap_or(false),
             oci_media_types: self.oci_media_types.unwrap_or(oci_media_types),
         })
+    }
+
+    fn attestations(&self, usual: AttestationFormat) -> AttestationFormat {
+        AttestationFormat {
+            inline: self.attestation_inline.unwrap_or(usual.inline),
+            artifact: self.oci_artifact.unwrap_or(usual.artifact),
+        }
     }
 
     fn allow(&self, kind: &str, lists: &[&[&str]]) -> Result<(), ValueError> {

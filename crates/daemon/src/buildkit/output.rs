@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
 use engine::{
-    ArchiveExport, ArchiveKind, Destination, Export, FilesExport, ImageExport, LayerFormat,
+    ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport,
+    LayerFormat,
 };
 use oci::{Compression, Reference};
 use tonic::Status;
@@ -21,11 +22,13 @@ pub(super) enum Output {
         kind: ArchiveKind,
         names: Vec<Reference>,
         layers: LayerFormat,
+        attestations: AttestationFormat,
     },
     /// A layout that is sent to the client, blob by blob.
     Layout {
         names: Vec<Reference>,
         layers: LayerFormat,
+        attestations: AttestationFormat,
     },
     /// The files as one tar, sent to the client.
     Tar,
@@ -59,11 +62,13 @@ impl Output {
                 kind,
                 names,
                 layers,
+                attestations,
             } => Export::Archive(ArchiveExport {
                 kind: *kind,
                 names: names.clone(),
                 destination: destination(),
                 layers: *layers,
+                attestations: *attestations,
             }),
             Self::Tar => Export::Files(FilesExport::Tar(destination())),
             Self::Files | Self::Layout { .. } => return None,
@@ -112,6 +117,7 @@ fn image(attrs: &mut Options) -> Result<Output, Status> {
         push,
         store: attrs.flag("store")?.unwrap_or(true),
         layers: layers(attrs, true)?,
+        attestations: attestations(attrs, AttestationFormat::IMAGE)?,
     }))
 }
 
@@ -124,12 +130,25 @@ fn archive(attrs: &mut Options, kind: ArchiveKind) -> Result<Output, Status> {
         return Ok(Output::Layout {
             names: names(attrs)?,
             layers: layers(attrs, true)?,
+            attestations: attestations(attrs, AttestationFormat::ARCHIVE)?,
         });
     }
     Ok(Output::Archive {
         kind,
         names: names(attrs)?,
         layers: layers(attrs, kind == ArchiveKind::Oci)?,
+        attestations: attestations(attrs, AttestationFormat::ARCHIVE)?,
+    })
+}
+
+/// How attestations are written, where it is not what is `usual`.
+fn attestations(
+    attrs: &mut Options,
+    usual: AttestationFormat,
+) -> Result<AttestationFormat, Status> {
+    Ok(AttestationFormat {
+        inline: attrs.flag("attestation-inline")?.unwrap_or(usual.inline),
+        artifact: attrs.flag("oci-artifact")?.unwrap_or(usual.artifact),
     })
 }
 

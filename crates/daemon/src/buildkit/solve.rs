@@ -301,13 +301,19 @@ fn exports(job: &Job) -> Result<(Vec<Export>, Vec<Parcel>), Status> {
         let copy = job.engine.kept_copy(None);
         let copy = copy.map_err(|error| errors::status(&error, None))?;
         let path = copy.path().to_owned();
-        if let Output::Layout { names, layers } = output {
+        if let Output::Layout {
+            names,
+            layers,
+            attestations,
+        } = output
+        {
             parcels.push(Parcel::Layout(copy));
             exports.push(Export::Archive(ArchiveExport {
                 kind: ArchiveKind::Oci,
                 names: names.clone(),
                 destination: Destination::Directory(path),
                 layers: *layers,
+                attestations: *attestations,
             }));
         } else {
             parcels.push(Parcel::Files(place, copy));
@@ -325,7 +331,10 @@ fn response(image: &ExportedImage) -> Result<HashMap<String, String>, Status> {
     let mut response = HashMap::new();
     let mut put = |name: &str, value| response.insert(format!("containerimage.{name}"), value);
     put("digest", image.manifest.digest.to_string());
-    put("config.digest", image.id.to_string());
+    // Of several images there is none to tell.
+    if image.manifest.media_type.is_manifest() {
+        put("config.digest", image.id.to_string());
+    }
     put("descriptor", STANDARD.encode(descriptor));
     if !names.is_empty() {
         response.insert("image.name".to_owned(), names.join(","));

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use api::docker::{Aux, Message};
 use engine::events::channel;
 use engine::{
-    BuildOutcome, BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, Engine, EngineError,
-    Export, ImageExport, LayerFormat, NoCache, PullPolicy, Remote, git_context,
+    AttestationFormat, BuildOutcome, BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn,
+    Engine, EngineError, Export, ImageExport, LayerFormat, NoCache, PullPolicy, Remote,
+    git_context,
 };
 use hyper::HeaderMap;
 use hyper::body::Incoming;
@@ -181,6 +182,7 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
             push: false,
             store: true,
             layers: LayerFormat::default(),
+            attestations: AttestationFormat::IMAGE,
         })],
         cache_from: Vec::new(),
         cache_to: Vec::new(),

@@ -9,7 +9,7 @@ use super::BuildOutcome;
 use super::stages::Delivery;
 use crate::engine::Inner;
 use crate::error::EngineError;
-use crate::export::{ExportedImage, ImageParts};
+use crate::export::{ExportedImage, ImageSet};
 use crate::progress::Task;
 use crate::remote_cache::{CacheTo, Exported};
 use crate::request::{BuildRequest, Export, FilesExport, ImageExport, MoreTarget};
@@ -19,7 +19,7 @@ impl Inner {
     pub(super) async fn export_targets(
         self: &Arc<Self>,
         delivery: &Delivery,
-        targets: &[ImageParts],
+        targets: &[ImageSet],
         progress: &ProgressSender,
     ) -> Result<BuildOutcome, EngineError> {
         let mut outcome = BuildOutcome::default();
@@ -30,9 +30,9 @@ impl Inner {
             let exported = self.export(&delivery.tags, first, export, progress).await?;
             outcome.image = outcome.image.or(exported);
         }
-        for (parts, more) in others.iter().zip(&delivery.more_targets) {
+        for (set, more) in others.iter().zip(&delivery.more_targets) {
             let exported = self
-                .export_more(more, parts, &delivery.exports, progress)
+                .export_more(more, set, &delivery.exports, progress)
                 .await?;
             outcome.more_images.extend(exported);
         }
@@ -61,7 +61,7 @@ impl Inner {
     async fn export_more(
         self: &Arc<Self>,
         more: &MoreTarget,
-        parts: &ImageParts,
+        set: &ImageSet,
         exports: &[Export],
         progress: &ProgressSender,
     ) -> Result<Option<ExportedImage>, EngineError> {
@@ -77,7 +77,7 @@ impl Inner {
                 names: Vec::new(),
                 ..export.clone()
             });
-            let exported = self.export(&more.tags, parts, &export, progress).await?;
+            let exported = self.export(&more.tags, set, &export, progress).await?;
             image = image.or(exported);
         }
         Ok(image)
@@ -86,7 +86,7 @@ impl Inner {
     async fn export(
         self: &Arc<Self>,
         tags: &[Reference],
-        parts: &ImageParts,
+        set: &ImageSet,
         export: &Export,
         progress: &ProgressSender,
     ) -> Result<Option<ExportedImage>, EngineError> {
@@ -107,7 +107,7 @@ impl Inner {
                 if image.store {
                     let task = Task::begin(progress, &self.clock, "exporting to image");
                     let told = task.progress();
-                    let result = self.export_to_store(parts, &names, &told).await;
+                    let result = self.export_to_store(set, image, &names, &told).await;
                     exported = Some(task.end(result)?);
                 }
                 if image.push {
@@ -116,7 +116,7 @@ impl Inner {
                     }
                     let task = Task::begin(progress, &self.clock, "pushing image");
                     let told = task.progress();
-                    let result = self.push_parts(parts, image, &names, &told).await;
+                    let result = self.push_set(set, image, &names, &told).await;
                     exported = Some(task.end(result)?);
                 }
                 Ok(exported)
@@ -125,7 +125,7 @@ impl Inner {
                 let task = Task::begin(progress, &self.clock, "exporting to archive");
                 let told = task.progress();
                 let names = names(&archive.names);
-                let result = self.export_archive(parts, archive, &names, &told).await;
+                let result = self.export_archive(set, archive, &names, &told).await;
                 task.end(result).map(Some)
             }
             Export::Files(files) => {
@@ -135,9 +135,7 @@ impl Inner {
                 };
                 let task = Task::begin(progress, &self.clock, name);
                 let told = task.progress();
-                let result = self
-                    .export_files(&parts.stack, files, parts.epoch, &told)
-                    .await;
+                let result = self.export_files(set, files, &told).await;
                 task.end(result).map(|()| None)
             }
         }

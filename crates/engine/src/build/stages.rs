@@ -17,7 +17,7 @@ use super::frontend::Plan;
 use super::solve::Solved;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ProcessExit};
-use crate::export::ImageParts;
+use crate::export::{ImageParts, ImageSet};
 use crate::files::Files;
 use crate::history::{About, Attachment, Listener, Outcome, Recording};
 use crate::op::{FrontEnd, NewContainer, StepContainer};
@@ -273,7 +273,7 @@ impl Build {
         &self,
         evaluated: &Evaluated,
         delivery: &Delivery,
-    ) -> Result<Vec<ImageParts>, EngineError> {
+    ) -> Result<Vec<ImageSet>, EngineError> {
         let (request, plan) = &*evaluated.planned.0;
         let solved = &evaluated.solved;
         let cache = match &solved.cached {
@@ -297,7 +297,7 @@ impl Build {
                 first.inherited = config.history.len();
             }
         }
-        Ok(targets)
+        Ok(targets.into_iter().map(ImageSet::from).collect())
     }
 
     fn lost(&self) -> BTreeSet<LayerId> {
@@ -404,6 +404,7 @@ fn image_parts(target: &TargetImage, stack: Stack, epoch: Option<i64>) -> ImageP
         },
         epoch,
         cache: None,
+        attestations: Vec::new(),
     }
 }
 

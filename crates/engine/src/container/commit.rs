@@ -11,7 +11,7 @@ use crate::clock::rfc3339;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 use crate::events::channel;
-use crate::export::{Dialect, ImageLayer, assemble, layer_type};
+use crate::export::{Dialect, ImageLayer, Packed, assemble, layer_type};
 use crate::layer::Wanted;
 use crate::output::Stack;
 use crate::progress::Task;
@@ -58,7 +58,7 @@ impl Engine {
         layers.extend(top);
         let image = assemble(&config, inherited, &layers, None, Dialect::Oci)?;
         let names: Vec<Reference> = new.name.iter().cloned().collect();
-        Ok(engine.keep(&image, &names)?.id)
+        Ok(engine.keep(&Packed::one(image, Vec::new()), &names)?.id)
     }
 }
 

@@ -6,11 +6,12 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::Path;
 
-use oci::{Descriptor, Digest, Index, MediaType, Reference, annotation, docker_archive};
+use oci::{Digest, Index, MediaType, Reference, annotation, docker_archive};
 use snapshot::Time;
 use snapshot::tar::{EntryKind, Header, Writer};
 
-use super::Assembled;
+use super::Packed;
+use super::assemble::to_json;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::request::ArchiveKind;
@@ -21,9 +22,8 @@ const BUFFER: usize = 1 << 20;
 /// What an archive holds.
 #[derive(Debug)]
 pub(crate) struct ArchiveImage {
-    pub(crate) documents: Assembled,
-    /// Bottom first; the store has their blobs.
-    pub(crate) layers: Vec<Descriptor>,
+    /// The store has the blobs of its layers.
+    pub(crate) packed: Packed,
     pub(crate) names: Vec<Reference>,
 }
 
@@ -125,21 +125,11 @@ fn members(images: &[ArchiveImage], kind: ArchiveKind) -> Result<Vec<Member>, En
     };
     let mut members = vec![directory("blobs"), directory("blobs/sha256")];
     let mut blobs = Vec::new();
-    for image in images {
-        blobs.extend(
-            image
-                .layers
-                .iter()
-                .map(|l| (l.digest, Content::Blob(l.digest, l.size))),
-        );
-        let Assembled {
-            config,
-            config_descriptor,
-            manifest,
-            manifest_descriptor,
-        } = &image.documents;
-        blobs.push((config_descriptor.digest, Content::Bytes(config.clone())));
-        blobs.push((manifest_descriptor.digest, Content::Bytes(manifest.clone())));
+    for packed in images.iter().map(|image| &image.packed) {
+        let layers = packed.images.iter().flat_map(|image| &image.layers);
+        blobs.extend(layers.map(|(l, _)| (l.digest, Content::Blob(l.digest, l.size))));
+        let documents = packed.blobs().chain(packed.manifests());
+        blobs.extend(documents.map(|(of, bytes)| (of.digest, Content::Bytes(bytes.to_vec()))));
     }
     blobs.sort_by_key(|(digest, _)| *digest);
     blobs.dedup_by_key(|(digest, _)| *digest);
@@ -153,11 +143,11 @@ fn members(images: &[ArchiveImage], kind: ArchiveKind) -> Result<Vec<Member>, En
             content: Content::Bytes(bytes),
         });
     };
-    file("index.json", json(&index(images))?);
+    file("index.json", to_json(&index(images))?);
     if kind == ArchiveKind::Docker {
         file(
             "manifest.json",
-            json(&images.iter().map(docker_entry).collect::<Vec<_>>())?,
+            to_json(&images.iter().map(docker_entry).collect::<Vec<_>>())?,
         );
     }
     file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
@@ -168,15 +158,11 @@ fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-fn json<T: serde::Serialize>(document: &T) -> Result<Vec<u8>, EngineError> {
-    oci::to_canonical_json(document).map_err(EngineError::Serialize)
-}
-
 /// One entry for each name, since tools look images up by it.
 fn index(images: &[ArchiveImage]) -> Index {
     let mut manifests = Vec::new();
     for image in images {
-        let descriptor = &image.documents.manifest_descriptor;
+        let descriptor = image.packed.top();
         if image.names.is_empty() {
             manifests.push(descriptor.clone());
         }
@@ -202,15 +188,13 @@ fn index(images: &[ArchiveImage]) -> Index {
     }
 }
 
+/// `docker load` reads the first image only; whoever needs several was told before.
 fn docker_entry(image: &ArchiveImage) -> docker_archive::Entry {
     let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
+    let layers = image.packed.images[0].layers.iter();
     docker_archive::Entry {
-        config: blob_path(&image.documents.config_descriptor.digest),
+        config: blob_path(&image.packed.id()),
         repo_tags: (!names.is_empty()).then_some(names),
-        layers: image
-            .layers
-            .iter()
-            .map(|layer| blob_path(&layer.digest))
-            .collect(),
+        layers: layers.map(|(layer, _)| blob_path(&layer.digest)).collect(),
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn assemble(
     })
 }
 
-fn to_json<T: serde::Serialize>(document: &T) -> Result<Vec<u8>, EngineError> {
+pub(super) fn to_json<T: serde::Serialize>(document: &T) -> Result<Vec<u8>, EngineError> {
     oci::to_canonical_json(document).map_err(EngineError::Serialize)
 }
 

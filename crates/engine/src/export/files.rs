@@ -8,20 +8,21 @@ use solver::StepProgress;
 
 use super::draft::writing;
 use super::image::send;
+use super::{ImageParts, ImageSet};
 use crate::engine::Inner;
 use crate::error::EngineError;
-use crate::output::Stack;
 use crate::request::{Destination, FilesExport};
 
 impl Inner {
-    /// Writes the files of `stack`.
+    /// Writes the files of a target.
     pub(crate) async fn export_files(
         self: &Arc<Self>,
-        stack: &Stack,
+        set: &ImageSet,
         export: &FilesExport,
-        epoch: Option<i64>,
         progress: &StepProgress,
     ) -> Result<(), EngineError> {
+        let ImageParts { stack, epoch, .. } = &set.images[0];
+        let epoch = *epoch;
         let layers = self.snapshots(stack, Some(progress)).await?;
         let (engine, export) = (Arc::clone(self), export.clone());
         writing(move |draft| {

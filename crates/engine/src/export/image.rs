@@ -3,47 +3,46 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use oci::{Descriptor, Digest, ImageConfig, Reference};
+use oci::{Descriptor, Digest, Reference};
 use solver::StepProgress;
 
 use super::draft::{Draft, writing};
-use super::{ArchiveImage, Assembled, Dialect, assemble};
+use super::{ArchiveImage, Dialect, ImageSet, Packed, Packing};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::image::untagged;
-use crate::layer::{ExportLayer, Wanted};
-use crate::output::Stack;
-use crate::remote_cache::InlineRecords;
-use crate::request::{ArchiveExport, ClientStream, Destination, ImageExport, LayerFormat};
+use crate::layer::Wanted;
+use crate::request::{
+    ArchiveExport, ArchiveKind, ClientStream, Destination, ImageExport, LayerFormat,
+};
 
-/// What is exported: the file system and what the Dockerfile says of it.
-#[derive(Debug, Clone)]
-pub(crate) struct ImageParts {
-    pub(crate) stack: Stack,
-    pub(crate) config: ImageConfig,
-    /// History entries that came with the base image.
-    pub(crate) inherited: usize,
-    pub(crate) epoch: Option<i64>,
-    /// The records of the build, for images that carry them.
-    pub(crate) cache: Option<Arc<InlineRecords>>,
-}
-
-/// An image that was made.
+/// An image that was made, or several for as many platforms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedImage {
-    /// The digest of its config.
+    /// The digest of the first one's config.
     pub id: Digest,
-    /// Its manifest.
+    /// What its names lead to: its manifest, or an index.
     pub manifest: Descriptor,
     /// The names that it has now.
     pub names: Vec<Reference>,
 }
 
+impl ExportedImage {
+    fn new(packed: &Packed, names: &[Reference]) -> Self {
+        Self {
+            id: packed.id(),
+            manifest: packed.top().clone(),
+            names: names.to_vec(),
+        }
+    }
+}
+
 impl Inner {
-    /// Puts the image into the store under `names`, or without a name when there are none.
+    /// Puts the images into the store under `names`, or without a name when there are none.
     pub(crate) async fn export_to_store(
         self: &Arc<Self>,
-        parts: &ImageParts,
+        set: &ImageSet,
+        export: &ImageExport,
         names: &[Reference],
         progress: &StepProgress,
     ) -> Result<ExportedImage, EngineError> {
@@ -53,82 +52,78 @@ impl Inner {
         } else {
             Wanted::AnyBlob
         };
-        let (assembled, _) = self.assemble(parts, wanted, Dialect::Oci, progress).await?;
-        self.keep(&assembled, names)
+        let how = Packing {
+            wanted,
+            dialect: Dialect::Oci,
+            attestations: export.attestations,
+        };
+        let packed = self.pack(set, &how, names, progress).await?;
+        self.keep(&packed, names)
     }
 
     /// Writes the documents and the names.
     pub(crate) fn keep(
         &self,
-        image: &Assembled,
+        packed: &Packed,
         names: &[Reference],
     ) -> Result<ExportedImage, EngineError> {
-        self.store.blobs().put(&self.lease, &image.config)?;
-        self.store.blobs().put(&self.lease, &image.manifest)?;
-        let manifest = image.manifest_descriptor.clone();
+        for (_, bytes) in packed.blobs().chain(packed.manifests()) {
+            self.store.blobs().put(&self.lease, bytes)?;
+        }
+        let top = packed.top();
         let now = self.clock.now();
         for name in names {
-            self.store.images().put(name, &manifest, now)?;
+            self.store.images().put(name, top, now)?;
         }
         if names.is_empty() {
-            self.store
-                .images()
-                .put(&untagged(manifest.digest)?, &manifest, now)?;
+            self.store.images().put(&untagged(top.digest)?, top, now)?;
         }
-        Ok(ExportedImage {
-            id: image.config_descriptor.digest,
-            manifest,
-            names: names.to_vec(),
-        })
+        Ok(ExportedImage::new(packed, names))
     }
 
-    /// Pushes the image under each of `names`.
-    pub(crate) async fn push_parts(
+    /// Pushes the images under each of `names`.
+    pub(crate) async fn push_set(
         self: &Arc<Self>,
-        parts: &ImageParts,
+        set: &ImageSet,
         export: &ImageExport,
         names: &[Reference],
         progress: &StepProgress,
     ) -> Result<ExportedImage, EngineError> {
-        let wanted = Wanted::Blob(export.layers);
-        let (assembled, layers) = self
-            .assemble(parts, wanted, dialect(export.layers), progress)
-            .await?;
-        let layers: Vec<(Descriptor, Vec<Reference>)> = layers
-            .into_iter()
-            .map(|layer| (layer.layer.blob, layer.sources))
-            .collect();
+        let how = Packing {
+            wanted: Wanted::Blob(export.layers),
+            dialect: dialect(export.layers),
+            attestations: export.attestations,
+        };
+        let packed = self.pack(set, &how, names, progress).await?;
         for name in names {
-            self.push_assembled(name, &assembled, &layers, progress)
-                .await?;
+            self.push_packed(name, &packed, progress).await?;
         }
-        Ok(ExportedImage {
-            id: assembled.config_descriptor.digest,
-            manifest: assembled.manifest_descriptor,
-            names: names.to_vec(),
-        })
+        Ok(ExportedImage::new(&packed, names))
     }
 
-    /// Writes the image as an archive.
+    /// Writes the images as an archive.
     pub(crate) async fn export_archive(
         self: &Arc<Self>,
-        parts: &ImageParts,
+        set: &ImageSet,
         export: &ArchiveExport,
         names: &[Reference],
         progress: &StepProgress,
     ) -> Result<ExportedImage, EngineError> {
-        let wanted = Wanted::Blob(export.layers);
-        let (documents, layers) = self
-            .assemble(parts, wanted, dialect(export.layers), progress)
-            .await?;
-        let exported = ExportedImage {
-            id: documents.config_descriptor.digest,
-            manifest: documents.manifest_descriptor.clone(),
-            names: names.to_vec(),
+        if export.kind == ArchiveKind::Docker && (set.indexed || set.images.len() > 1) {
+            return Err(EngineError::Unsupported {
+                what: "an archive for \"docker load\" with images of several platforms".to_owned(),
+                instead: "use type=oci, or build for one platform",
+            });
+        }
+        let how = Packing {
+            wanted: Wanted::Blob(export.layers),
+            dialect: dialect(export.layers),
+            attestations: export.attestations,
         };
+        let packed = self.pack(set, &how, names, progress).await?;
+        let exported = ExportedImage::new(&packed, names);
         let image = ArchiveImage {
-            documents,
-            layers: layers.into_iter().map(|layer| layer.layer.blob).collect(),
+            packed,
             names: names.to_vec(),
         };
         let (engine, export) = (Arc::clone(self), export.clone());
@@ -153,25 +148,6 @@ impl Inner {
                 draft.replace(path, |file| self.write_archive(images, export.kind, file))
             }
         }
-    }
-
-    pub(crate) async fn assemble(
-        self: &Arc<Self>,
-        parts: &ImageParts,
-        wanted: Wanted,
-        dialect: Dialect,
-        progress: &StepProgress,
-    ) -> Result<(Assembled, Vec<ExportLayer>), EngineError> {
-        let layers = self
-            .export_layers(&parts.stack, wanted, parts.epoch, progress)
-            .await?;
-        let plain: Vec<_> = layers.iter().map(|layer| layer.layer.clone()).collect();
-        let mut config = parts.config.clone();
-        if let Some(records) = &parts.cache {
-            config.cache = Some(records.text(&parts.stack)?);
-        }
-        let assembled = assemble(&config, parts.inherited, &plain, parts.epoch, dialect)?;
-        Ok((assembled, layers))
     }
 }
 

@@ -4,12 +4,17 @@
 
 mod archive;
 mod assemble;
+mod attestation;
 mod draft;
 mod files;
 mod image;
+mod pack;
+mod set;
 
 pub(crate) use archive::ArchiveImage;
 pub(crate) use assemble::{Assembled, Dialect, ImageLayer, assemble, layer_type};
+pub(crate) use attestation::{Attestation, Statement};
 pub(crate) use draft::{Draft, PREFIX, writing};
 pub use image::ExportedImage;
-pub(crate) use image::ImageParts;
+pub(crate) use pack::{Packed, Packing};
+pub(crate) use set::{ImageParts, ImageSet};

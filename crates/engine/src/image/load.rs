@@ -3,7 +3,7 @@
 use oci::{Descriptor, Document, ImageConfig, Manifest, Platform};
 use store::Store;
 
-use super::select;
+use super::select::{images, select};
 use crate::error::EngineError;
 
 /// The documents of one image; its layers need not be here.
@@ -60,15 +60,58 @@ pub(crate) fn load(
                     .filter_map(|m| m.platform.clone())
                     .collect(),
             })?;
-            match read_document(store, selected)? {
-                None => return Ok(None),
-                Some(Document::Manifest(manifest)) => (selected.clone(), *manifest),
-                Some(Document::Index(_)) => {
-                    return Err(EngineError::NestedIndex { digest: top.digest });
-                }
-            }
+            return load_manifest(store, top, selected);
         }
     };
+    with_config(store, descriptor, manifest)
+}
+
+/// The image that `top` leads to for `platform`, or else the first whose documents are in the
+/// store: what is listed is what is here.
+pub(crate) fn load_any(
+    store: &Store,
+    top: &Descriptor,
+    platform: &Platform,
+) -> Result<Option<LoadedImage>, EngineError> {
+    match load(store, top, platform) {
+        Ok(None) | Err(EngineError::NoPlatform { .. }) => {}
+        found => return found,
+    }
+    Ok(load_all(store, top)?.into_iter().flatten().next())
+}
+
+/// The images of the index that `top` leads to, in its order, each if all its documents are in the
+/// store; none when it leads to no index.
+pub(crate) fn load_all(
+    store: &Store,
+    top: &Descriptor,
+) -> Result<Vec<Option<LoadedImage>>, EngineError> {
+    match read_document(store, top)? {
+        Some(Document::Index(index)) => images(&index)
+            .map(|image| load_manifest(store, top, image))
+            .collect(),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The image of this manifest, which is in the index of `top`.
+fn load_manifest(
+    store: &Store,
+    top: &Descriptor,
+    manifest: &Descriptor,
+) -> Result<Option<LoadedImage>, EngineError> {
+    match read_document(store, manifest)? {
+        None => Ok(None),
+        Some(Document::Manifest(found)) => with_config(store, manifest.clone(), *found),
+        Some(Document::Index(_)) => Err(EngineError::NestedIndex { digest: top.digest }),
+    }
+}
+
+fn with_config(
+    store: &Store,
+    descriptor: Descriptor,
+    manifest: Manifest,
+) -> Result<Option<LoadedImage>, EngineError> {
     let Some(config) = load_config(store, &manifest.config)? else {
         return Ok(None);
     };
@@ -95,7 +138,10 @@ pub(crate) fn load_config(
         .map_err(invalid)
 }
 
-fn read_document(store: &Store, of: &Descriptor) -> Result<Option<Document>, EngineError> {
+pub(crate) fn read_document(
+    store: &Store,
+    of: &Descriptor,
+) -> Result<Option<Document>, EngineError> {
     if !store.blobs().has(&of.digest)? {
         return Ok(None);
     }

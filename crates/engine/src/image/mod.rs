@@ -8,10 +8,11 @@ mod names;
 mod push;
 mod resolve;
 mod select;
+mod stored;
 mod transfer;
 
 pub use commands::{HistoryRow, ImageDetails, ImageSummary, Removed};
-pub(crate) use load::{LoadedImage, load, load_config};
+pub(crate) use load::{LoadedImage, load, load_any, load_config};
 pub use names::is_untagged;
 pub(crate) use names::untagged;
 pub(crate) use push::blob_file;

@@ -2,7 +2,7 @@
 
 use oci::{Descriptor, Digest, Platform, Reference};
 
-use super::{LoadedImage, load};
+use super::{LoadedImage, load_any};
 use crate::engine::Inner;
 use crate::error::EngineError;
 
@@ -50,16 +50,12 @@ impl Inner {
             ..
         } in self.store.images().list()?
         {
-            match load(&self.store, &descriptor, &platform) {
-                Ok(Some(image)) => images.push(NamedImage {
-                    reference,
-                    top: descriptor,
-                    image,
-                }),
-                // Brought in for another platform.
-                Ok(None) | Err(EngineError::NoPlatform { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            let found = load_any(&self.store, &descriptor, &platform)?;
+            images.extend(found.map(|image| NamedImage {
+                reference,
+                top: descriptor,
+                image,
+            }));
         }
         Ok(images)
     }
@@ -70,7 +66,7 @@ impl Inner {
             let reference = reference.with_default_tag();
             if let Some(found) = self.store.images().get(&reference)? {
                 let platform = Platform::host();
-                if let Some(image) = load(&self.store, &found.descriptor, &platform)? {
+                if let Some(image) = load_any(&self.store, &found.descriptor, &platform)? {
                     return Ok(NamedImage {
                         reference,
                         top: found.descriptor,

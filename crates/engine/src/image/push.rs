@@ -1,18 +1,18 @@
-//! Sends an image to its registry: blobs first, each only when it is missing there, then the
-//! manifest.
+//! Sends images to their registry: blobs first, each only when it is missing there, then the
+//! manifests, and the index that leads to them last.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use oci::{Descriptor, Reference};
+use oci::Reference;
 use registry::{BlobBody, BlobSource};
 use solver::StepProgress;
 
 use crate::engine::Inner;
 use crate::error::EngineError;
-use crate::export::Assembled;
+use crate::export::Packed;
 
 /// Blobs on their way at once.
 const UPLOADS: usize = 4;
@@ -20,12 +20,11 @@ const UPLOADS: usize = 4;
 const PIECE: usize = 256 << 10;
 
 impl Inner {
-    /// Pushes `image`, whose layer blobs the store has, under `reference`.
-    pub(crate) async fn push_assembled(
+    /// Pushes images, whose layer blobs the store has, under `reference`.
+    pub(crate) async fn push_packed(
         &self,
         reference: &Reference,
-        image: &Assembled,
-        layers: &[(Descriptor, Vec<Reference>)],
+        packed: &Packed,
         progress: &StepProgress,
     ) -> Result<(), EngineError> {
         let registry = self.registry()?;
@@ -33,6 +32,7 @@ impl Inner {
             reference: reference.clone(),
             source,
         };
+        let layers = packed.images.iter().flat_map(|image| &image.layers);
         stream::iter(layers)
             .map(|(layer, sources)| async move {
                 let _shown = crate::progress::Transfer::begin(
@@ -47,16 +47,21 @@ impl Inner {
             .try_for_each(|_| std::future::ready(Ok(())))
             .await
             .map_err(failed)?;
-        let config = Bytes::from(image.config.clone());
-        registry
-            .push_blob(reference, &image.config_descriptor, &[], &config)
-            .await
-            .map_err(failed)?;
-        let media_type = &image.manifest_descriptor.media_type;
-        registry
-            .put_manifest(reference, media_type, Bytes::from(image.manifest.clone()))
-            .await
-            .map_err(failed)?;
+        for (descriptor, bytes) in packed.blobs() {
+            let bytes = Bytes::copy_from_slice(bytes);
+            let pushed = registry.push_blob(reference, descriptor, &[], &bytes);
+            pushed.await.map_err(failed)?;
+        }
+        for (descriptor, bytes) in packed.manifests() {
+            // Names lead to the last of them, the others are found by their digests.
+            let name = match descriptor.digest == packed.top().digest {
+                true => reference.clone(),
+                false => reference.without_tag().with_digest(descriptor.digest),
+            };
+            let bytes = Bytes::copy_from_slice(bytes);
+            let put = registry.put_manifest(&name, &descriptor.media_type, bytes);
+            put.await.map_err(failed)?;
+        }
         Ok(())
     }
 }

@@ -1,19 +1,20 @@
 //! Which manifest of an index is for a platform.
 
-use oci::{Descriptor, Index, Platform};
+use oci::{Descriptor, Index, Platform, annotation};
 
-/// What marks a manifest of an index as being about another one.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The images of an index. What is none (attestations) is passed over.
+pub(crate) fn images(index: &Index) -> impl Iterator<Item = &Descriptor> {
+    index.manifests.iter().filter(|manifest| {
+        manifest.media_type.is_manifest()
+            && !manifest
+                .annotations
+                .contains_key(annotation::REFERENCE_TYPE)
+    })
+}
 
 /// The manifest for `platform`: the first that is for exactly it, else the first that runs on it.
-/// What is no image (attestations) is passed over.
 pub(crate) fn select<'a>(index: &'a Index, platform: &Platform) -> Option<&'a Descriptor> {
     let wanted = platform.normalised();
-    let images = || {
-        index.manifests.iter().filter(|manifest| {
-            manifest.media_type.is_manifest() && !manifest.annotations.contains_key(REFERENCE_TYPE)
-        })
-    };
     let exact = |manifest: &&Descriptor| {
         manifest
             .platform
@@ -27,13 +28,13 @@ pub(crate) fn select<'a>(index: &'a Index, platform: &Platform) -> Option<&'a De
             .is_some_and(|platform| platform.runs_on(&wanted))
     };
     let only = || {
-        let mut all = images();
+        let mut all = images(index);
         all.next()
             .filter(|one| one.platform.is_none() && all.next().is_none())
     };
-    images()
+    images(index)
         .find(exact)
-        .or_else(|| images().find(runs))
+        .or_else(|| images(index).find(runs))
         .or_else(only)
 }
 

@@ -15,8 +15,7 @@ use super::names::NamedImage;
 use super::{LoadedImage, untagged};
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
-use crate::export::{ArchiveImage, Assembled};
-use crate::output::Stack;
+use crate::export::{ArchiveImage, Assembled, Packed};
 use crate::progress::Task;
 use crate::request::ArchiveKind;
 
@@ -51,43 +50,6 @@ impl Engine {
         };
         let pulled = pulled.await;
         task.end(pulled)
-    }
-
-    /// Sends an image of the store to the registry that its name leads to; its manifest's digest.
-    ///
-    /// # Errors
-    /// There is no such image, or the registry does not take it.
-    pub async fn push(
-        &self,
-        reference: &Reference,
-        progress: &ProgressSender,
-    ) -> Result<Descriptor, EngineError> {
-        let engine = &self.0;
-        let reference = reference.clone().with_default_tag();
-        let missing = || EngineError::NoSuchImage(reference.familiar());
-        let found = engine.store.images().get(&reference)?.ok_or_else(missing)?;
-        let image = super::load(&engine.store, &found.descriptor, &Platform::host())?;
-        let image = image.ok_or_else(missing)?;
-        let layers = engine.note_layers(&reference, &image)?;
-        let parts = crate::export::ImageParts {
-            stack: Stack::new(layers),
-            inherited: image.config.history.len(),
-            config: image.config,
-            epoch: None,
-            cache: None,
-        };
-        let name = format!("pushing {reference}");
-        let task = Task::begin(progress, &engine.clock, &name);
-        let told = task.progress();
-        let export = crate::request::ImageExport {
-            names: Vec::new(),
-            push: true,
-            store: false,
-            layers: crate::request::LayerFormat::default(),
-        };
-        let names = std::slice::from_ref(&reference);
-        let pushed = engine.push_parts(&parts, &export, names, &told).await;
-        task.end(pushed).map(|pushed| pushed.manifest)
     }
 
     /// Writes images as an archive that `docker load` and [`load`](Self::load) read.
@@ -144,14 +106,16 @@ impl Inner {
         }
         let read = |of: &Descriptor| self.store.blobs().read(&of.digest, MAX_DOCUMENT);
         let is_named = !super::is_untagged(&named.reference);
+        let documents = Assembled {
+            config: read(&image.manifest.config)?,
+            config_descriptor: image.manifest.config.clone(),
+            manifest: read(&image.descriptor)?,
+            manifest_descriptor: image.descriptor.clone(),
+        };
+        let layers = image.manifest.layers.iter();
+        let layers = layers.map(|layer| (layer.clone(), Vec::new())).collect();
         Ok(ArchiveImage {
-            documents: Assembled {
-                config: read(&image.manifest.config)?,
-                config_descriptor: image.manifest.config.clone(),
-                manifest: read(&image.descriptor)?,
-                manifest_descriptor: image.descriptor.clone(),
-            },
-            layers: image.manifest.layers.clone(),
+            packed: Packed::one(documents, layers),
             names: if is_named {
                 vec![named.reference.clone()]
             } else {
@@ -238,12 +202,11 @@ impl Inner {
             };
             let mut top = entry.clone();
             top.annotations.clear();
-            let image = super::load(&self.store, &top, &Platform::host())?.ok_or(
-                EngineError::MissingBlob {
-                    digest: entry.digest,
-                },
-            )?;
-            self.check_layers(&image)?;
+            let image = super::load_any(&self.store, &top, &Platform::host())?;
+            let missing = EngineError::MissingBlob {
+                digest: entry.digest,
+            };
+            self.check_layers(&image.ok_or(missing)?)?;
             self.store.images().put(&name, &top, self.clock.now())?;
             names.push(name);
         }

@@ -1,6 +1,6 @@
 //! What becomes of the result.
 
-use engine::{Destination, Export, FilesExport, ImageExport, LayerFormat};
+use engine::{AttestationFormat, Destination, Export, FilesExport, ImageExport, LayerFormat};
 
 use crate::args::build::Build;
 use crate::environment::Environment;
@@ -97,6 +97,7 @@ fn image(push: bool) -> Export {
         push,
         store: true,
         layers: LayerFormat::default(),
+        attestations: AttestationFormat::IMAGE,
     })
 }
 

@@ -1,0 +1,144 @@
+//! Pushes images of the store: as they are there, with layers that are compressed for it.
+
+use std::sync::Arc;
+
+use oci::{Descriptor, Document, Index, Platform, Reference, annotation};
+use solver::ProgressSender;
+
+use super::load::{LoadedImage, load_all, read_document};
+use crate::engine::{Engine, Inner};
+use crate::error::EngineError;
+use crate::export::{Attestation, ImageParts, ImageSet, Statement};
+use crate::output::Stack;
+use crate::progress::Task;
+use crate::request::{AttestationFormat, ImageExport, LayerFormat};
+
+/// The largest statement that is read.
+const MAX_STATEMENT: u64 = 40 << 20;
+
+impl Engine {
+    /// Sends an image of the store to the registry that its name leads to, or the images of all its
+    /// platforms, if all are here; the digest that the name leads to there.
+    ///
+    /// # Errors
+    /// There is no such image, or the registry does not take it.
+    pub async fn push(
+        &self,
+        reference: &Reference,
+        progress: &ProgressSender,
+    ) -> Result<Descriptor, EngineError> {
+        let engine = &self.0;
+        let reference = reference.clone().with_default_tag();
+        let missing = || EngineError::NoSuchImage(reference.familiar());
+        let found = engine.store.images().get(&reference)?.ok_or_else(missing)?;
+        let set = engine.stored_set(&reference, &found.descriptor)?;
+        let set = set.ok_or_else(missing)?;
+        let name = format!("pushing {reference}");
+        let task = Task::begin(progress, &engine.clock, &name);
+        let told = task.progress();
+        let export = ImageExport {
+            names: Vec::new(),
+            push: true,
+            store: false,
+            layers: LayerFormat::default(),
+            attestations: AttestationFormat::IMAGE,
+        };
+        let names = std::slice::from_ref(&reference);
+        let pushed = engine.push_set(&set, &export, names, &told).await;
+        task.end(pushed).map(|pushed| pushed.manifest)
+    }
+}
+
+impl Inner {
+    /// What `top` leads to, to be exported again.
+    fn stored_set(
+        self: &Arc<Self>,
+        reference: &Reference,
+        top: &Descriptor,
+    ) -> Result<Option<ImageSet>, EngineError> {
+        let all: Option<Vec<LoadedImage>> = load_all(&self.store, top)?.into_iter().collect();
+        let all = all.filter(|all| !all.is_empty());
+        let Some(all) = all else {
+            let image = super::load(&self.store, top, &Platform::host())?;
+            let parts = image.map(|image| self.stored_parts(reference, image));
+            return Ok(parts.transpose()?.map(ImageSet::from));
+        };
+        let index = match read_document(&self.store, top)? {
+            Some(Document::Index(index)) => index,
+            _ => return Ok(None),
+        };
+        let mut images = Vec::with_capacity(all.len());
+        for image in all {
+            let attestations = self.stored_attestations(&index, &image.descriptor)?;
+            images.push(ImageParts {
+                attestations,
+                ..self.stored_parts(reference, image)?
+            });
+        }
+        Ok(Some(ImageSet {
+            images,
+            indexed: false,
+        }))
+    }
+
+    fn stored_parts(
+        &self,
+        reference: &Reference,
+        image: LoadedImage,
+    ) -> Result<ImageParts, EngineError> {
+        let layers = self.note_layers(reference, &image)?;
+        Ok(ImageParts {
+            stack: Stack::new(layers),
+            inherited: image.config.history.len(),
+            config: image.config,
+            epoch: None,
+            cache: None,
+            attestations: Vec::new(),
+        })
+    }
+
+    /// What the index has about `image`, as far as it is here: about the image as it is pushed, of
+    /// which the digest is another one, the same is stated.
+    fn stored_attestations(
+        &self,
+        index: &Index,
+        image: &Descriptor,
+    ) -> Result<Vec<Attestation>, EngineError> {
+        let of = image.digest.to_string();
+        let attached = index
+            .manifests
+            .iter()
+            .filter(|entry| entry.annotations.get(annotation::REFERENCE_DIGEST) == Some(&of));
+        let mut attestations = Vec::new();
+        for entry in attached {
+            let Some(Document::Manifest(manifest)) = read_document(&self.store, entry)? else {
+                continue;
+            };
+            for layer in &manifest.layers {
+                attestations.extend(self.stored_attestation(layer)?);
+            }
+        }
+        Ok(attestations)
+    }
+
+    fn stored_attestation(&self, layer: &Descriptor) -> Result<Option<Attestation>, EngineError> {
+        if !self.store.blobs().has(&layer.digest)? {
+            return Ok(None);
+        }
+        let bytes = self.store.blobs().read(&layer.digest, MAX_STATEMENT)?;
+        let statement: Result<Statement<serde_json::Value>, _> = serde_json::from_slice(&bytes);
+        let statement = statement.map_err(|source| EngineError::InvalidDocument {
+            digest: layer.digest,
+            source: oci::DocumentError::Json {
+                kind: "statement",
+                source,
+            },
+        })?;
+        Ok(Some(Attestation {
+            predicate_type: statement.predicate_type,
+            predicate: Arc::new(statement.predicate),
+            inline_only: false,
+            file_name: String::new(),
+        }))
+    }
+}
