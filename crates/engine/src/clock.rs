@@ -1,12 +1,16 @@
 //! The clock, as an argument: nothing else in this crate or below asks for the time.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Now.
+    /// Now, by a clock that somebody may set forward or back by years at any moment.
     fn now(&self) -> SystemTime;
+
+    /// What has passed since some moment, by a clock that nobody can set.
+    fn passed(&self) -> Duration;
 }
 
 /// The machine's own clock.
@@ -21,6 +25,45 @@ impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+
+    fn passed(&self) -> Duration {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        ORIGIN.get_or_init(Instant::now).elapsed()
+    }
+}
+
+/// A moment that is remembered while the clock may be set.
+#[derive(Debug)]
+pub(crate) struct Moment<'a> {
+    clock: &'a dyn Clock,
+    time: SystemTime,
+    passed: Duration,
+}
+
+impl<'a> Moment<'a> {
+    /// This one.
+    pub(crate) fn now(clock: &'a dyn Clock) -> Self {
+        Self {
+            clock,
+            time: clock.now(),
+            passed: clock.passed(),
+        }
+    }
+
+    /// When that was: as the clock said then, or as it goes now if it was set back. What happened
+    /// after the moment is of no earlier time by either.
+    pub(crate) fn earliest(&self) -> SystemTime {
+        let since = self.clock.passed().saturating_sub(self.passed);
+        let by_now = self.clock.now().checked_sub(since);
+        self.time.min(by_now.unwrap_or(SystemTime::UNIX_EPOCH))
+    }
+}
+
+/// How far two times are apart, whichever is the later. What is that old, or is of a time that has yet
+/// to come, was written by another clock than the one that tells the time now.
+pub(crate) fn apart(one: SystemTime, other: SystemTime) -> Duration {
+    one.duration_since(other)
+        .unwrap_or_else(|later| later.duration())
 }
 
 /// `time` as RFC 3339 with as many digits of the second as it needs, in UTC; as images carry it.
@@ -52,7 +95,6 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 /// Seconds since 1970 as a time; the earliest one that can be told when it is out of range.
 #[must_use]
 pub(crate) fn from_epoch(seconds: i64) -> SystemTime {
-    use std::time::Duration;
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let time = if seconds < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(distance)
@@ -62,14 +104,61 @@ pub(crate) fn from_epoch(seconds: i64) -> SystemTime {
     time.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
+/// A clock that shows what it is set to, for tests.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Set(std::sync::Mutex<(SystemTime, Duration)>);
+
+#[cfg(test)]
+impl Set {
+    pub(crate) fn to(now: SystemTime) -> Self {
+        Self(std::sync::Mutex::new((now, Duration::ZERO)))
+    }
+
+    fn set(&self, now: SystemTime, passed: Duration) {
+        *self.0.lock().unwrap() = (now, passed);
+    }
+}
+
+#[cfg(test)]
+impl Clock for Set {
+    fn now(&self) -> SystemTime {
+        self.0.lock().unwrap().0
+    }
+
+    fn passed(&self) -> Duration {
+        self.0.lock().unwrap().1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn moments_withstand_a_clock_that_jumps() {
+        let (second, years) = (Duration::from_secs(1), Duration::from_secs(1 << 29));
+        let begin = from_epoch(1_600_000_000);
+        let clock = Set::to(begin);
+        let moment = Moment::now(&clock);
+        assert_eq!(moment.earliest(), begin);
+        clock.set(begin + second, second);
+        assert_eq!(moment.earliest(), begin);
+        clock.set(begin + years, second * 2);
+        assert_eq!(moment.earliest(), begin);
+        // What was written in the second second after that was so by the clock as it goes now.
+        clock.set(begin - years, second * 3);
+        assert_eq!(moment.earliest(), begin - years - second * 3);
+        clock.set(SystemTime::UNIX_EPOCH, years * 64);
+        assert!(moment.earliest() <= SystemTime::UNIX_EPOCH);
+        assert_eq!(apart(begin, begin + years), years);
+        assert_eq!(apart(begin + years, begin), years);
+    }
+
+    #[test]
     fn texts() {
         assert_eq!(rfc3339(from_epoch(0)), "1970-01-01T00:00:00Z");
-        let later = from_epoch(1_600_000_000) + std::time::Duration::from_millis(120);
+        let later = from_epoch(1_600_000_000) + Duration::from_millis(120);
         assert_eq!(rfc3339(later), "2020-09-13T12:26:40.12Z");
         assert_eq!(to_the_minute(later), "2020-09-13 12:26 UTC");
         assert_eq!(rfc3339(from_epoch(-1)), "1969-12-31T23:59:59Z");

@@ -116,7 +116,10 @@ impl Inner {
             })?;
             return Ok(false);
         };
-        let since = now.duration_since(last.finished).unwrap_or_default();
+        // One in a time to come was before the clock was set back.
+        let Ok(since) = now.duration_since(last.finished) else {
+            return Ok(true);
+        };
         if since >= config.interval {
             return Ok(true);
         }
@@ -133,5 +136,52 @@ impl Inner {
             .map_or(disk.used(), |used| used.saturating_add(grown));
         let by_space = |rule: &store::Rule| rule.unused_for.is_none() && rule.may_bind(used, disk);
         Ok(config.rules(disk).iter().any(by_space))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock::Set;
+    use crate::{Config, EngineOptions};
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn engine(root: &Path, now: SystemTime) -> Engine {
+        Engine::open(EngineOptions {
+            root: root.to_owned(),
+            config: Config::default(),
+            docker_config: None,
+            helper_path: Vec::new(),
+            fetch_variables: Vec::new(),
+            clock: Arc::new(Set::to(now)),
+        })
+        .unwrap()
+    }
+
+    /// A collection took place while the clock was ahead. Once it is right again the next one does not
+    /// wait until then.
+    #[test]
+    fn collection_withstands_a_clock_that_goes_back() {
+        let scratch = tempfile::tempdir().unwrap();
+        let at = |day: u32| {
+            engine(
+                scratch.path(),
+                SystemTime::UNIX_EPOCH + DAY * (20_000 + day),
+            )
+        };
+        assert!(!at(0).gc_is_due().unwrap(), "nothing is old");
+        let ahead = at(7000);
+        assert!(ahead.gc_is_due().unwrap());
+        ahead.gc(false).unwrap();
+        assert!(!ahead.gc_is_due().unwrap());
+        let right = at(1);
+        assert!(right.gc_is_due().unwrap());
+        right.gc(false).unwrap();
+        assert!(!right.gc_is_due().unwrap());
     }
 }

@@ -9,7 +9,7 @@ mod receive;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,6 +23,8 @@ pub use receive::{ClientFile, ClientFileKind, Incoming, Receiving};
 
 /// Copies that are kept.
 const MAX_KEPT: usize = 64;
+/// What the names begin with of copies for one build alone.
+const TEMPORARY: &str = "tmp-";
 /// How long one is kept that nobody uses.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -33,15 +35,20 @@ pub struct KeptCopy(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    _guard: Guard,
+    /// It goes with the build.
+    is_temporary: bool,
+    /// Held for as long as the copy is used; closing the file unlocks it.
+    _lock: File,
 }
 
-#[derive(Debug)]
-enum Guard {
-    /// Held for as long as the copy is used.
-    Lock(#[expect(dead_code, reason = "closing the file unlocks it")] File),
-    /// Removed afterwards.
-    Temporary(#[expect(dead_code, reason = "dropping it removes it")] tempfile::TempDir),
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            // What stays of it goes with one of the next builds.
+            drop(fs::remove_dir_all(&self.path));
+            drop(fs::remove_file(self.path.with_extension("lock")));
+        }
+    }
 }
 
 impl KeptCopy {
@@ -114,29 +121,54 @@ fn kept(all: &Path, key: &str, now: SystemTime) -> io::Result<Option<Inner>> {
     fs::create_dir_all(&path)?;
     Ok(Some(Inner {
         path,
-        _guard: Guard::Lock(lock),
+        is_temporary: false,
+        _lock: lock,
     }))
 }
 
 fn temporary(all: &Path) -> io::Result<Inner> {
-    let directory = tempfile::Builder::new().prefix("tmp-").tempdir_in(all)?;
-    Ok(Inner {
-        path: directory.path().to_owned(),
-        _guard: Guard::Temporary(directory),
-    })
+    loop {
+        let id = store::new_id().map_err(io::Error::other)?;
+        let path = all.join(format!("{TEMPORARY}{id}"));
+        // One who makes room may have been at it before we had locked it.
+        if let Some(lock) = lock(&path.with_extension("lock"))? {
+            let mut private = fs::DirBuilder::new();
+            private.mode(0o700).create(&path)?;
+            return Ok(Inner {
+                path,
+                is_temporary: true,
+                _lock: lock,
+            });
+        }
+    }
 }
 
 /// The lock, unless somebody has it.
 fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+    loop {
+        let file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Whoever forgot the copy meanwhile removed the file that we have.
+        if is_at(&file, path)? {
+            return Ok(Some(file));
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -146,28 +178,29 @@ fn forget_old(all: &Path, now: SystemTime) -> io::Result<()> {
     for entry in fs::read_dir(all)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".lock") || name.starts_with("tmp-") {
+        if name.ends_with(".lock") {
             // Another process may be removing it.
             let Ok(used) = entry.metadata().and_then(|metadata| metadata.modified()) else {
                 continue;
             };
-            entries.push((now.duration_since(used).unwrap_or_default(), name));
+            // Used in a time to come: the clock was set since, so nobody knows when. First to go
+            // when there are too many, and not for its age.
+            let age = now.duration_since(used).ok();
+            entries.push((age.is_none(), age, name));
         }
     }
     entries.sort();
-    for (place, (age, name)) in entries.iter().enumerate() {
-        let is_kept = name.ends_with(".lock");
-        if *age > MAX_AGE || (is_kept && place >= MAX_KEPT) {
+    for (place, (_, age, name)) in entries.iter().enumerate() {
+        let is_old = age.is_some_and(|age| age > MAX_AGE);
+        if is_old || place >= MAX_KEPT || name.starts_with(TEMPORARY) {
             forget(&all.join(name))?;
         }
     }
     Ok(())
 }
 
+/// Removes a copy whose lock this is, unless it is in use.
 fn forget(path: &Path) -> io::Result<()> {
-    if path.extension().is_none() {
-        return fs::remove_dir_all(path);
-    }
     let Some(_lock) = lock(path)? else {
         return Ok(());
     };
@@ -177,3 +210,6 @@ fn forget(path: &Path) -> io::Result<()> {
     }
     fs::remove_file(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,14 +83,16 @@ impl<'a> History<'a> {
 
     /// Forgets all but the latest `keep` builds, and of those what comes after so many bytes of
     /// logs; neither the latest one for its size, nor those that go on. Those that are pinned stay,
-    /// and do not count.
+    /// and do not count. Those that began after `now` are of a clock that was set back, and older than
+    /// all others.
     ///
     /// # Errors
     /// The directory cannot be read, or a log not removed.
-    pub fn trim(&self, keep: usize, bytes: u64) -> Result<()> {
+    pub fn trim(&self, keep: usize, bytes: u64, now: SystemTime) -> Result<()> {
         let mut used = 0_u64;
         let mut builds = self.list()?;
         builds.retain(|build| !build.pinned);
+        builds.sort_by_key(|build| build.started > now);
         for (place, build) in builds.iter().enumerate() {
             let size = fs::metadata(&build.log).map_or(0, |log| log.len());
             used = used.saturating_add(size);
@@ -117,7 +119,8 @@ impl<'a> History<'a> {
 
     fn log(&self, id: &str, started: SystemTime, pinned: bool) -> PathBuf {
         let pinned = if pinned { PINNED } else { "" };
-        let name = format!("{:013}-{id}{pinned}{SUFFIX}", millis(started));
+        // A clock that was never set may be before 1970.
+        let name = format!("{:013}-{id}{pinned}{SUFFIX}", millis(started).max(0));
         self.store.layout().logs().join(name)
     }
 

@@ -185,7 +185,8 @@ fn records_text(session: &Session<'_, '_>, records: &[UsageRecord], verbose: boo
 
 fn ago(session: &Session<'_, '_>, at: &Timestamp) -> String {
     let seconds = u64::try_from(at.seconds).unwrap_or_default();
-    let since = seconds_since(UNIX_EPOCH + Duration::from_secs(seconds), session.now());
+    let used = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let since = seconds_since(used.unwrap_or(UNIX_EPOCH), session.now());
     format!("{} ago", human::duration(since))
 }
 

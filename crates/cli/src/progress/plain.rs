@@ -189,7 +189,9 @@ impl Plain {
     }
 
     fn is_overdue(&self, now: SystemTime) -> bool {
-        self.last_line.is_some() && between(self.last_line, now) >= PATIENCE
+        // A line in a time to come is of before the clock was set back.
+        self.last_line
+            .is_some_and(|last| last > now || between(Some(last), now) >= PATIENCE)
     }
 
     fn others_wait(&self, current: VertexDigest) -> bool {

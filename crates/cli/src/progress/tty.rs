@@ -74,7 +74,11 @@ impl Tty {
     /// just before.
     #[must_use]
     pub fn draw(&mut self, now: SystemTime, size: Size) -> String {
-        if self.drawn_at.is_some() && between(self.drawn_at, now) < INTERVAL {
+        // Drawn in a time to come: the clock was set back, and nobody waits until it is there again.
+        let is_just_drawn = self
+            .drawn_at
+            .is_some_and(|drawn| drawn <= now && between(Some(drawn), now) < INTERVAL);
+        if is_just_drawn {
             return String::new();
         }
         self.drawn_at = Some(now);

@@ -164,7 +164,8 @@ fn digest(text: &str) -> VertexDigest {
 fn time(told: Timestamp) -> SystemTime {
     let seconds = u64::try_from(told.seconds).unwrap_or_default();
     let nanos = u32::try_from(told.nanos).unwrap_or_default();
-    UNIX_EPOCH + Duration::new(seconds, nanos.min(999_999_999))
+    let since = Duration::new(seconds, nanos.min(999_999_999));
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -278,3 +278,32 @@ fn colours_and_the_cursor() {
     let plain = tty.finish(at(500), size);
     golden!(format!("{coloured}\n{plain}").replace('\x1b', "ESC"));
 }
+
+/// Somebody sets the clock back by a year: nobody waits for a year to see what happens.
+#[test]
+fn displays_withstand_a_clock_that_goes_back() {
+    let back = |milliseconds: u64| at(milliseconds) - Duration::from_secs(365 * 24 * 3600);
+    let size = Size {
+        width: 60,
+        height: 12,
+    };
+    let mut tty = Tty::new(true, at(0));
+    tty.update(&planned(&[MAKE]));
+    assert_ne!(tty.draw(at(600), size), "");
+    assert_ne!(tty.draw(back(0), size), "");
+    assert_eq!(tty.draw(back(40), size), "", "drawn too soon");
+    assert_ne!(tty.draw(back(60), size), "");
+    let mut text = Plain::default();
+    for progress in [
+        planned(&[MAKE, TEST]),
+        started(MAKE, 0),
+        started(TEST, 0),
+        log(MAKE, 10, "first\nand a half"),
+        log(TEST, 20, "waits\n"),
+    ] {
+        text.update(&progress);
+    }
+    text.take();
+    text.tick(back(0));
+    assert!(text.take().contains("waits"));
+}

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use api::docker::{Actor, Event};
-use engine::ContainerSummary;
+use engine::{Clock, ContainerSummary};
 use hyper::StatusCode;
 use tokio::sync::broadcast;
 
@@ -17,6 +17,9 @@ use crate::stream::{self, Sender};
 
 /// Events that are kept, as Docker does.
 const KEPT: usize = 256;
+
+/// How often the clock is looked at by who waits for a time: it may have been set.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// The newest events, and those to come.
 #[derive(Debug)]
@@ -110,23 +113,15 @@ impl Daemon {
         };
         query.end()?;
         let (kept, coming) = self.events.listen();
-        let now = self.now();
-        let left = listener.until;
-        let left = left.map(|until| until.duration_since(now).unwrap_or_default());
         let (sender, body) = stream::channel();
         let mut answer = with(StatusCode::OK, body);
         typed(&mut answer, "application/json");
-        let cancel = self.cancel.clone();
+        let (cancel, clock) = (self.cancel.clone(), Arc::clone(&self.identity.clock));
         self.under_way.spawn(async move {
             if !listener.replay(&kept, &sender).await {
                 return;
             }
-            let over = async {
-                match left {
-                    Some(left) => tokio::time::sleep(left).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let over = reached(clock.as_ref(), listener.until);
             tokio::select! {
                 () = listener.follow(coming, &sender) => {}
                 () = over => {}
@@ -135,6 +130,19 @@ impl Daemon {
             }
         });
         Ok(answer)
+    }
+}
+
+/// Ends when the clock comes to `until`, however it is set meanwhile.
+async fn reached(clock: &dyn Clock, until: Option<SystemTime>) {
+    let Some(until) = until else {
+        return std::future::pending().await;
+    };
+    while let Ok(left) = until.duration_since(clock.now()) {
+        if left.is_zero() {
+            break;
+        }
+        tokio::time::sleep(left.min(LOOK)).await;
     }
 }
 
@@ -205,4 +213,39 @@ fn passes(event: &Event, filters: &Filters) -> bool {
         "type" => event.kind == value,
         _ => super::filters::has_label(&event.actor.attributes, value),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// A clock that shows what it is set to.
+    #[derive(Debug, Default)]
+    struct Set(AtomicU64);
+
+    impl Clock for Set {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+
+        fn passed(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_years_away_is_reached_when_the_clock_jumps() {
+        let years = 20 * 365 * 24 * 3600;
+        let clock = Set::default();
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(years);
+        let mut over = Box::pin(reached(&clock, Some(until)));
+        let waited = tokio::time::timeout(LOOK * 3, &mut over).await;
+        assert!(waited.is_err(), "too early");
+        clock.0.store(years + 1, Ordering::Relaxed);
+        tokio::time::timeout(LOOK * 2, over).await.unwrap();
+        // One that has passed.
+        reached(&clock, Some(until)).await;
+    }
 }

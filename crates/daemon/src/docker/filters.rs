@@ -48,7 +48,8 @@ impl Filters {
         let invalid = || Refusal::bad(format!("invalid filter 'until=[{text}]'"));
         if let Ok(seconds) = text.parse::<u64>() {
             let since = Duration::from_secs(seconds);
-            return Ok(Some(SystemTime::UNIX_EPOCH + since));
+            let time = SystemTime::UNIX_EPOCH.checked_add(since);
+            return time.map(Some).ok_or_else(invalid);
         }
         if let Ok(time) = text.parse::<jiff::Timestamp>() {
             return SystemTime::try_from(time).map(Some).map_err(|_| invalid());
@@ -110,5 +111,17 @@ mod tests {
         assert!(filters.all_pass(|name, value| (name, value) == ("name", "b") || name == "id"));
         assert!(!filters.all_pass(|name, _| name == "id"));
         assert!(Filters::parse(&mut Query::parse(Some(text)), &["name"]).is_err());
+    }
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_refused() {
+        let until = |text: &str| {
+            let query = format!("filters=%7B%22until%22%3A%5B%22{text}%22%5D%7D");
+            let mut query = Query::parse(Some(&query));
+            let filters = Filters::parse(&mut query, &["until"]).unwrap();
+            filters.until(SystemTime::UNIX_EPOCH)
+        };
+        assert!(until("1700000000").unwrap().is_some());
+        assert!(until(&u64::MAX.to_string()).is_err());
     }
 }

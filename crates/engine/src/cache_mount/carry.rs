@@ -235,12 +235,19 @@ impl Inner {
             CacheFrom::Layout(to) => {
                 let (engine, to) = (Arc::clone(self), to.clone());
                 writing(move |draft| {
+                    let hold = layout::hold(&to.path)?;
                     for layer in &artifact.layers {
                         let path = engine.store.blobs().path(&layer.digest);
                         layout::take(&to.path, &layer.digest, &path, draft)?;
                     }
-                    let kind = MediaType::OciManifest;
-                    layout::finish(&to, config, kind, &artifact.manifest, false, draft)
+                    let ending = layout::Ending {
+                        config,
+                        kind: &MediaType::OciManifest,
+                        document: &artifact.manifest,
+                        reset: false,
+                        now: engine.clock.now(),
+                    };
+                    layout::finish(hold, &to, ending, draft)
                 })
                 .await
             }

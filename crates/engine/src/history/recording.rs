@@ -101,7 +101,8 @@ impl Recording {
         let kept = &self.engine.config.history;
         let builds = usize::try_from(kept.builds).unwrap_or(usize::MAX);
         let history = self.engine.store.history();
-        let trimmed = history.trim(builds, kept.max_used_space.0);
+        let now = self.engine.clock.now();
+        let trimmed = history.trim(builds, kept.max_used_space.0, now);
         state
             .failed
             .take()

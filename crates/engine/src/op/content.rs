@@ -14,6 +14,7 @@ use store::{Key, NewRecord, RecordKind};
 
 use super::InputTree;
 use super::file::{exclude, include};
+use crate::clock::Moment;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{LocalTree, Output, Stack};
@@ -173,9 +174,11 @@ impl Inner {
         portion: &Portion,
     ) -> Result<checksum::Outcome, EngineError> {
         let tree = self.tree(input)?;
+        let begun = Moment::now(self.clock.as_ref());
+        let read_since = || begun.earliest();
         let cache = StoreCache {
             cache: self.store.stat_cache(),
-            read_since: self.clock.now(),
+            read_since: &read_since,
         };
         let options = checksum::Options {
             cache: Some(&cache),

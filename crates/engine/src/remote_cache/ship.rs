@@ -27,6 +27,14 @@ use crate::progress::{Task, Transfer};
 /// Layers that are made and sent at once.
 const LAYERS: usize = 4;
 
+/// The config of a cache, and what leads to it.
+struct Documents {
+    config: Vec<u8>,
+    config_blob: Descriptor,
+    kind: MediaType,
+    document: Vec<u8>,
+}
+
 impl Inner {
     /// Writes a cache of the build. An error counts unless the client said that it does not.
     pub(crate) async fn export_cache(
@@ -67,6 +75,37 @@ impl Inner {
             // A cache without results is of no use to anybody.
             return Ok(());
         }
+        match &export.to {
+            CacheFrom::Registry(reference) => {
+                let made = self.ship_layers(recorded, export, told).await?;
+                self.send_documents(reference, made).await
+            }
+            CacheFrom::Layout(layout) => {
+                let path = layout.path.clone();
+                let hold = crate::blocking(move || layout::hold(&path)).await??;
+                let made = self.ship_layers(recorded, export, told).await?;
+                let (layout, reset, now) = (layout.clone(), export.reset, self.clock.now());
+                writing(move |draft| {
+                    let ending = layout::Ending {
+                        config: &made.config,
+                        kind: &made.kind,
+                        document: &made.document,
+                        reset,
+                        now,
+                    };
+                    layout::finish(hold, &layout, ending, draft)
+                })
+                .await
+            }
+        }
+    }
+
+    async fn ship_layers(
+        self: &Arc<Self>,
+        recorded: Recorded,
+        export: &CacheExport,
+        told: &StepProgress,
+    ) -> Result<Documents, EngineError> {
         let blobs: BTreeMap<LayerId, Descriptor> = stream::iter(&recorded.layers)
             .map(|layer| async move {
                 Ok::<_, EngineError>((*layer, self.ship_layer(*layer, export, told).await?))
@@ -78,29 +117,30 @@ impl Inner {
         let config = json(&config)?;
         let config_blob = Descriptor::of(MediaType::parse(CONFIG_TYPE), &config);
         let (kind, document) = document(export, &config_blob, blobs)?;
-        match &export.to {
-            CacheFrom::Registry(reference) => {
-                let failed = |error| failed(reference, error);
-                let registry = self.registry()?;
-                let config = Bytes::from(config);
-                registry
-                    .push_blob(reference, &config_blob, &[], &config)
-                    .await
-                    .map_err(failed)?;
-                registry
-                    .put_manifest(reference, &kind, Bytes::from(document))
-                    .await
-                    .map_err(failed)?;
-                Ok(())
-            }
-            CacheFrom::Layout(layout) => {
-                let (layout, reset) = (layout.clone(), export.reset);
-                writing(move |draft| {
-                    layout::finish(&layout, &config, kind, &document, reset, draft)
-                })
-                .await
-            }
-        }
+        Ok(Documents {
+            config,
+            config_blob,
+            kind,
+            document,
+        })
+    }
+
+    async fn send_documents(
+        &self,
+        reference: &Reference,
+        made: Documents,
+    ) -> Result<(), EngineError> {
+        let failed = |error| failed(reference, error);
+        let registry = self.registry()?;
+        registry
+            .push_blob(reference, &made.config_blob, &[], &Bytes::from(made.config))
+            .await
+            .map_err(failed)?;
+        registry
+            .put_manifest(reference, &made.kind, Bytes::from(made.document))
+            .await
+            .map_err(failed)?;
+        Ok(())
     }
 
     /// Sees to it that a layer is where the cache goes. Nothing is made or sent that is there.

@@ -24,12 +24,20 @@ pub trait StatCache: fmt::Debug + Sync {
 }
 
 /// The cache of a store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct StoreCache<'a> {
     /// It.
     pub cache: store::StatCache<'a>,
-    /// A time before the first file is looked at.
-    pub read_since: SystemTime,
+    /// Tells a time before the first file was looked at, when all were.
+    pub read_since: &'a (dyn Fn() -> SystemTime + Sync),
+}
+
+impl fmt::Debug for StoreCache<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreCache")
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StatCache for StoreCache<'_> {
@@ -38,7 +46,7 @@ impl StatCache for StoreCache<'_> {
     }
 
     fn put(&self, files: &[(FileStat, [u8; 32])]) -> Result<(), StoreError> {
-        self.cache.put(files, self.read_since)
+        self.cache.put(files, (self.read_since)())
     }
 }
 

@@ -136,10 +136,12 @@ fn privileged_measure_checksum() {
         directory_contents: true,
     }];
     std::thread::sleep(Duration::from_millis(50));
+    #[expect(clippy::disallowed_methods, reason = "a measurement has a clock")]
+    let now = SystemTime::now();
+    let read_since = || now;
     let cache = StoreCache {
         cache: store.stat_cache(),
-        #[expect(clippy::disallowed_methods, reason = "a measurement has a clock")]
-        read_since: SystemTime::now(),
+        read_since: &read_since,
     };
     let run = |cached: bool, pool| {
         let options = checksum::Options {

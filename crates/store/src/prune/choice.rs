@@ -104,7 +104,8 @@ impl Choice {
             .reach(|record| !self.gone.records.contains_key(&record.key))
     }
 
-    /// What `rule` may take, the least recently used first.
+    /// What `rule` may take, the least recently used first. What was used in a time to come, before
+    /// the clock was set back, comes before that: nobody knows when it was.
     fn candidates(&self, rule: &Rule, request: &PruneRequest) -> Vec<Candidate> {
         let records = self.facts.records.iter().filter(|record| {
             !self.facts.roots.records.contains(&record.key)
@@ -139,7 +140,8 @@ impl Choice {
             found.then_some((millis(mount.used), Candidate::CacheMount(mount.id)))
         });
         let mut candidates: Vec<_> = records.chain(mounts).collect();
-        candidates.sort_by_key(|(used, _)| *used);
+        let now = millis(request.now);
+        candidates.sort_by_key(|(used, _)| (*used <= now, *used));
         candidates.into_iter().map(|(_, one)| one).collect()
     }
 

@@ -436,7 +436,7 @@ fn builds_are_listed_newest_first() {
     assert!(history.remove(&build).unwrap());
     assert!(!history.remove(&build).unwrap());
     assert_eq!(ids(), ["c", "a"]);
-    history.trim(1, u64::MAX).unwrap();
+    history.trim(1, u64::MAX, at(9)).unwrap();
     assert_eq!(ids(), ["c"]);
 }
 
@@ -456,7 +456,7 @@ fn old_builds_go_when_logs_take_too_much() {
         (3, 0, "d"),
         (0, 100, ""),
     ] {
-        history.trim(builds, bytes).unwrap();
+        history.trim(builds, bytes, at(9)).unwrap();
         let left_over = history.list().unwrap().into_iter().rev();
         let ids: String = left_over.map(|build| build.id).collect();
         assert_eq!(ids, left, "{builds} {bytes}");
@@ -475,7 +475,7 @@ fn a_build_runs_while_its_log_is_held() {
     assert!(history.is_running(&build));
     // Whoever makes room leaves alone what goes on.
     drop(history.begin("b", at(2)).unwrap());
-    history.trim(0, 0).unwrap();
+    history.trim(0, 0, at(9)).unwrap();
     let request = PruneRequest {
         builds: Keep::Nothing,
         ..PruneRequest::new(at(9))

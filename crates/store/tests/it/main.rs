@@ -7,6 +7,7 @@
 
 mod cache_mounts;
 mod checks;
+mod clocks;
 mod collection;
 mod contents;
 mod format;

@@ -159,9 +159,9 @@ pub(in crate::docker) fn time(
     let nanoseconds: u32 = format!("{nanoseconds:0<9.9}")
         .parse()
         .map_err(|_| invalid())?;
-    Ok(Some(
-        SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds),
-    ))
+    let since = Duration::new(seconds, nanoseconds);
+    let time = SystemTime::UNIX_EPOCH.checked_add(since);
+    time.map(Some).ok_or_else(invalid)
 }
 
 /// A time with all nine digits, so that lines align.

@@ -1,24 +1,53 @@
 //! A cache in a directory: an OCI layout, whose index names caches by tag.
 //!
 //! Blobs are there whole or not at all, and the index is replaced last. What no entry leads to is
-//! removed, unless it was written or used lately: then another build may be about to name it.
+//! removed when no other build holds the directory, since it may be about to name it. Builders that
+//! know nothing of that lock are left an hour, as far as the clock can tell.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oci::{Descriptor, Digest, Document, Index, MediaType, annotation};
 
 use super::super::open::blob_path;
 use super::super::request::LayoutCache;
 use super::json;
+use crate::clock::apart;
 use crate::error::EngineError;
 use crate::export::{Draft, PREFIX};
 
 /// How long a blob stays that nothing leads to.
 const GRACE: Duration = Duration::from_secs(3600);
+
+/// While it lives nothing is removed from the directory.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    lock: File,
+}
+
+/// What is put at the end of an export, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending<'a> {
+    pub(crate) config: &'a [u8],
+    pub(crate) kind: &'a MediaType,
+    pub(crate) document: &'a [u8],
+    /// Nothing else stays in the directory.
+    pub(crate) reset: bool,
+    pub(crate) now: SystemTime,
+}
+
+/// Holds the directory for an export, which is made if it is missing: before the first blob is looked
+/// for there, until the index leads to all of them.
+pub(crate) fn hold(layout: &Path) -> Result<Hold, EngineError> {
+    prepare(layout)?;
+    let path = layout.join("blobs.lock");
+    let lock = File::create(&path).and_then(|lock| lock.lock_shared().map(|()| lock));
+    let lock = lock.map_err(|source| EngineError::WriteFile { path, source })?;
+    Ok(Hold { lock })
+}
 
 /// Whether the directory has the blob; if so, it stays.
 pub(super) fn has(layout: &Path, blob: &Descriptor) -> bool {
@@ -48,7 +77,6 @@ pub(crate) fn take(
     if is_there(&path, size) {
         return Ok(());
     }
-    prepare(layout)?;
     draft.replace(&path, |file| {
         std::io::copy(&mut source, file).map_err(|source| EngineError::Write { source })?;
         Ok(())
@@ -57,16 +85,13 @@ pub(crate) fn take(
 
 /// Writes the config and what leads to it, and names that in the index.
 pub(crate) fn finish(
+    hold: Hold,
     layout: &LayoutCache,
-    config: &[u8],
-    kind: MediaType,
-    document: &[u8],
-    reset: bool,
+    ending: Ending<'_>,
     draft: &Draft,
 ) -> Result<(), EngineError> {
     let path = layout.path.as_path();
-    prepare(path)?;
-    for bytes in [config, document] {
+    for bytes in [ending.config, ending.document] {
         write(&blob_path(path, &Digest::of(bytes)), bytes, draft)?;
     }
     write(
@@ -81,13 +106,18 @@ pub(crate) fn finish(
     };
     let held = File::create(&lock).map_err(failed)?;
     held.lock().map_err(failed)?;
-    let mut entry = Descriptor::of(kind, document);
+    let mut entry = Descriptor::of(ending.kind.clone(), ending.document);
     entry
         .annotations
         .insert(annotation::REF_NAME.to_owned(), layout.tag.clone());
-    let index = with_entry(if reset { None } else { read_index(path) }, entry);
+    let known = if ending.reset { None } else { read_index(path) };
+    let index = with_entry(known, entry);
     write(&path.join("index.json"), &json(&index)?, draft)?;
-    sweep(path, &index, if reset { Duration::ZERO } else { GRACE });
+    // While others are at it, what they need cannot be told from what nobody does.
+    if hold.lock.try_lock().is_ok() {
+        let grace = if ending.reset { Duration::ZERO } else { GRACE };
+        sweep(path, &index, grace, ending.now);
+    }
     Ok(())
 }
 
@@ -128,28 +158,10 @@ fn with_entry(index: Option<Index>, entry: Descriptor) -> Index {
 }
 
 /// Removes blobs that nothing leads to. What is not understood may lead anywhere: then all stay.
-fn sweep(layout: &Path, index: &Index, grace: Duration) {
-    let mut kept = HashSet::new();
-    let mut next: Vec<Descriptor> = index.manifests.clone();
-    while let Some(blob) = next.pop() {
-        if !kept.insert(blob.digest) {
-            continue;
-        }
-        if !(blob.media_type.is_manifest() || blob.media_type.is_index()) {
-            continue;
-        }
-        let Ok(bytes) = fs::read(blob_path(layout, &blob.digest)) else {
-            return;
-        };
-        match Document::parse(&bytes, Some(&blob.media_type)) {
-            Ok(Document::Manifest(manifest)) => {
-                next.push(manifest.config);
-                next.extend(manifest.layers);
-            }
-            Ok(Document::Index(index)) => next.extend(index.manifests),
-            Err(_) => return,
-        }
-    }
+fn sweep(layout: &Path, index: &Index, grace: Duration, now: SystemTime) {
+    let Some(kept) = reached(layout, index) else {
+        return;
+    };
     let Ok(blobs) = fs::read_dir(layout.join("blobs/sha256")) else {
         return;
     };
@@ -159,7 +171,7 @@ fn sweep(layout: &Path, index: &Index, grace: Duration) {
         let is_old = |grace| {
             blob.metadata()
                 .and_then(|metadata| metadata.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= grace))
+                .is_ok_and(|time| apart(time, now) >= grace)
         };
         let is_unused = match digest {
             Some(digest) => !kept.contains(&digest) && is_old(grace),
@@ -171,6 +183,29 @@ fn sweep(layout: &Path, index: &Index, grace: Duration) {
             drop(fs::remove_file(blob.path()));
         }
     }
+}
+
+/// What the index leads to; none if that cannot be told.
+fn reached(layout: &Path, index: &Index) -> Option<HashSet<Digest>> {
+    let mut kept = HashSet::new();
+    let mut next: Vec<Descriptor> = index.manifests.clone();
+    while let Some(blob) = next.pop() {
+        if !kept.insert(blob.digest) {
+            continue;
+        }
+        if !(blob.media_type.is_manifest() || blob.media_type.is_index()) {
+            continue;
+        }
+        let bytes = fs::read(blob_path(layout, &blob.digest)).ok()?;
+        match Document::parse(&bytes, Some(&blob.media_type)).ok()? {
+            Document::Manifest(manifest) => {
+                next.push(manifest.config);
+                next.extend(manifest.layers);
+            }
+            Document::Index(index) => next.extend(index.manifests),
+        }
+    }
+    Some(kept)
 }
 
 /// Marks a file as used now.
@@ -188,65 +223,4 @@ fn touch(path: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::{self, File, FileTimes};
-    use std::path::Path;
-    use std::time::SystemTime;
-
-    use oci::{Digest, MediaType};
-
-    use super::super::super::request::LayoutCache;
-    use super::{GRACE, blob_path, finish, take};
-    use crate::export::Draft;
-
-    /// A file that was last written to that long ago.
-    fn unfinished(path: &Path, age: std::time::Duration) {
-        fs::write(path, "part").unwrap();
-        let times = FileTimes::new().set_modified(now() - age);
-        let file = File::options().write(true).open(path).unwrap();
-        file.set_times(times).unwrap();
-    }
-
-    /// Now, for the file system.
-    fn now() -> SystemTime {
-        tempfile::tempfile()
-            .and_then(|file| file.metadata()?.modified())
-            .unwrap()
-    }
-
-    /// What a killed process leaves goes with the next export, what another is at stays.
-    #[test]
-    fn drafts_that_nobody_finishes_go() {
-        let scratch = tempfile::tempdir().unwrap();
-        let layout = LayoutCache {
-            path: scratch.path().to_owned(),
-            tag: "latest".to_owned(),
-            digest: None,
-        };
-        let blobs = scratch.path().join("blobs/sha256");
-        fs::create_dir_all(&blobs).unwrap();
-        unfinished(&blobs.join(".kiln-old"), GRACE * 2);
-        unfinished(&blobs.join(".kiln-new"), GRACE / 2);
-        unfinished(&blobs.join("other"), GRACE * 2);
-        let draft = Draft::default();
-        let index = br#"{"schemaVersion":2,"manifests":[]}"#;
-        finish(&layout, b"{}", MediaType::OciIndex, index, true, &draft).unwrap();
-        assert!(!blobs.join(".kiln-old").exists());
-        assert!(blobs.join(".kiln-new").exists());
-        assert!(blobs.join("other").exists());
-    }
-
-    /// After a power cut there may be a name without bytes.
-    #[test]
-    fn a_blob_of_another_size_is_not_there() {
-        let scratch = tempfile::tempdir().unwrap();
-        let from = scratch.path().join("from");
-        fs::write(&from, "content").unwrap();
-        let digest = Digest::of(b"content");
-        let path = blob_path(scratch.path(), &digest);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, "").unwrap();
-        take(scratch.path(), &digest, &from, &Draft::default()).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"content");
-    }
-}
+mod tests;
