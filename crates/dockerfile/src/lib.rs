@@ -36,7 +36,7 @@ pub use lint::{CheckOptions, Origin, RULES, Rule, is_secret, rule};
 pub use lower::{
     AllowedDevices, BuildContext, Devices, GitError, HistoryLayer, ImageAnswer, ImageQuestion,
     Lowered, Lowering, NamedContext, NoCache, Options, Outline, OutlineArg, OutlineMount,
-    QuestionId, RegisteredDevice, Step, TargetImage, git_context,
+    QuestionId, RegisteredDevice, Step, Steps, TargetImage, git_context,
 };
 pub use parser::{MetaArg, Parsed, parse};
 pub use span::Span;

@@ -52,7 +52,7 @@ pub fn context_files(request: &BuildRequest) -> Result<ContextFiles, EngineError
     let (path, ignore) = match &request.context {
         Context::Directory { path, ignore } => (path, ignore),
         Context::Empty => return Ok(ContextFiles::default()),
-        Context::Remote { .. } | Context::Source(_) => {
+        Context::Remote { .. } | Context::Source(_) | Context::Steps(_) => {
             return Err(EngineError::Unsupported {
                 what: "a list of the files of a context that is no directory of this machine"
                     .to_owned(),

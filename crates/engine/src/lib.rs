@@ -93,7 +93,7 @@ pub use request::{
     ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,
     Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, LayerFormat,
     LayoutImage, MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
-    SecretStore, Sink,
+    SecretStore, Sink, Steps,
 };
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};
 pub use snapshot::{Kind as FileKind, Overwrite, archive, tar};

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dockerfile::AllowedDevices;
 use graph::{ExtraHost, GitSource, NetworkMode, PullPolicy, SourceOp, Ulimit};
-use oci::{Compression, Platform, Reference};
+use oci::{Compression, ImageConfig, Platform, Reference};
 use zeroize::Zeroizing;
 
+use crate::build::Definition;
 use crate::debug::KeepFailed;
 use crate::error::EngineError;
 use crate::ssh::SshAgent;
@@ -121,6 +122,8 @@ pub enum Context {
     },
     /// Files that were brought in.
     Source(SourceOp),
+    /// What further steps make.
+    Steps(Steps),
 }
 
 /// A further context.
@@ -136,6 +139,36 @@ pub enum NamedContext {
     Remote(Remote),
     /// Files that were brought in.
     Source(SourceOp),
+    /// What further steps make.
+    Steps(Steps),
+}
+
+/// Steps of which no Dockerfile tells, as a context.
+#[derive(Debug, Clone, Default)]
+pub struct Steps {
+    /// The steps.
+    pub definition: Definition,
+    /// Directories of this machine, by the names of the local sources in it. No such name is that
+    /// of a further context.
+    pub directories: BTreeMap<String, PathBuf>,
+    /// What is said of the result as an image, for stages that start from it.
+    pub config: Option<Box<ImageConfig>>,
+}
+
+impl BuildRequest {
+    /// Contexts that further steps make.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Steps> {
+        let main = match &self.context {
+            Context::Steps(steps) => Some(steps),
+            _ => None,
+        };
+        let named = self.named_contexts.values();
+        let named = named.filter_map(|context| match context {
+            NamedContext::Steps(steps) => Some(steps),
+            _ => None,
+        });
+        main.into_iter().chain(named)
+    }
 }
 
 /// An image in an OCI layout.

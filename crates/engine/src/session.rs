@@ -54,6 +54,9 @@ impl Session {
                 directories.insert(named(name), path.clone());
             }
         }
+        for (name, path) in request.steps().flat_map(|steps| &steps.directories) {
+            directories.insert(named(name), path.clone());
+        }
         Self {
             directories,
             secrets: request.secrets.clone(),

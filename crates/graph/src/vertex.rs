@@ -188,6 +188,45 @@ impl Graph {
         (0u32..).map(VertexId).zip(&self.vertices)
     }
 
+    /// By vertex, whether one of `edges` needs it.
+    #[must_use]
+    pub fn reached(&self, edges: &[Edge]) -> Vec<bool> {
+        let mut reached = vec![false; self.vertices.len()];
+        for edge in edges {
+            reached[edge.vertex.index()] = true;
+        }
+        for (place, vertex) in self.vertices.iter().enumerate().rev() {
+            if reached[place] {
+                for input in &vertex.inputs {
+                    reached[input.vertex.index()] = true;
+                }
+            }
+        }
+        reached
+    }
+
+    /// Adds what `edges` of another graph need; where they are here.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn graft(&mut self, other: &Self, edges: &[Edge]) -> Result<Vec<Edge>, GraphError> {
+        let reached = other.reached(edges);
+        let mut here: Vec<Option<VertexId>> = vec![None; reached.len()];
+        let find = |here: &[Option<VertexId>], edges: &[Edge]| -> Vec<Edge> {
+            let edges = edges.iter();
+            let found = edges.filter_map(|edge| {
+                let vertex = here[edge.vertex.index()]?;
+                Some(Edge { vertex, ..*edge })
+            });
+            found.collect()
+        };
+        for (id, vertex) in other.iter().filter(|(id, _)| reached[id.index()]) {
+            let inputs = find(&here, &vertex.inputs);
+            here[id.index()] = Some(self.add(vertex.op.clone(), inputs, vertex.meta.clone())?);
+        }
+        Ok(find(&here, edges))
+    }
+
     /// The number of vertices.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -332,6 +371,29 @@ mod tests {
             .add(Op::Merge(MergeOp), vec![b.into(), a.into()], at(2))
             .unwrap();
         assert_ne!(graph.get(ab).unwrap().digest, graph.get(ba).unwrap().digest);
+    }
+
+    #[test]
+    fn what_is_grafted_is_what_is_needed_and_not_there() {
+        let mut other = Graph::default();
+        let unused = other.add(local("unused"), Vec::new(), at(1)).unwrap();
+        let a = other.add(local("a"), Vec::new(), at(2)).unwrap();
+        let b = other.add(local("b"), Vec::new(), at(3)).unwrap();
+        let both = vec![b.into(), a.into()];
+        let merged = other.add(Op::Merge(MergeOp), both, at(4)).unwrap();
+        assert_eq!(other.reached(&[unused.into()]), [true, false, false, false]);
+
+        let mut graph = Graph::default();
+        let known = graph.add(local("b"), Vec::new(), at(9)).unwrap();
+        let wanted = Edge {
+            vertex: merged,
+            output: 0,
+        };
+        let grafted = graph.graft(&other, &[wanted]).unwrap();
+        let (here, there) = (grafted[0].vertex, other.get(merged).unwrap());
+        let here = graph.get(here).unwrap();
+        assert_eq!((graph.len(), here.digest), (3, there.digest));
+        assert_eq!(here.inputs[0], known.into());
     }
 
     #[test]

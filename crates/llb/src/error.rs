@@ -92,6 +92,9 @@ pub enum Problem {
         /// What to do instead.
         instead: &'static str,
     },
+    /// The result of another build is not there.
+    #[error("{0}: no such result: the build that it is of has to be under way")]
+    Result(String),
     /// The graph refuses the vertex.
     #[error(transparent)]
     Graph(#[from] GraphError),

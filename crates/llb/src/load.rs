@@ -1,5 +1,7 @@
 //! The ops of a definition, one after the other, inputs first.
 
+use std::sync::Arc;
+
 use bollard_buildkit_proto::pb;
 use graph::{Edge, Graph, Meta, VertexId};
 use oci::Digest;
@@ -7,7 +9,7 @@ use pb::op::Op;
 
 use crate::error::{LoadError, Problem};
 use crate::frame::{Done, Frame, Outputs};
-use crate::options::Options;
+use crate::options::{KnownResult, Options};
 use crate::vertex::{Loaded, LoadedVertex, ProgressGroup};
 use crate::wire::{RawOp, decode};
 use crate::{checks, exec, file, limits, simple, source};
@@ -62,6 +64,8 @@ pub(crate) enum Outcome {
         outputs: Outputs,
         required: Vec<Edge>,
     },
+    /// The steps of another build.
+    Graft(Arc<KnownResult>),
     /// A definition that is not known yet.
     Ask(FileQuestion),
 }
@@ -209,6 +213,10 @@ impl Loading {
                 self.loaded.required.extend(required);
                 self.finish(digest, None, outputs);
             }
+            Outcome::Graft(result) => {
+                let root = self.graft(&result)?;
+                self.finish(digest, None, Outputs::from([(0, root)]));
+            }
             Outcome::Vertex(converted) => {
                 let meta = Meta {
                     name: frame.name(raw),
@@ -220,6 +228,18 @@ impl Loading {
             }
         }
         Ok(None)
+    }
+
+    /// Adds the steps of another build; its result.
+    fn graft(&mut self, result: &KnownResult) -> Result<Option<Edge>, Problem> {
+        let Some(root) = result.root else {
+            return Ok(None);
+        };
+        let edges = [&[root], &result.required[..]].concat();
+        let mut edges = self.loaded.graph.graft(&result.graph, &edges)?.into_iter();
+        let root = edges.next();
+        self.loaded.required.extend(edges);
+        Ok(root)
     }
 
     /// Adds the vertex that an op came to.
@@ -288,7 +308,7 @@ impl Loading {
 /// What an op comes to.
 fn outcome(raw: &RawOp, given: &Given<'_>) -> Result<Outcome, Problem> {
     Ok(match (&raw.op.op, &raw.passthrough) {
-        (Some(Op::Source(op)), _) => source::convert(op, given)?.into(),
+        (Some(Op::Source(op)), _) => source::convert(op, given)?,
         (Some(Op::Exec(op)), _) => exec::convert(op, given)?.into(),
         (Some(Op::File(op)), _) => file::convert(op, given)?.into(),
         (Some(Op::Merge(op)), _) => simple::merge(op, given)?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use graph::{Device, PullPolicy};
+use graph::{Device, Edge, Graph, PullPolicy};
 use oci::Platform;
 
 type Lookup = dyn Fn(&str, bool) -> Result<Vec<Device>, String> + Send + Sync;
@@ -26,6 +26,19 @@ pub struct Options {
     pub devices: Option<DeviceLookup>,
     /// What stands for the bytes of secrets that results depend on, by name.
     pub secret_digests: BTreeMap<String, [u8; 32]>,
+    /// Results that sources name, by all of their identifiers.
+    pub results: BTreeMap<String, Arc<KnownResult>>,
+}
+
+/// A result of another build: the steps that it was planned from.
+#[derive(Debug, Clone, Default)]
+pub struct KnownResult {
+    /// The steps.
+    pub graph: Graph,
+    /// The file system; none when it is empty.
+    pub root: Option<Edge>,
+    /// What must be made beside it.
+    pub required: Vec<Edge>,
 }
 
 /// Finds devices by a name, and says whether a step may have them; nothing found is an error unless

@@ -7,6 +7,7 @@ mod containers;
 mod definitions;
 mod gateway;
 mod history;
+mod inputs;
 mod layouts;
 mod offers;
 mod stores;

@@ -57,7 +57,9 @@ pub(super) fn contexts(typed: &Build, request: &mut BuildRequest) -> Result<Cont
                 }
             }
         }
-        Context::Source(_) => return Err(refuse("a source", "name a context")),
+        Context::Source(_) | Context::Steps(_) => {
+            return Err(refuse("a source", "name a context"));
+        }
     }
     for (name, context) in &request.named_contexts {
         contexts.named(name, context, typed)?;
@@ -118,7 +120,9 @@ impl Contexts {
                 return Err(refuse("an image in an OCI layout", "load or push it first"));
             }
             NamedContext::Remote(_) => of_name(name, typed)?,
-            NamedContext::Source(_) => return Err(refuse("a source", "name a context")),
+            NamedContext::Source(_) | NamedContext::Steps(_) => {
+                return Err(refuse("a source", "name a context"));
+            }
         };
         self.put(&format!("context:{name}"), value);
         Ok(())

@@ -168,12 +168,10 @@ pub(super) async fn by_name(job: &Arc<Job>, name: &str, call: Call) -> Result<Ma
 
 /// Runs kiln's own front end on a thread that may block, or the one that the Dockerfile names.
 async fn dockerfile(job: &Arc<Job>, mut call: Call) -> Result<Made, Status> {
-    if !call.inputs.is_empty() {
-        return not_provided("an input of dockerfile.v0");
-    }
     let for_thread = Arc::clone(job);
     let options = Options::new(call.options.clone(), "dockerfile.v0");
-    let work = move || async move { frontend::dockerfile(&for_thread, options).await };
+    let inputs = call.inputs.clone();
+    let work = move || async move { frontend::dockerfile(&for_thread, options, inputs).await };
     match job.offload(work).await?? {
         Read::Made(made) => Ok(made),
         Read::ForAnother {
@@ -421,6 +419,7 @@ async fn solve(
         None => String::new(),
     };
     Ok(solved(
+        job,
         id,
         made.metadata,
         request.allow_result_return,
@@ -430,6 +429,7 @@ async fn solve(
 
 /// What the front end that asked is told, in the form that it knows.
 fn solved(
+    job: &Job,
     id: String,
     metadata: HashMap<String, Vec<u8>>,
     in_result: bool,
@@ -438,7 +438,7 @@ fn solved(
     let result = match has_message {
         true => Refs::Ref(RefName {
             id: id.clone(),
-            def: None,
+            def: (!id.is_empty()).then(|| llb::of_result(&job.terms.id, &id)),
         }),
         false => Refs::RefDeprecated(id.clone()),
     };

@@ -15,7 +15,7 @@ use tonic::Status;
 
 use super::containers::Containers;
 use super::errors;
-use super::frontend::{Copied, Directory, Terms};
+use super::frontend::{Copied, Copies, Directory, Terms};
 use super::session::Session;
 use super::session::files::Selection;
 use super::session::ssh::Agents;
@@ -97,8 +97,8 @@ pub(super) type Returned = Result<FrontendResult, Status>;
 #[derive(Debug)]
 pub(super) struct Ref {
     pub(super) planned: Planned,
-    /// Copies of the client's directories that it is made from.
-    pub(super) copies: Vec<Arc<Copied>>,
+    /// Copies of the client's directories that it is made from, by the names of their contexts.
+    pub(super) copies: Copies,
     evaluated: OnceCell<Evaluated>,
 }
 
@@ -109,6 +109,12 @@ impl Builds {
     /// It does not come.
     pub(super) async fn get(&self, id: &str) -> Result<Arc<Job>, Status> {
         self.wait(id, |all| all.running.get(id).cloned()).await
+    }
+
+    /// The result of this name of a build that is under way, if both are there.
+    pub(super) fn result(&self, id: &str, name: &str) -> Option<Arc<Ref>> {
+        let job = self.lock().running.get(id).cloned()?;
+        job.find(name).ok()
     }
 
     /// What is told of the build of this ID, also when it has just ended.
@@ -394,7 +400,7 @@ impl Job {
 }
 
 impl Ref {
-    pub(super) fn new(planned: Planned, copies: Vec<Arc<Copied>>) -> Arc<Self> {
+    pub(super) fn new(planned: Planned, copies: Copies) -> Arc<Self> {
         Arc::new(Self {
             planned,
             copies,
@@ -418,7 +424,7 @@ impl Ref {
     async fn make(&self, job: &Arc<Job>) -> Result<Evaluated, Status> {
         let failed = |error: &EngineError| errors::status(error, Some(self.dockerfile()));
         let build = job.build(About::default).map_err(|error| failed(&error))?;
-        for copy in &self.copies {
+        for (_, copy) in &self.copies {
             copy.bring_in(&build).await?;
         }
         let evaluated = build.evaluate(&self.planned).await;

@@ -3,7 +3,7 @@
 use bollard_buildkit_proto::moby::buildkit::v1::apicaps::ApiCap;
 
 /// What the bridge answers.
-const FRONTEND: [&str; 21] = [
+const FRONTEND: [&str; 22] = [
     "solve.base",
     "solve.inlinereturn",
     "return",
@@ -15,6 +15,7 @@ const FRONTEND: [&str; 21] = [
     "readdir",
     "statfile",
     "proto.refarray",
+    "reference.output",
     "frontend.caps",
     "frontend.inputs",
     "gateway.exec",

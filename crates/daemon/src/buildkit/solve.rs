@@ -31,7 +31,7 @@ const CACHE: &str = "cache.manifest";
 /// What clients know the store by that takes a layout.
 const STORE: &str = "export";
 /// What a client's result says of its image.
-const CONFIG: &str = "containerimage.config";
+pub(super) const CONFIG: &str = "containerimage.config";
 
 /// Builds, and notes in `trace` what happens.
 ///

@@ -47,7 +47,11 @@ impl Dispatcher<'_> {
                     self.begin_image(id, answer, platform, name)
                 }
                 _ => {
-                    let mut scope = Scope::new(Image::empty(&platform), platform);
+                    let image = match context.config() {
+                        Some(config) => Image::made_by_steps(config),
+                        None => Image::empty(&platform),
+                    };
+                    let mut scope = Scope::new(image, platform);
                     scope.edge = self.sources.named(key, context)?;
                     Ok(scope)
                 }

@@ -82,13 +82,16 @@ fn source(
     if value == "context" {
         return Ok(match &options.context {
             BuildContext::Source(op) => Some(op.clone()),
-            BuildContext::Empty | BuildContext::Local { .. } => None,
+            BuildContext::Empty | BuildContext::Local { .. } | BuildContext::Steps(_) => None,
         });
     }
     if let Some((_, context)) = options.named_context(value, options.platform()) {
         return Ok(match context {
             NamedContext::Source(op) => Some(op),
-            NamedContext::Image(_) | NamedContext::Scratch | NamedContext::Local { .. } => None,
+            NamedContext::Image(_)
+            | NamedContext::Scratch
+            | NamedContext::Local { .. }
+            | NamedContext::Steps(_) => None,
         });
     }
     let is_meant = |name: &String| name.eq_ignore_ascii_case(value);

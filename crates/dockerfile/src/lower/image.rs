@@ -60,6 +60,8 @@ pub(super) struct Results {
 pub enum HistoryLayer {
     /// It came with the base image: the next of its layers, unless `empty_layer` says none.
     Base,
+    /// It came with steps that the build goes on from, and is dated as their layers are.
+    Steps,
     /// None.
     Empty,
     /// The one layer that this vertex adds to its first input.
@@ -87,7 +89,7 @@ impl Lowered {
             graph: sources.graph,
             target: results.target,
             more_targets: results.more,
-            required: results.required,
+            required: [results.required, sources.required].concat(),
             warnings: lowering.warnings.clone(),
             local_contexts: sources.locals,
             source_date_epoch: lowering.epoch.known(),
@@ -189,6 +191,16 @@ impl Image {
             history_layers,
             history: Vec::new(),
         }
+    }
+
+    /// What a stage on top of further steps begins with. What has no date yet is theirs.
+    pub(super) fn made_by_steps(config: &ImageConfig) -> Self {
+        let mut image = Self::based_on(config);
+        let entries = image.config.history.iter().zip(&mut image.history_layers);
+        for (_, layer) in entries.filter(|(entry, _)| entry.created.is_none()) {
+            *layer = HistoryLayer::Steps;
+        }
+        image
     }
 
     /// Sees to it that programs are found.

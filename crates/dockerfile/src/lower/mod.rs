@@ -41,5 +41,5 @@ pub use device::{AllowedDevices, Devices, RegisteredDevice};
 pub use driver::{ImageAnswer, ImageQuestion, Lowering, QuestionId, Step};
 pub use git::{GitError, git_context};
 pub use image::{HistoryLayer, Lowered, TargetImage};
-pub use options::{BuildContext, NamedContext, NoCache, Options};
+pub use options::{BuildContext, NamedContext, NoCache, Options, Steps};
 pub use outline::{Outline, OutlineArg, OutlineMount};

@@ -5,6 +5,7 @@ use super::driver::Lowering;
 use super::error::LowerError;
 use super::from::KnownVariables;
 use super::node::{Base, NodeId};
+use super::options::NamedContext;
 use crate::Span;
 use crate::diagnostic::Diagnostic;
 use crate::instruction::InstructionKind;
@@ -47,6 +48,13 @@ impl Lowering {
                     _ => None,
                 });
                 Some(kept.collect())
+            }
+            Base::Context {
+                context: NamedContext::Steps(steps),
+                ..
+            } => {
+                let config = steps.config.as_deref();
+                Some(config.map_or_else(Vec::new, |config| config.config.on_build.clone()))
             }
             _ if self.wanted_image(id).is_none() => Some(Vec::new()),
             _ => Some(self.image(id)?.config.config.on_build.clone()),

@@ -1,9 +1,10 @@
 //! What a build is asked to do beside the Dockerfile.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use graph::{ExtraHost, NetworkMode, PullPolicy, SourceOp, Ulimit};
-use oci::{Platform, Reference};
+use graph::{Edge, ExtraHost, Graph, NetworkMode, PullPolicy, SourceOp, Ulimit};
+use oci::{ImageConfig, Platform, Reference};
 
 use super::device::Devices;
 
@@ -74,7 +75,7 @@ pub enum NoCache {
 }
 
 /// Where `COPY` and `ADD` copy from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum BuildContext {
     /// There is no context.
     #[default]
@@ -88,10 +89,12 @@ pub enum BuildContext {
     },
     /// Something else, such as a git repository.
     Source(SourceOp),
+    /// What further steps make.
+    Steps(Steps),
 }
 
 /// A context that stands for a stage or an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum NamedContext {
     /// Another image.
     Image(Reference),
@@ -106,6 +109,31 @@ pub enum NamedContext {
     },
     /// Something else, such as a git repository.
     Source(SourceOp),
+    /// What further steps make.
+    Steps(Steps),
+}
+
+impl NamedContext {
+    /// What steps say of what they make.
+    pub(super) fn config(&self) -> Option<&ImageConfig> {
+        match self {
+            Self::Steps(steps) => steps.config.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// Steps of which no Dockerfile tells, and what they make.
+#[derive(Debug, Clone, Default)]
+pub struct Steps {
+    /// The steps.
+    pub graph: Arc<Graph>,
+    /// The file system; none when it is empty.
+    pub root: Option<Edge>,
+    /// What must be made beside it.
+    pub required: Vec<Edge>,
+    /// What is said of it as an image, for stages that start from it.
+    pub config: Option<Box<ImageConfig>>,
 }
 
 impl Default for Options {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use graph::{Edge, Graph, ImageSource, LocalSource, Meta, Op, SourceOp};
 
 use super::error::LowerError;
-use super::options::{BuildContext, NamedContext, Options};
+use super::options::{BuildContext, NamedContext, Options, Steps};
 
 /// The graph as it grows, and what was brought in.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct Sources {
     named: BTreeMap<String, Edge>,
     /// Names of local contexts that are used.
     pub(super) locals: Vec<String>,
+    /// What must be made beside what uses it.
+    pub(super) required: Vec<Edge>,
 }
 
 impl Sources {
@@ -38,6 +40,7 @@ impl Sources {
                 Some(self.local(name, exclude, NAME.to_owned())?)
             }
             BuildContext::Source(op) => Some(self.source(op.clone(), NAME.to_owned())?),
+            BuildContext::Steps(steps) => self.steps(steps)?,
         };
         Ok(self.context)
     }
@@ -53,6 +56,10 @@ impl Sources {
         }
         let edge = match context {
             NamedContext::Scratch | NamedContext::Image(_) => return Ok(None),
+            NamedContext::Steps(steps) => match self.steps(steps)? {
+                Some(edge) => edge,
+                None => return Ok(None),
+            },
             NamedContext::Local { name, exclude } => {
                 self.local(name, exclude, format!("[context {key}] load from client"))?
             }
@@ -88,6 +95,26 @@ impl Sources {
             ..Meta::default()
         };
         Ok(self.graph.add(Op::Source(op), Vec::new(), meta)?.into())
+    }
+
+    /// What further steps make.
+    fn steps(&mut self, steps: &Steps) -> Result<Option<Edge>, LowerError> {
+        let Some(root) = steps.root else {
+            return Ok(None);
+        };
+        let known = self.graph.len();
+        let wanted = [&[root], &steps.required[..]].concat();
+        let mut edges = self.graph.graft(&steps.graph, &wanted)?.into_iter();
+        let root = edges.next();
+        self.required.extend(edges);
+        for (_, vertex) in self.graph.iter().skip(known) {
+            if let Op::Source(SourceOp::Local(local)) = &vertex.op
+                && !self.locals.contains(&local.name)
+            {
+                self.locals.push(local.name.clone());
+            }
+        }
+        Ok(root)
     }
 
     fn local(&mut self, name: &str, exclude: &[String], shown: String) -> Result<Edge, LowerError> {

@@ -146,6 +146,7 @@ fn show_target(out: &mut String, target: &TargetImage, asked: &dyn Fn(&str) -> b
         for (entry, layer) in target.config.history.iter().zip(&target.history_layers) {
             let layer = match layer {
                 HistoryLayer::Base => "base".to_owned(),
+                HistoryLayer::Steps => "steps".to_owned(),
                 HistoryLayer::Empty => "empty".to_owned(),
                 HistoryLayer::Vertex(edge) => place(*edge),
             };

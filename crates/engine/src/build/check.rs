@@ -6,6 +6,7 @@
 use dockerfile::{Change, Diagnostic, ImageAnswer, ImageQuestion, Lowered, Lowering, Step};
 use graph::PullPolicy;
 
+use super::definition::Images;
 use super::frontend::options;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -23,7 +24,7 @@ pub async fn check(
     let options = dockerfile::Options {
         every_stage: request.target.is_none(),
         kiln_checks: true,
-        ..options(request)?
+        ..options(request, &Images::new())?
     };
     match lower(request, options, engine).await {
         Ok(lowered) => Ok(lowered.warnings),
@@ -63,7 +64,7 @@ pub async fn outline(
     request: &BuildRequest,
     engine: Option<&Engine>,
 ) -> Result<dockerfile::Outline, EngineError> {
-    let lowered = lower(request, options(request)?, engine).await?;
+    let lowered = lower(request, options(request, &Images::new())?, engine).await?;
     Ok(lowered.outline)
 }
 

@@ -7,13 +7,16 @@ use dockerfile::{Lowered, Outline, TargetImage};
 use futures_util::future::try_join_all;
 use graph::{Edge, Graph, GraphError, ImageSource, Op, PullPolicy, SourceOp, VertexId};
 use oci::{Digest, ImageConfig, Platform, Reference};
+use solver::ProgressSender;
 
-use super::frontend::Plan;
+use super::frontend::{Plan, by_name};
 use super::stages::{Build, Planned};
+use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::image::ResolvedImage;
+use crate::progress::Task;
 use crate::request::BuildRequest;
-use crate::session::named;
+use crate::session::{context_name, named};
 
 /// Steps, and which of them is wanted. Local sources in it are further contexts of the request, by
 /// their names there.
@@ -41,6 +44,9 @@ pub struct FoundImage {
 /// What a definition asks registries for.
 type Asked = (Reference, Platform, PullPolicy);
 
+/// Images by what was asked for.
+pub(super) type Images = HashMap<Asked, ResolvedImage>;
+
 impl Build {
     /// Asks for the images that a definition names, so that its steps have the keys that they have
     /// in a Dockerfile. Of `request`, what is about a Dockerfile does not matter.
@@ -52,9 +58,9 @@ impl Build {
         request: &BuildRequest,
         definition: &Definition,
     ) -> Result<Planned, EngineError> {
-        let images = self.images(&definition.graph).await?;
-        let mut pinned = Pinned::default();
-        pinned.add_all(&definition.graph, &images)?;
+        let graphs = [&definition.graph].into_iter();
+        let images = self.engine().images(graphs, self.progress()).await?;
+        let pinned = Pinned::new(&definition.graph, &images)?;
         let edges = definition.required.iter().map(|edge| pinned.edge(*edge));
         let required = edges.collect();
         let target = target(request, definition.root.map(|edge| pinned.edge(edge)));
@@ -68,11 +74,7 @@ impl Build {
             source_date_epoch: request.source_date_epoch,
             outline: Outline::default(),
         };
-        let images = images.into_values();
-        let images = images
-            .map(|image| (image.reference.clone(), image))
-            .collect();
-        let plan = Plan::of_definition(pinned.graph, lowered, images);
+        let plan = Plan::of_definition(pinned.graph, lowered, by_name(images));
         Ok(Planned::new(request.clone(), plan))
     }
 
@@ -100,10 +102,46 @@ impl Build {
             config: crate::blocking(read).await??,
         })
     }
+}
 
-    async fn images(&self, graph: &Graph) -> Result<HashMap<Asked, ResolvedImage>, EngineError> {
+impl Planned {
+    /// The steps, for a build that goes on from them. Local sources in it have the names that
+    /// `rename` makes of those of their contexts; the main one's is empty.
+    ///
+    /// # Errors
+    /// Two names become one.
+    pub fn definition(&self, rename: impl Fn(&str) -> String) -> Result<Definition, EngineError> {
+        let Plan { graph, lowered, .. } = self.plan();
+        let mut renamed = Graph::with_capacity(graph.len());
+        for (_, vertex) in graph.iter() {
+            let mut op = vertex.op.clone();
+            if let Op::Source(SourceOp::Local(local)) = &mut op {
+                local.name = rename(context_name(&local.name));
+            }
+            let added = renamed.add(op, vertex.inputs.clone(), vertex.meta.clone());
+            added.map_err(refused)?;
+        }
+        if renamed.len() != graph.len() {
+            return Err(EngineError::Solve("contexts of one name".to_owned()));
+        }
+        Ok(Definition {
+            graph: renamed,
+            root: lowered.target.file_system,
+            required: lowered.required.clone(),
+        })
+    }
+}
+
+impl Inner {
+    /// The images that `graphs` name.
+    pub(super) async fn images<'a>(
+        self: &Arc<Self>,
+        graphs: impl Iterator<Item = &'a Graph>,
+        progress: &ProgressSender,
+    ) -> Result<Images, EngineError> {
         let mut asked: Vec<Asked> = Vec::new();
-        for image in graph.iter().filter_map(|(_, vertex)| image(&vertex.op)) {
+        let vertices = graphs.flat_map(Graph::iter);
+        for image in vertices.filter_map(|(_, vertex)| image(&vertex.op)) {
             let image = asked_for(image);
             if !asked.contains(&image) {
                 asked.push(image);
@@ -111,8 +149,9 @@ impl Build {
         }
         let resolve = |asked: Asked| async {
             let (reference, platform, pull) = &asked;
-            let task = self.task(&format!("resolve image config for {reference}"));
-            let image = self.engine().resolve_image(reference, platform, *pull);
+            let name = format!("resolve image config for {reference}");
+            let task = Task::begin(progress, &self.clock, &name);
+            let image = self.resolve_image(reference, platform, *pull);
             let image = task.end(image.await)?;
             Ok::<_, EngineError>((asked, image))
         };
@@ -123,8 +162,8 @@ impl Build {
 
 /// A graph whose images are named by what they are.
 #[derive(Default)]
-struct Pinned {
-    graph: Graph,
+pub(super) struct Pinned {
+    pub(super) graph: Graph,
     /// By vertex of the graph that it was made of.
     vertices: Vec<VertexId>,
     /// Names of local sources.
@@ -132,28 +171,27 @@ struct Pinned {
 }
 
 impl Pinned {
-    fn add_all(
-        &mut self,
-        graph: &Graph,
-        images: &HashMap<Asked, ResolvedImage>,
-    ) -> Result<(), EngineError> {
+    /// Images that are not among `images` keep their names.
+    pub(super) fn new(graph: &Graph, images: &Images) -> Result<Self, EngineError> {
+        let mut pinned = Self::default();
         for (_, vertex) in graph.iter() {
-            let inputs = vertex.inputs.iter().map(|edge| self.edge(*edge)).collect();
-            let op = self.pin(&vertex.op, images);
-            let added = self.graph.add(op, inputs, vertex.meta.clone());
-            self.vertices.push(added.map_err(refused)?);
+            let inputs = vertex.inputs.iter();
+            let inputs = inputs.map(|edge| pinned.edge(*edge)).collect();
+            let op = pinned.pin(&vertex.op, images);
+            let added = pinned.graph.add(op, inputs, vertex.meta.clone());
+            pinned.vertices.push(added.map_err(refused)?);
         }
-        Ok(())
+        Ok(pinned)
     }
 
-    fn edge(&self, edge: Edge) -> Edge {
+    pub(super) fn edge(&self, edge: Edge) -> Edge {
         Edge {
             vertex: self.vertices[edge.vertex.index()],
             output: edge.output,
         }
     }
 
-    fn pin(&mut self, op: &Op, images: &HashMap<Asked, ResolvedImage>) -> Op {
+    fn pin(&mut self, op: &Op, images: &Images) -> Op {
         let mut op = op.clone();
         match &mut op {
             Op::Source(SourceOp::Image(image)) => {

@@ -11,12 +11,13 @@ use graph::Graph;
 use oci::{Platform, Reference};
 use solver::ProgressSender;
 
+use super::definition::{Images, Pinned};
 use crate::device::Catalogue;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::image::ResolvedImage;
 use crate::progress::Task;
-use crate::request::{BuildRequest, Context, NamedContext, NoCache};
+use crate::request::{BuildRequest, Context, NamedContext, NoCache, Steps};
 use crate::session::{CONTEXT, named};
 
 /// What is to be solved.
@@ -64,13 +65,15 @@ impl Inner {
         let devices = Arc::new(Catalogue::read(self.config.cdi.spec_dirs.as_deref()));
         let parsed = dockerfile::parse(request.dockerfile.text.as_bytes());
         let declared = declared(&parsed);
+        let graphs = request.steps().map(|steps| &steps.definition.graph);
+        let known = self.images(graphs, progress).await?;
         let options = dockerfile::Options {
             secret_digests,
             devices: Some(devices.offered(request.allow_devices.clone())),
-            ..options(request)?
+            ..options(request, &known)?
         };
         let mut lowering = Lowering::new(parsed, options).map_err(EngineError::Dockerfile)?;
-        let mut images = HashMap::new();
+        let mut images = by_name(known);
         loop {
             match lowering.step().map_err(EngineError::Dockerfile)? {
                 Step::NeedImages(questions) => {
@@ -139,7 +142,20 @@ fn declared(parsed: &dockerfile::Parsed) -> BTreeSet<String> {
     args.flatten().map(|arg| arg.key.clone()).collect()
 }
 
-pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, EngineError> {
+/// By the name that stands in the graph.
+pub(super) fn by_name(images: Images) -> HashMap<Reference, ResolvedImage> {
+    let images = images.into_values();
+    images
+        .map(|image| (image.reference.clone(), image))
+        .collect()
+}
+
+/// What the Dockerfile is lowered with; `images` are those of further steps, as far as they are
+/// known.
+pub(super) fn options(
+    request: &BuildRequest,
+    images: &Images,
+) -> Result<dockerfile::Options, EngineError> {
     let context = match &request.context {
         Context::Empty => BuildContext::Empty,
         Context::Directory { ignore, .. } => BuildContext::Local {
@@ -147,11 +163,12 @@ pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, Eng
             exclude: patterns(ignore)?,
         },
         Context::Source(op) => BuildContext::Source(op.clone()),
+        Context::Steps(steps) => BuildContext::Steps(pinned(steps, images)?),
         Context::Remote { .. } => return Err(EngineError::NotOpened),
     };
     let mut named_contexts = BTreeMap::new();
     for (name, context) in &request.named_contexts {
-        named_contexts.insert(name.clone(), named_context(name, context)?);
+        named_contexts.insert(name.clone(), named_context(name, context, images)?);
     }
     let build_args = request
         .build_args
@@ -197,10 +214,12 @@ pub(super) fn options(request: &BuildRequest) -> Result<dockerfile::Options, Eng
 fn named_context(
     name: &str,
     context: &NamedContext,
+    images: &Images,
 ) -> Result<dockerfile::NamedContext, EngineError> {
     Ok(match context {
         NamedContext::Image(reference) => dockerfile::NamedContext::Image(reference.clone()),
         NamedContext::Source(op) => dockerfile::NamedContext::Source(op.clone()),
+        NamedContext::Steps(steps) => dockerfile::NamedContext::Steps(pinned(steps, images)?),
         NamedContext::Layout(_) | NamedContext::Remote(_) => return Err(EngineError::NotOpened),
         NamedContext::Directory(path) => {
             let ignore = path.join(".dockerignore");
@@ -219,6 +238,19 @@ fn named_context(
                 exclude: patterns(&text)?,
             }
         }
+    })
+}
+
+/// Further steps, with their images named by what they are.
+fn pinned(steps: &Steps, images: &Images) -> Result<dockerfile::Steps, EngineError> {
+    let definition = &steps.definition;
+    let pinned = Pinned::new(&definition.graph, images)?;
+    let required = definition.required.iter();
+    Ok(dockerfile::Steps {
+        root: definition.root.map(|edge| pinned.edge(edge)),
+        required: required.map(|edge| pinned.edge(*edge)).collect(),
+        graph: Arc::new(pinned.graph),
+        config: steps.config.clone(),
     })
 }
 

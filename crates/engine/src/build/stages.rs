@@ -342,6 +342,10 @@ impl Planned {
         names.map(|name| crate::session::context_name(name))
     }
 
+    pub(super) fn plan(&self) -> &Plan {
+        &self.0.1
+    }
+
     /// What could be done better in the Dockerfile.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {

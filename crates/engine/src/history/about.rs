@@ -48,7 +48,7 @@ impl About {
             }
             Context::Empty => ("-".to_owned(), None),
             Context::Remote { from, .. } => (from_where(from), None),
-            Context::Source(_) => (String::new(), None),
+            Context::Source(_) | Context::Steps(_) => (String::new(), None),
         };
         let path = request.dockerfile.path.as_deref();
         let within = path.and_then(|path| path.strip_prefix(directory?).ok());

@@ -4,14 +4,15 @@ mod git;
 mod http;
 mod image;
 mod local;
+pub(crate) mod result;
 
 use bollard_buildkit_proto::pb;
 use graph::Op;
 
 use crate::error::Problem;
-use crate::load::{Converted, Given};
+use crate::load::{Converted, Given, Outcome};
 
-pub(crate) fn convert(op: &pb::SourceOp, given: &Given<'_>) -> Result<Converted, Problem> {
+pub(crate) fn convert(op: &pb::SourceOp, given: &Given<'_>) -> Result<Outcome, Problem> {
     if !given.inputs.is_empty() {
         return Err(Problem::Invalid("source op with inputs".to_owned()));
     }
@@ -23,6 +24,7 @@ pub(crate) fn convert(op: &pb::SourceOp, given: &Given<'_>) -> Result<Converted,
         "local" => local::convert(rest, &op.attrs, given)?,
         "git" => git::convert(rest, &op.attrs)?,
         "http" | "https" => http::convert(&op.identifier, &op.attrs)?,
+        result::SCHEME => return result::convert(op, given),
         "oci-layout" => {
             return Err(Problem::unsupported(
                 format!("source {}", op.identifier),
@@ -37,7 +39,7 @@ pub(crate) fn convert(op: &pb::SourceOp, given: &Given<'_>) -> Result<Converted,
         }
         _ => return Err(Problem::Invalid(format!("source: unknown scheme {scheme}"))),
     };
-    Ok(Converted::one(Op::Source(source), Vec::new()))
+    Ok(Converted::one(Op::Source(source), Vec::new()).into())
 }
 
 /// The error for an attribute that is not there.

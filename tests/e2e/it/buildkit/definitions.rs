@@ -56,7 +56,7 @@ impl Steps {
     }
 
     /// A file system with nothing but these.
-    fn files(&mut self, files: &[(&str, &str)]) -> pb::Input {
+    pub(super) fn files(&mut self, files: &[(&str, &str)]) -> pb::Input {
         let last = files.len() - 1;
         let actions = (0i64..).zip(files.iter().enumerate());
         let action = |(number, (place, (path, text))): (i64, (usize, &(&str, &str)))| {

@@ -41,6 +41,9 @@ pub(in crate::buildkit) struct Copied {
     brought_in: OnceCell<()>,
 }
 
+/// Copies by the names of their contexts.
+pub(in crate::buildkit) type Copies = Vec<(String, Arc<Copied>)>;
+
 impl Copied {
     /// A copy that nothing was brought into yet.
     ///

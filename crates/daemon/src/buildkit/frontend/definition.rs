@@ -1,16 +1,16 @@
 //! Builds that a client defines step by step, in LLB.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bollard_buildkit_proto::pb;
 use engine::{About, Build, BuildRequest, CacheFrom, Definition, Dockerfile, NamedContext};
 use graph::{Edge, Graph, LocalSource, MountSource, Op, SourceOp};
-use llb::{FileQuestion, LoadError, Loaded, Loading, Problem, Step};
+use llb::{FileQuestion, KnownResult, LoadError, Loaded, Loading, Problem, Step};
 use tonic::{Code, Status};
 
 use super::prepare::{agents, plain_request};
-use super::{Copied, Directory, Made};
+use super::{Copied, Copies, Directory, Made};
 use crate::buildkit::builds::{Job, Ref};
 use crate::buildkit::options::Options;
 use crate::buildkit::session::files::Selection;
@@ -37,9 +37,37 @@ pub(in crate::buildkit) async fn definition(
     let build = job
         .build(about)
         .map_err(|error| errors::status(&error, None))?;
+    let defined = read(job, &build, definition, "").await?;
+    Ok(Made {
+        result: Some(defined.plan(job, &build, cache_from).await?),
+        metadata: HashMap::new(),
+    })
+}
+
+/// Steps that a client defined, and what they read of what it offers.
+pub(super) struct Defined {
+    pub(super) definition: Definition,
+    /// Copies of directories, by the names of the local sources among the steps.
+    pub(super) copies: Copies,
+    /// The file that people are shown the lines of.
+    shown: Dockerfile,
+}
+
+/// Reads a definition; names of local sources in it then begin with `prefix`.
+///
+/// # Errors
+/// It is wrong, has something that kiln does not do, or names what cannot be had.
+pub(super) async fn read(
+    job: &Arc<Job>,
+    build: &Build,
+    definition: &pb::Definition,
+    prefix: &str,
+) -> Result<Defined, Status> {
+    let results = results(job, definition)?;
     let allowed = llb::Options {
         allow_host_network: job.terms.host_network,
         session: job.session.as_ref().map(|session| session.id.clone()),
+        results: results.steps,
         ..llb::Options::default()
     };
     let mut loading = Loading::new(definition, allowed).map_err(|error| refused(&error))?;
@@ -47,7 +75,8 @@ pub(in crate::buildkit) async fn definition(
         match loading.step().map_err(|error| refused(&error))? {
             Step::Done(loaded) => break *loaded,
             Step::NeedFile(question) => {
-                let file = file(job, &build, loading.graph(), &question).await?;
+                let graph = loading.graph().clone();
+                let file = file(job, build, (graph, &question), &results.copies).await?;
                 loading.answer(&file).map_err(|error| refused(&error))?;
             }
         }
@@ -58,10 +87,44 @@ pub(in crate::buildkit) async fn definition(
         root: loaded.root,
         required: loaded.required,
     };
-    Ok(Made {
-        result: Some(plan(job, &build, definition, (shown, cache_from)).await?),
-        metadata: HashMap::new(),
+    let (definition, copies) = name(job, definition, prefix, &results.copies)?;
+    Ok(Defined {
+        definition,
+        copies,
+        shown,
     })
+}
+
+/// Results of builds that a definition goes on from.
+#[derive(Default)]
+struct Results {
+    steps: BTreeMap<String, Arc<KnownResult>>,
+    /// Copies of directories, by the names of the local sources among the steps.
+    copies: BTreeMap<String, Arc<Copied>>,
+}
+
+/// Finds the results that a definition names. One that is not there is an error of whoever needs it.
+fn results(job: &Job, definition: &pb::Definition) -> Result<Results, Status> {
+    let mut results = Results::default();
+    for (identifier, build, name) in llb::results_in(definition) {
+        let Some(result) = job.daemon.buildkit.builds.result(&build, &name) else {
+            continue;
+        };
+        // No directory has the name of a result.
+        let of_result = |context: &str| format!("{identifier} {context}");
+        let defined = result.planned.definition(of_result);
+        let defined = defined.map_err(|error| errors::status(&error, None))?;
+        let copies = result.copies.iter();
+        let copies = copies.map(|(context, copy)| (of_result(context), Arc::clone(copy)));
+        results.copies.extend(copies);
+        let steps = KnownResult {
+            graph: defined.graph,
+            root: defined.root,
+            required: defined.required,
+        };
+        results.steps.insert(identifier, Arc::new(steps));
+    }
+    Ok(results)
 }
 
 fn about() -> About {
@@ -87,67 +150,86 @@ fn shown(loaded: &Loaded) -> Dockerfile {
 async fn file(
     job: &Arc<Job>,
     build: &Build,
-    graph: &Graph,
-    question: &FileQuestion,
+    (graph, question): (Graph, &FileQuestion),
+    of_results: &BTreeMap<String, Arc<Copied>>,
 ) -> Result<Vec<u8>, Status> {
     let failed = |error| errors::status(&error, None);
     let definition = Definition {
-        graph: graph.clone(),
+        graph,
         root: Some(question.edge),
         required: Vec::new(),
     };
-    let about = (shown(&Loaded::default()), Vec::new());
-    let made = plan(job, build, definition, about).await?;
+    let (definition, copies) = name(job, definition, "", of_results)?;
+    let defined = Defined {
+        definition,
+        copies,
+        shown: shown(&Loaded::default()),
+    };
+    let made = defined.plan(job, build, Vec::new()).await?;
     let evaluated = made.evaluate(job).await?;
     let files = build.files(&evaluated).await.map_err(failed)?;
     files.read(&question.path, None).map_err(failed)
 }
 
-async fn plan(
-    job: &Arc<Job>,
-    build: &Build,
-    mut definition: Definition,
-    (dockerfile, cache_from): (Dockerfile, Vec<CacheFrom>),
-) -> Result<Arc<Ref>, Status> {
-    let mut locals = Locals::default();
-    let edges = [&definition.root].into_iter().flatten();
-    let edges: Vec<Edge> = edges.chain(&definition.required).copied().collect();
-    let wanted = reached(&definition.graph, &edges);
-    definition.graph = locals.name(&definition.graph, &wanted)?;
-    let mut request = BuildRequest {
-        dockerfile,
-        cache_from,
-        ssh: agents(job, offered(&definition.graph)).await?,
-        ..plain_request(job)
-    };
-    let copies = locals.copies(job, &mut request)?;
-    let planned = build.plan_definition(&request, &definition).await;
-    let planned = planned.map_err(|error| errors::status(&error, Some(&request.dockerfile)))?;
-    Ok(Ref::new(planned, copies))
+impl Defined {
+    /// Asks for the images that the steps name.
+    ///
+    /// # Errors
+    /// One cannot be had.
+    pub(super) async fn plan(
+        self,
+        job: &Arc<Job>,
+        build: &Build,
+        cache_from: Vec<CacheFrom>,
+    ) -> Result<Arc<Ref>, Status> {
+        let contexts = self.copies.iter().map(|(name, copy)| {
+            let context = NamedContext::Directory(copy.path().to_owned());
+            (name.clone(), context)
+        });
+        let request = BuildRequest {
+            named_contexts: contexts.collect(),
+            cache_from,
+            ssh: agents(job, self.agents()).await?,
+            dockerfile: self.shown,
+            ..plain_request(job)
+        };
+        let planned = build.plan_definition(&request, &self.definition).await;
+        let planned = planned.map_err(|error| errors::status(&error, Some(&request.dockerfile)))?;
+        Ok(Ref::new(planned, self.copies))
+    }
+
+    /// Names of the agents that steps and repositories ask for.
+    pub(super) fn agents(&self) -> BTreeSet<String> {
+        offered(&self.definition.graph)
+    }
 }
 
-/// By vertex, whether one of `edges` needs it.
-fn reached(graph: &Graph, edges: &[Edge]) -> Vec<bool> {
-    let mut reached = vec![false; graph.len()];
-    for edge in edges {
-        reached[edge.vertex.index()] = true;
-    }
-    let vertices: Vec<_> = graph.iter().collect();
-    for (id, vertex) in vertices.into_iter().rev() {
-        if reached[id.index()] {
-            for input in &vertex.inputs {
-                reached[input.vertex.index()] = true;
-            }
-        }
-    }
-    reached
+/// Gives the directories that a definition reads the names of their copies.
+fn name(
+    job: &Job,
+    mut definition: Definition,
+    prefix: &str,
+    of_results: &BTreeMap<String, Arc<Copied>>,
+) -> Result<(Definition, Copies), Status> {
+    let edges = [&definition.root].into_iter().flatten();
+    let edges: Vec<Edge> = edges.chain(&definition.required).copied().collect();
+    let wanted = definition.graph.reached(&edges);
+    let mut locals = Locals {
+        prefix,
+        read: Vec::new(),
+    };
+    definition.graph = locals.name(&definition.graph, &wanted)?;
+    let copies = locals.copies(job, of_results)?;
+    Ok((definition, copies))
 }
 
 /// Which files of the client's directories a definition reads: each choice is a copy of its own.
-#[derive(Default)]
-struct Locals(Vec<LocalSource>);
+struct Locals<'a> {
+    prefix: &'a str,
+    read: Vec<LocalSource>,
+}
 
-impl Locals {
+impl Locals<'_> {
     /// The graph with numbers for names. The client chooses the files, so nothing is left to choose.
     fn name(&mut self, graph: &Graph, wanted: &[bool]) -> Result<Graph, Status> {
         let mut named = Graph::with_capacity(graph.len());
@@ -156,7 +238,7 @@ impl Locals {
             if let Op::Source(SourceOp::Local(local)) = &mut op {
                 *local = LocalSource {
                     name: match wanted[id.index()] {
-                        true => self.number(local).to_string(),
+                        true => self.number(local),
                         // It is not read, and stays what it is.
                         false => format!("unused {}", id.index()),
                     },
@@ -171,39 +253,47 @@ impl Locals {
         Ok(named)
     }
 
-    fn number(&mut self, local: &LocalSource) -> usize {
-        let known = self.0.iter().position(|known| known == local);
-        known.unwrap_or_else(|| {
-            self.0.push(local.clone());
-            self.0.len() - 1
-        })
+    fn number(&mut self, local: &LocalSource) -> String {
+        let known = self.read.iter().position(|known| known == local);
+        let number = known.unwrap_or_else(|| {
+            self.read.push(local.clone());
+            self.read.len() - 1
+        });
+        format!("{}{number}", self.prefix)
     }
 
-    /// The copies, which are further contexts of the request.
-    fn copies(self, job: &Job, request: &mut BuildRequest) -> Result<Vec<Arc<Copied>>, Status> {
-        let mut copies = Vec::with_capacity(self.0.len());
-        for (number, local) in self.0.into_iter().enumerate() {
-            let session = Arc::clone(job.session()?);
-            let directory = Directory {
-                name: local.name.clone(),
-                shared_key: session.shared_key.clone(),
-                session,
+    /// The copies, in their order.
+    fn copies(
+        self,
+        job: &Job,
+        of_results: &BTreeMap<String, Arc<Copied>>,
+    ) -> Result<Copies, Status> {
+        let mut copies = Vec::with_capacity(self.read.len());
+        for (number, local) in self.read.into_iter().enumerate() {
+            let copy = match of_results.get(&local.name) {
+                Some(copy) => Arc::clone(copy),
+                None => copy_of(job, local)?,
             };
-            let copy = job.copy_of(
-                directory,
-                Selection {
-                    directory: local.name,
-                    include: local.include,
-                    exclude: local.exclude,
-                    follow: local.follow,
-                },
-            )?;
-            let context = NamedContext::Directory(copy.path().to_owned());
-            request.named_contexts.insert(number.to_string(), context);
-            copies.push(copy);
+            copies.push((format!("{}{number}", self.prefix), copy));
         }
         Ok(copies)
     }
+}
+
+fn copy_of(job: &Job, local: LocalSource) -> Result<Arc<Copied>, Status> {
+    let session = Arc::clone(job.session()?);
+    let directory = Directory {
+        name: local.name.clone(),
+        shared_key: session.shared_key.clone(),
+        session,
+    };
+    let selection = Selection {
+        directory: local.name,
+        include: local.include,
+        exclude: local.exclude,
+        follow: local.follow,
+    };
+    job.copy_of(directory, selection)
 }
 
 /// Names of the agents that steps and repositories ask for.

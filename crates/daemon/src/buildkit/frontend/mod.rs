@@ -5,6 +5,7 @@
 mod copied;
 mod definition;
 mod gateway;
+mod inputs;
 mod lint;
 mod prepare;
 mod request;
@@ -25,9 +26,10 @@ use super::errors;
 use super::options::Options;
 use super::output::Output;
 
-pub(super) use copied::{Copied, Directory};
+pub(super) use copied::{Copied, Copies, Directory};
 pub(super) use definition::{code, definition};
 pub(super) use gateway::{Call, gateway};
+use inputs::Inputs;
 pub(super) use prepare::{agents, plain_request};
 use request::{Entry, Request};
 pub(super) use syntax::is_own;
@@ -69,11 +71,15 @@ pub(super) enum Read {
 ///
 /// # Errors
 /// An option is unknown or makes no sense, or the Dockerfile is wrong or cannot be had.
-pub(super) async fn dockerfile(job: &Arc<Job>, options: Options) -> Result<Read, Status> {
-    let entry = Entry::read(options.clone())?;
+pub(super) async fn dockerfile(
+    job: &Arc<Job>,
+    options: Options,
+    inputs: Inputs,
+) -> Result<Read, Status> {
+    let entry = Entry::read(options.clone(), &inputs)?;
     let build = job.build(|| entry.about());
     let build = build.map_err(|error| errors::status(&error, None))?;
-    let definition = prepare::define(job, &build, &entry).await?;
+    let definition = prepare::define(job, &build, &entry, &inputs).await?;
     let text = definition
         .dockerfile
         .as_ref()
@@ -81,9 +87,9 @@ pub(super) async fn dockerfile(job: &Arc<Job>, options: Options) -> Result<Read,
     if let Some(another) = syntax::another(&options, text.unwrap_or_default()) {
         return Ok(another);
     }
-    let request = Request::read(options.clone(), job)?;
+    let request = Request::read(options.clone(), &inputs, job)?;
     let subrequest = request.subrequest.clone();
-    let (request, copies) = prepare::prepare(job, &build, request, definition).await?;
+    let (request, copies) = prepare::prepare(job, &build, request, (definition, &inputs)).await?;
     let brought_in = job.engine.bring_in(request, build.progress()).await;
     let mut request = brought_in.map_err(|error| errors::status(&error, None))?;
     if let Some(another) = syntax::another(&options, &request.dockerfile.text) {
@@ -103,13 +109,13 @@ pub(super) async fn dockerfile(job: &Arc<Job>, options: Options) -> Result<Read,
 }
 
 /// A context that nothing reads is not brought in.
-fn made(planned: Planned, copies: Vec<(String, Arc<Copied>)>) -> Result<Made, Status> {
+fn made(planned: Planned, copies: Copies) -> Result<Made, Status> {
     let config = serde_json::to_vec(planned.config());
     let config = config.map_err(|error| Status::internal(error.to_string()))?;
     let wanted: Vec<&str> = planned.local_contexts().collect();
     let copies = copies.into_iter();
     let copies = copies.filter(|(name, _)| wanted.contains(&name.as_str()));
-    let copies = copies.map(|(_, copy)| copy).collect();
+    let copies = copies.collect();
     Ok(Made {
         result: Some(Ref::new(planned, copies)),
         metadata: HashMap::from([("containerimage.config".to_owned(), config)]),

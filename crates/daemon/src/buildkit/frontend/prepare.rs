@@ -1,18 +1,19 @@
 //! From what a client asks for to a request of the engine: fetches the Dockerfile and the ignore
 //! files, and says which copies of the client's directories are needed.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{
     AllowedDevices, Build, BuildRequest, Context, Dockerfile, LayoutImage, NamedContext,
-    NetworkMode, NoCache, PullPolicy, SecretStore, SshAgent,
+    NetworkMode, NoCache, PullPolicy, SecretStore, SshAgent, Steps,
 };
 use tonic::Status;
 
+use super::inputs::{self, Input, Inputs};
 use super::request::{Entry, NamedSource, Place, Request, Source};
-use super::{Copied, Directory};
+use super::{Copies, Directory};
 use crate::buildkit::builds::Job;
 use crate::buildkit::session::files::{self, Selection};
 use crate::buildkit::session::secrets::ClientSecrets;
@@ -25,7 +26,7 @@ const IGNORE: &str = ".dockerignore";
 
 /// What the engine is asked for, and the copies that it reads, by the names of their contexts: the
 /// main one's is empty.
-pub(super) type Prepared = (BuildRequest, Vec<(String, Arc<Copied>)>);
+pub(super) type Prepared = (BuildRequest, Copies);
 
 /// The client's files that say what is built.
 #[derive(Default)]
@@ -39,11 +40,21 @@ pub(super) struct Definition {
 ///
 /// # Errors
 /// The client does not have them.
-pub(super) async fn define(job: &Job, build: &Build, entry: &Entry) -> Result<Definition, Status> {
+pub(super) async fn define(
+    job: &Arc<Job>,
+    build: &Build,
+    entry: &Entry,
+    inputs: &Inputs,
+) -> Result<Definition, Status> {
     match &entry.definition {
         Place::Client(name) => {
             let directory = entry.directory(job, name).await?;
             definition(build, &directory, &entry.filename).await
+        }
+        Place::Input(name) => {
+            let wanted = definition_files(&entry.filename);
+            let files = inputs::files(job, build, (name, inputs), &wanted).await?;
+            of_files(&entry.filename, files)
         }
         Place::Context => Ok(Definition::default()),
     }
@@ -54,23 +65,20 @@ pub(super) async fn define(job: &Job, build: &Build, entry: &Entry) -> Result<De
 /// # Errors
 /// The client does not have it.
 pub(super) async fn prepare(
-    job: &Job,
+    job: &Arc<Job>,
     build: &Build,
     request: Request,
-    definition: Definition,
+    (definition, inputs): (Definition, &Inputs),
 ) -> Result<Prepared, Status> {
-    let entry = &request.entry;
-    let mut copies = Vec::new();
-    let context = match &entry.context {
+    let mut offered = Offered::default();
+    let context = match &request.entry.context {
         Source::Client(name) => {
-            let directory = entry.directory(job, name).await?;
+            let directory = request.entry.directory(job, name).await?;
             let ignore = match definition.ignore {
                 Some(own) => own,
                 None => ignore(build, &directory).await?,
             };
-            let copy = job.copy(directory, &ignore)?;
-            copies.push((String::new(), Arc::clone(&copy)));
-            let path = copy.path().to_owned();
+            let path = offered.directory(job, String::new(), directory, &ignore)?;
             Context::Directory { path, ignore }
         }
         Source::Remote(from) => Context::Remote {
@@ -78,27 +86,97 @@ pub(super) async fn prepare(
             dockerfile: definition
                 .dockerfile
                 .is_none()
-                .then(|| entry.dockerfile_in()),
+                .then(|| request.entry.dockerfile_in()),
         },
+        Source::Input(name) => {
+            let input = inputs::input(job, build, (name, inputs)).await?;
+            Context::Steps(offered.input(input))
+        }
     };
-    let mut named_contexts = BTreeMap::new();
-    for (name, source) in &request.named_contexts {
-        let context = named(job, build, &request, (name.as_str(), source), &mut copies).await?;
-        named_contexts.insert(name.clone(), context);
-    }
+    let named_contexts = named(job, build, &request, inputs, &mut offered).await?;
     let dockerfile = definition.dockerfile.unwrap_or(Dockerfile {
-        name: entry.filename.clone(),
+        name: request.entry.filename.clone(),
         path: None,
         text: String::new(),
     });
-    let agents = agents(job, ssh::names(&dockerfile.text)).await?;
+    offered.agents.extend(ssh::names(&dockerfile.text));
+    let agents = agents(job, offered.agents).await?;
     let cache_from = caches::bring_in(job, request.cache_from.clone()).await?;
     let request = BuildRequest {
         ssh: agents,
         cache_from,
         ..engine_request(job, request, dockerfile, context, named_contexts)
     };
-    Ok((request, copies))
+    Ok((request, offered.copies))
+}
+
+/// What the client offers that the build reads.
+#[derive(Default)]
+struct Offered {
+    /// Copies of its directories, by the names of their contexts.
+    copies: Copies,
+    /// Names of its SSH agents.
+    agents: BTreeSet<String>,
+}
+
+impl Offered {
+    /// A directory, without what `ignore` excludes; where its copy is.
+    fn directory(
+        &mut self,
+        job: &Job,
+        context: String,
+        directory: Directory,
+        ignore: &str,
+    ) -> Result<PathBuf, Status> {
+        let copy = job.copy(directory, ignore)?;
+        let path = copy.path().to_owned();
+        self.copies.push((context, copy));
+        Ok(path)
+    }
+
+    /// What the steps of an input read.
+    fn input(&mut self, input: Input) -> Steps {
+        self.copies.extend(input.copies);
+        self.agents.extend(input.agents);
+        input.steps
+    }
+}
+
+/// The further contexts.
+async fn named(
+    job: &Arc<Job>,
+    build: &Build,
+    request: &Request,
+    inputs: &Inputs,
+    offered: &mut Offered,
+) -> Result<BTreeMap<String, NamedContext>, Status> {
+    let mut contexts = BTreeMap::new();
+    for (name, source) in &request.named_contexts {
+        let context = match source {
+            NamedSource::Image(image) => NamedContext::Image(image.clone()),
+            NamedSource::Remote(remote) => NamedContext::Remote(remote.clone()),
+            NamedSource::Layout { store, digest } => NamedContext::Layout(LayoutImage {
+                path: layouts::bring_in(job, store, digest, request.platform.as_ref()).await?,
+                tag: None,
+                digest: Some(*digest),
+            }),
+            NamedSource::Client(directory) => {
+                let directory = request.entry.directory(job, directory).await?;
+                let ignore = ignore(build, &directory).await?;
+                let path = offered.directory(job, name.clone(), directory, &ignore)?;
+                NamedContext::Directory(path)
+            }
+            NamedSource::Input(input, config) => {
+                let input = inputs::input(job, build, (input, inputs)).await?;
+                NamedContext::Steps(Steps {
+                    config: config.clone(),
+                    ..offered.input(input)
+                })
+            }
+        };
+        contexts.insert(name.clone(), context);
+    }
+    Ok(contexts)
 }
 
 /// Reads the Dockerfile.
@@ -107,22 +185,37 @@ async fn definition(
     directory: &Directory,
     filename: &str,
 ) -> Result<Definition, Status> {
-    let ignore = format!("{filename}{IGNORE}");
-    let path = Path::new(filename);
-    let lower = path.with_file_name("dockerfile");
-    let lower = lower.to_string_lossy().into_owned();
-    let has_default_name = path.file_name().is_some_and(|name| name == "Dockerfile");
     let selection = Selection {
         directory: directory.name.clone(),
-        follow: [filename.to_owned(), ignore.clone()]
-            .into_iter()
-            .chain(has_default_name.then(|| lower.clone()))
-            .collect(),
+        follow: definition_files(filename),
         ..Selection::default()
     };
     let task = format!("[internal] load build definition from {filename}");
-    let mut files = read(build, directory, &task, &selection).await?;
-    let found = files.remove(filename).or_else(|| files.remove(&lower));
+    let files = read(build, directory, &task, &selection).await?;
+    of_files(filename, files)
+}
+
+/// The files that may say what is built: the Dockerfile, its ignore file, and what stands in for a
+/// Dockerfile of the default name.
+fn definition_files(filename: &str) -> Vec<String> {
+    let has_default_name = Path::new(filename)
+        .file_name()
+        .is_some_and(|name| name == "Dockerfile");
+    [filename.to_owned(), format!("{filename}{IGNORE}")]
+        .into_iter()
+        .chain(has_default_name.then(|| in_lower_case(filename)))
+        .collect()
+}
+
+fn in_lower_case(filename: &str) -> String {
+    let lower = Path::new(filename).with_file_name("dockerfile");
+    lower.to_string_lossy().into_owned()
+}
+
+fn of_files(filename: &str, mut files: BTreeMap<String, Vec<u8>>) -> Result<Definition, Status> {
+    let ignore = format!("{filename}{IGNORE}");
+    let found = files.remove(filename);
+    let found = found.or_else(|| files.remove(&in_lower_case(filename)));
     let missing = || {
         let message =
             format!("failed to read dockerfile: open {filename}: no such file or directory");
@@ -170,31 +263,6 @@ async fn read(
         Err(status) => task.fail(status.message().to_owned()),
     }
     read
-}
-
-async fn named(
-    job: &Job,
-    build: &Build,
-    request: &Request,
-    (name, source): (&str, &NamedSource),
-    copies: &mut Vec<(String, Arc<Copied>)>,
-) -> Result<NamedContext, Status> {
-    Ok(match source {
-        NamedSource::Image(image) => NamedContext::Image(image.clone()),
-        NamedSource::Remote(remote) => NamedContext::Remote(remote.clone()),
-        NamedSource::Layout { store, digest } => NamedContext::Layout(LayoutImage {
-            path: layouts::bring_in(job, store, digest, request.platform.as_ref()).await?,
-            tag: None,
-            digest: Some(*digest),
-        }),
-        NamedSource::Client(directory) => {
-            let directory = request.entry.directory(job, directory).await?;
-            let ignore = ignore(build, &directory).await?;
-            let copy = job.copy(directory, &ignore)?;
-            copies.push((name.to_owned(), Arc::clone(&copy)));
-            NamedContext::Directory(copy.path().to_owned())
-        }
-    })
 }
 
 /// Those of the client's SSH agents that have these names.

@@ -8,9 +8,10 @@ use engine::{
     About, DockerfileIn, ExtraHost, GitSource, NetworkMode, NoCache, PullPolicy, Remote, Ulimit,
     git_context,
 };
-use oci::{Digest, Platform, Reference};
+use oci::{Digest, ImageConfig, Platform, Reference};
 use tonic::Status;
 
+use super::inputs::Inputs;
 use super::{Directory, values};
 use crate::buildkit::builds::Job;
 use crate::buildkit::caches::{self, Import};
@@ -65,6 +66,8 @@ pub(super) enum Source {
     Client(String),
     /// Elsewhere.
     Remote(Remote),
+    /// In the input of this name.
+    Input(String),
 }
 
 /// Where the Dockerfile is.
@@ -73,6 +76,8 @@ pub(super) enum Place {
     Client(String),
     /// Among the files of the build.
     Context,
+    /// In the input of this name.
+    Input(String),
 }
 
 /// What a named context is.
@@ -85,12 +90,14 @@ pub(super) enum NamedSource {
         digest: Digest,
     },
     Remote(Remote),
+    /// The input of this name, and what is said of it as an image.
+    Input(String, Option<Box<ImageConfig>>),
 }
 
 impl Request {
     /// # Errors
     /// An option is unknown or makes no sense.
-    pub(super) fn read(mut options: Options, job: &Job) -> Result<Self, Status> {
+    pub(super) fn read(mut options: Options, inputs: &Inputs, job: &Job) -> Result<Self, Status> {
         let options = &mut options;
         capabilities(options)?;
         // For the provenance of images, which kiln makes none of.
@@ -101,8 +108,8 @@ impl Request {
             build_args.insert(SYNTAX.to_owned(), OWN.to_owned());
         }
         let request = Self {
-            entry: Entry::take(options, &build_args)?,
-            named_contexts: named_contexts(options)?,
+            entry: Entry::take(options, &build_args, inputs)?,
+            named_contexts: named_contexts(options, inputs)?,
             target: options.one("target"),
             platform: platform(options)?,
             labels: options.family("label:"),
@@ -129,17 +136,21 @@ impl Entry {
     ///
     /// # Errors
     /// One makes no sense.
-    pub(super) fn read(mut options: Options) -> Result<Self, Status> {
+    pub(super) fn read(mut options: Options, inputs: &Inputs) -> Result<Self, Status> {
         let build_args = options.family("build-arg:");
         Ok(Self {
             target: options.one("target"),
             platform: options.one("platform"),
-            ..Self::take(&mut options, &build_args)?
+            ..Self::take(&mut options, &build_args, inputs)?
         })
     }
 
-    fn take(options: &mut Options, build_args: &BTreeMap<String, String>) -> Result<Self, Status> {
-        let (context, definition) = sources(options, build_args)?;
+    fn take(
+        options: &mut Options,
+        build_args: &BTreeMap<String, String>,
+        inputs: &Inputs,
+    ) -> Result<Self, Status> {
+        let (context, definition) = sources(options, build_args, inputs)?;
         Ok(Self {
             context,
             definition,
@@ -173,7 +184,7 @@ impl Entry {
         About {
             name: self.target.clone().unwrap_or(self.filename.clone()),
             context: match &self.context {
-                Source::Client(name) => name.clone(),
+                Source::Client(name) | Source::Input(name) => name.clone(),
                 Source::Remote(Remote::Url(url)) => url.clone(),
                 Source::Remote(Remote::Git(git)) => git.url.clone(),
                 Source::Remote(Remote::Stream(_)) => "-".to_owned(),
@@ -201,7 +212,10 @@ fn capabilities(options: &mut Options) -> Result<(), Status> {
         let name = name.trim().trim_end_matches("+forward");
         if !matches!(
             name,
-            "moby.buildkit.frontend.contexts" | "moby.buildkit.frontend.subrequests"
+            "moby.buildkit.frontend.contexts"
+                | "moby.buildkit.frontend.gitquerystring"
+                | "moby.buildkit.frontend.inputs"
+                | "moby.buildkit.frontend.subrequests"
         ) {
             return Err(options.refuse(&format!("the capability {name:?}"), "update kiln"));
         }
@@ -214,6 +228,7 @@ fn capabilities(options: &mut Options) -> Result<(), Status> {
 fn sources(
     options: &mut Options,
     build_args: &BTreeMap<String, String>,
+    inputs: &Inputs,
 ) -> Result<(Source, Place), Status> {
     let key = options.one("contextkey").unwrap_or(CONTEXT.to_owned());
     let forced = options.one("dockerfilekey");
@@ -221,21 +236,29 @@ fn sources(
     let keep_git = keep_git.and_then(|value| go_bool(value));
     let subdirectory = options.one("contextsubdir");
     let place = |name: Option<String>| name.map_or(Place::Context, Place::Client);
-    let client = |name: Option<String>| Place::Client(name.unwrap_or(DOCKERFILE.to_owned()));
-    let Some(context) = options.one(&key) else {
-        if subdirectory.is_some() {
-            return Err(options.refuse("contextsubdir", "name the directory itself"));
-        }
-        return Ok((Source::Client(CONTEXT.to_owned()), client(forced)));
+    let own = |name: Option<String>| match name {
+        None if inputs.contains_key(DOCKERFILE) => Place::Input(DOCKERFILE.to_owned()),
+        name => Place::Client(name.unwrap_or(DOCKERFILE.to_owned())),
     };
-    match (remote(options, &key, &context, keep_git)?, subdirectory) {
+    let text = options.one(&key);
+    let elsewhere = match &text {
+        Some(text) => remote(options, &key, text, keep_git)?,
+        None => None,
+    };
+    match (elsewhere, subdirectory) {
         (Some(Remote::Git(git)), subdirectory) => {
             let git = Remote::Git(within(git, subdirectory));
             Ok((Source::Remote(git), place(forced)))
         }
-        (Some(_), Some(_)) => Err(options.refuse("contextsubdir", "name the directory itself")),
+        (_, Some(_)) => Err(options.refuse("contextsubdir", "name the directory itself")),
         (Some(remote), None) => Ok((Source::Remote(remote), place(forced))),
-        (None, _) => Ok((Source::Client(context), client(forced))),
+        (None, None) if inputs.contains_key(CONTEXT) => {
+            Ok((Source::Input(CONTEXT.to_owned()), own(forced)))
+        }
+        (None, None) => {
+            let name = text.unwrap_or(CONTEXT.to_owned());
+            Ok((Source::Client(name), own(forced)))
+        }
     }
 }
 
@@ -267,8 +290,12 @@ fn remote(
     }
 }
 
-fn named_contexts(options: &mut Options) -> Result<BTreeMap<String, NamedSource>, Status> {
+fn named_contexts(
+    options: &mut Options,
+    inputs: &Inputs,
+) -> Result<BTreeMap<String, NamedSource>, Status> {
     let given = options.family("context:");
+    let metadata = options.family("input-metadata:");
     let mut contexts = BTreeMap::new();
     for (name, text) in given {
         let option = format!("context:{name}");
@@ -277,6 +304,17 @@ fn named_contexts(options: &mut Options) -> Result<BTreeMap<String, NamedSource>
         }
         let source = match text.split_once(':') {
             Some(("local", directory)) => NamedSource::Client(directory.to_owned()),
+            Some(("input", input)) if inputs.contains_key(input) => {
+                let config = match metadata.get(input) {
+                    Some(json) => values::input_config(options, input, json)?,
+                    None => None,
+                };
+                NamedSource::Input(input.to_owned(), config)
+            }
+            Some(("input", input)) => {
+                let message = format!("invalid input {input} for {name}");
+                return Err(Status::invalid_argument(message));
+            }
             Some(("docker-image", image)) => {
                 let image = image.trim_start_matches("//");
                 let parsed: Result<Reference, _> = image.parse();

@@ -1,11 +1,16 @@
 //! Options whose values have parts.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use engine::{ExtraHost, Ulimit};
+use oci::ImageConfig;
 use tonic::Status;
 
 use crate::buildkit::options::Options;
+use crate::buildkit::solve::CONFIG;
 
 /// Lines of `/etc/hosts`: `add-hosts`, as `name=address,…`.
 pub(super) fn hosts(options: &mut Options) -> Result<Vec<ExtraHost>, Status> {
@@ -32,6 +37,27 @@ pub(super) fn ulimits(options: &mut Options) -> Result<Vec<Ulimit>, Status> {
             hard,
         })
     })
+}
+
+/// What is said of an input as an image: `containerimage.config` among its metadata, whose values
+/// are Base64.
+pub(super) fn input_config(
+    options: &Options,
+    input: &str,
+    json: &str,
+) -> Result<Option<Box<ImageConfig>>, Status> {
+    let invalid = |why: &str| options.invalid(&format!("input-metadata:{input}"), json, why);
+    let metadata: Result<HashMap<String, String>, _> = serde_json::from_str(json);
+    let metadata = metadata.map_err(|error| invalid(&error.to_string()))?;
+    let Some(config) = metadata.get(CONFIG) else {
+        return Ok(None);
+    };
+    let config = STANDARD.decode(config);
+    let config = config.map_err(|error| invalid(&error.to_string()))?;
+    let config = serde_json::from_slice(&config);
+    config
+        .map(Some)
+        .map_err(|error| invalid(&error.to_string()))
 }
 
 fn list<T>(
