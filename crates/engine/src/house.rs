@@ -19,8 +19,8 @@ impl Engine {
     /// # Errors
     /// Something cannot be removed.
     pub fn prune(&self, request: &PruneRequest) -> Result<Pruned, EngineError> {
-        // What was begun and is not in use: downloads, and copies of clients' directories.
-        if request.downloads && !request.dry_run {
+        // Copies of clients' directories are there for builds alone too.
+        if request.everything && !request.dry_run {
             self.forget_copies()?;
         }
         Ok(self.0.store.prune(request)?)

@@ -114,6 +114,6 @@ pub mod events {
 pub use store::fail;
 pub use store::{
     Collection, ContainerState, Depth, Filter as PruneFilter, FilterError as PruneFilterError,
-    Keep, Kind as UsageKind, MountEviction, MountLimit, MountSize, Problem, PruneRequest, Pruned,
-    Removed as RemovedItem, Rule as PruneRule, Told, Usage, UsageItem,
+    Keep, Kind as UsageKind, MountEviction, MountLimit, MountSize, Need, Problem, PruneRequest,
+    Pruned, Removed as RemovedItem, Rule as PruneRule, Told, Usage, UsageItem,
 };

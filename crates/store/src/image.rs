@@ -23,6 +23,8 @@ pub struct Image {
     pub descriptor: Descriptor,
     /// When it came to lead there.
     pub updated: SystemTime,
+    /// A build brought it in, and nobody has named it since.
+    pub of_build: bool,
 }
 
 /// The tags of a store.
@@ -48,14 +50,37 @@ impl<'a> Images<'a> {
         now: SystemTime,
     ) -> Result<Option<Descriptor>> {
         let reference = reference.clone().with_default_tag();
-        let before = self.get(&reference)?.map(|image| image.descriptor);
-        if before.as_ref() == Some(descriptor) {
-            return Ok(before);
+        let before = self.get(&reference)?;
+        let leads_there = |before: &Image| before.descriptor == *descriptor && !before.of_build;
+        if before.as_ref().is_some_and(leads_there) {
+            return Ok(before.map(|image| image.descriptor));
         }
         self.change(|connection| {
             let before = get(connection, &reference)?.map(|image| image.descriptor);
-            self.insert(connection, &reference, descriptor, now)?;
+            self.insert(connection, &reference, (descriptor, false), now)?;
             Ok(before)
+        })
+    }
+
+    /// As [`put`](Self::put) for an image that a build begins with: unless somebody named it, it is
+    /// there for builds alone.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put).
+    pub fn put_for_build(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        now: SystemTime,
+    ) -> Result<()> {
+        let reference = reference.clone().with_default_tag();
+        let before = self.get(&reference)?;
+        if before.is_some_and(|before| before.descriptor == *descriptor) {
+            return Ok(());
+        }
+        self.change(|connection| {
+            let of_build = get(connection, &reference)?.is_none_or(|before| before.of_build);
+            self.insert(connection, &reference, (descriptor, of_build), now)
         })
     }
 
@@ -77,7 +102,7 @@ impl<'a> Images<'a> {
         }
         self.change(|connection| {
             changed.iter().try_for_each(|(reference, descriptor)| {
-                self.insert(connection, reference, descriptor, now)
+                self.insert(connection, reference, (descriptor, false), now)
             })
         })
     }
@@ -112,9 +137,7 @@ impl<'a> Images<'a> {
         }
         self.change(|connection| {
             let before = get(connection, &reference)?.map(|image| image.descriptor);
-            connection
-                .prepare_cached("DELETE FROM image WHERE reference = ?")?
-                .execute([reference.to_string()])?;
+            delete(connection, &reference)?;
             Ok(before)
         })
     }
@@ -151,7 +174,7 @@ impl<'a> Images<'a> {
         &self,
         connection: &Connection,
         reference: &Reference,
-        descriptor: &Descriptor,
+        (descriptor, of_build): (&Descriptor, bool),
         now: SystemTime,
     ) -> Result<()> {
         match self.store.blobs().size(&descriptor.digest)? {
@@ -168,9 +191,10 @@ impl<'a> Images<'a> {
         let document = serde_json::to_string(descriptor)?;
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO image (reference, descriptor, updated) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO image (reference, descriptor, updated, of_build)
+                 VALUES (?, ?, ?, ?)",
             )?
-            .execute((reference.to_string(), document, millis(now)))?;
+            .execute((reference.to_string(), document, millis(now), of_build))?;
         Ok(())
     }
 
@@ -179,11 +203,7 @@ impl<'a> Images<'a> {
         let lock = database.lock()?;
         let result = database.write_under(&lock, Durability::Full, |connection| {
             let result = work(connection)?;
-            connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO meta (name, value) VALUES ('index_is_behind', 1)",
-                )?
-                .execute([])?;
+            note_change(connection)?;
             Ok(result)
         })?;
         self.write_index(&lock)?;
@@ -211,6 +231,28 @@ pub(crate) fn index(images: &[Image]) -> Result<Vec<u8>> {
     })?)
 }
 
+/// Removes tags; whoever calls writes `index.json` when they are gone.
+pub(crate) fn forget(connection: &Connection, references: &[Reference]) -> Result<()> {
+    for reference in references {
+        delete(connection, reference)?;
+    }
+    note_change(connection)
+}
+
+fn delete(connection: &Connection, reference: &Reference) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM image WHERE reference = ?")?
+        .execute([reference.to_string()])?;
+    Ok(())
+}
+
+fn note_change(connection: &Connection) -> Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('index_is_behind', 1)")?
+        .execute([])?;
+    Ok(())
+}
+
 fn is_behind(connection: &Connection) -> Result<bool> {
     Ok(connection
         .prepare_cached("SELECT 1 FROM meta WHERE name = 'index_is_behind'")?
@@ -219,7 +261,9 @@ fn is_behind(connection: &Connection) -> Result<bool> {
 
 fn get(connection: &Connection, reference: &Reference) -> Result<Option<Image>> {
     connection
-        .prepare_cached("SELECT reference, descriptor, updated FROM image WHERE reference = ?")?
+        .prepare_cached(
+            "SELECT reference, descriptor, updated, of_build FROM image WHERE reference = ?",
+        )?
         .query_row([reference.to_string()], |row| Ok(image(row)))
         .optional()?
         .transpose()
@@ -228,7 +272,9 @@ fn get(connection: &Connection, reference: &Reference) -> Result<Option<Image>> 
 /// All tags, by name.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Image>> {
     connection
-        .prepare_cached("SELECT reference, descriptor, updated FROM image ORDER BY reference")?
+        .prepare_cached(
+            "SELECT reference, descriptor, updated, of_build FROM image ORDER BY reference",
+        )?
         .query_map([], |row| Ok(image(row)))?
         .map(|row| row?)
         .collect()
@@ -241,5 +287,6 @@ fn image(row: &Row<'_>) -> Result<Image> {
         reference: reference.parse().map_err(|error| corrupt("image", error))?,
         descriptor: serde_json::from_str(&descriptor).map_err(|error| corrupt("image", error))?,
         updated: time(row.get(2)?),
+        of_build: row.get(3)?,
     })
 }

@@ -59,7 +59,7 @@ pub use slot::{Slot, Slots};
 pub use snapshot::{Snapshots, Synced, TempSnapshot};
 pub use stat_cache::{FileStat, StatCache};
 pub use store::Store;
-pub use usage::{Kind, Usage, UsageItem, UsageSum};
+pub use usage::{Kind, Need, Usage, UsageItem, UsageSum};
 
 /// Lower-case hexadecimal characters.
 pub(crate) fn hex(bytes: &[u8]) -> String {

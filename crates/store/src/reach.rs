@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use oci::{
     Descriptor, DiffId, Digest, Document, DocumentError, ImageConfig, MAX_CONFIG_SIZE,
-    MAX_DOCUMENT_SIZE, MediaType,
+    MAX_DOCUMENT_SIZE, MediaType, Reference,
 };
 use rusqlite::Connection;
 
@@ -53,9 +53,27 @@ pub(crate) struct Roots {
     pub(crate) records: HashSet<Key>,
     held: Reach,
     /// What tags and containers need.
+    named: Needs,
+    /// What images need that builds brought in.
+    of_builds: Needs,
+    /// The tags of those.
+    pub(crate) build_tags: Vec<Reference>,
+}
+
+#[derive(Debug, Default)]
+struct Needs {
     layers: HashSet<LayerId>,
     diff_ids: HashSet<DiffId>,
     blobs: HashSet<Digest>,
+}
+
+/// Which images stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// All.
+    All,
+    /// Not those that builds brought in, unless somebody named them or a container uses them.
+    Named,
 }
 
 /// What must stay, all in all.
@@ -84,17 +102,17 @@ impl Facts {
     }
 
     /// What tags and containers need.
-    pub(crate) fn of_images(&self) -> Reach {
-        self.roots.reach(&self.layers, Reach::default(), [])
+    pub(crate) fn of_images(&self, images: Stay) -> Reach {
+        self.roots.reach(&self.layers, images, Reach::default(), [])
     }
 
     /// What stays if only those records stay for which `keep` is true, and those that are held.
-    pub(crate) fn reach(&self, keep: impl Fn(&RecordFacts) -> bool) -> Reach {
+    pub(crate) fn reach(&self, images: Stay, keep: impl Fn(&RecordFacts) -> bool) -> Reach {
         let stays =
             |record: &&RecordFacts| self.roots.records.contains(&record.key) || keep(record);
         let held = self.roots.held.clone();
-        self.roots
-            .reach(&self.layers, held, self.records.iter().filter(stays))
+        let records = self.records.iter().filter(stays);
+        self.roots.reach(&self.layers, images, held, records)
     }
 }
 
@@ -111,18 +129,28 @@ impl Roots {
                 Resource::Record(key) => drop(roots.records.insert(key)),
             }
         }
+        let mut in_containers = HashSet::new();
         for container in crate::container::list(connection)? {
-            roots.layers.extend(container.layers);
+            roots.named.layers.extend(container.layers);
+            in_containers.extend(container.image_digest);
         }
-        let mut visited = HashSet::new();
+        let (mut named, mut of_builds) = (HashSet::new(), HashSet::new());
         for image in crate::image::list(connection)? {
+            let is_named = !image.of_build || in_containers.contains(&image.descriptor.digest);
+            let (needs, visited) = match is_named {
+                true => (&mut roots.named, &mut named),
+                false => (&mut roots.of_builds, &mut of_builds),
+            };
             let mut documents = Documents {
                 store,
                 reference: image.reference.to_string(),
-                visited: &mut visited,
-                roots: &mut roots,
+                visited,
+                needs,
             };
             documents.follow(&image.descriptor, 0)?;
+            if !is_named {
+                roots.build_tags.push(image.reference);
+            }
         }
         Ok(roots)
     }
@@ -136,22 +164,27 @@ impl Roots {
     fn reach<'a>(
         &self,
         layers: &[LayerFacts],
+        images: Stay,
         held: Reach,
         records: impl IntoIterator<Item = &'a RecordFacts>,
     ) -> Reach {
         let of_held: HashSet<Digest> = held.blobs.clone();
         let mut reach = held;
-        reach.layers.extend(&self.layers);
-        reach.blobs.extend(&self.blobs);
+        let of_builds = (images == Stay::All).then_some(&self.of_builds);
+        let needs: Vec<&Needs> = of_builds.into_iter().chain([&self.named]).collect();
+        for needs in &needs {
+            reach.layers.extend(&needs.layers);
+            reach.blobs.extend(&needs.blobs);
+        }
         for record in records {
             reach.layers.extend(&record.layers);
         }
         for layer in layers {
-            let of_image = layer.diff_id.is_some_and(|id| self.diff_ids.contains(&id))
-                || layer
-                    .blobs
-                    .iter()
-                    .any(|(blob, _)| self.blobs.contains(blob) || of_held.contains(blob));
+            let has = |blob: &Digest| needs.iter().any(|needs| needs.blobs.contains(blob));
+            let is_of = |id: &DiffId| needs.iter().any(|needs| needs.diff_ids.contains(id));
+            let mut blobs = layer.blobs.iter().map(|(blob, _)| blob);
+            let of_image = layer.diff_id.as_ref().is_some_and(is_of)
+                || blobs.any(|blob| has(blob) || of_held.contains(blob));
             if of_image || reach.layers.contains(&layer.id) {
                 reach.layers.insert(layer.id);
                 reach.blobs.extend(layer.blobs.iter().map(|(blob, _)| blob));
@@ -167,13 +200,13 @@ struct Documents<'a> {
     store: &'a Store,
     reference: String,
     visited: &'a mut HashSet<Digest>,
-    roots: &'a mut Roots,
+    needs: &'a mut Needs,
 }
 
 impl Documents<'_> {
     fn follow(&mut self, descriptor: &Descriptor, depth: usize) -> Result<()> {
         let media_type = &descriptor.media_type;
-        self.roots.blobs.insert(descriptor.digest);
+        self.needs.blobs.insert(descriptor.digest);
         if depth > MAX_DEPTH || !self.visited.insert(descriptor.digest) {
             return Ok(());
         }
@@ -192,7 +225,7 @@ impl Documents<'_> {
                 let kind = "config";
                 self.unreadable(&descriptor.digest, DocumentError::Json { kind, source })
             })?;
-            self.roots.diff_ids.extend(config.rootfs.diff_ids);
+            self.needs.diff_ids.extend(config.rootfs.diff_ids);
         }
         Ok(())
     }

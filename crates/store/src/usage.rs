@@ -51,8 +51,21 @@ pub struct UsageItem {
     pub bytes: u64,
     /// When it was last used, where that is noted.
     pub used: Option<SystemTime>,
-    /// Neither a tag nor a container nor a live build needs it.
-    pub reclaimable: bool,
+    /// Who needs it.
+    pub need: Need,
+}
+
+/// Who needs a thing in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nobody, or only the build cache.
+    Nobody,
+    /// Images that builds brought in and nobody named.
+    BuildImages,
+    /// A live build.
+    Builds,
+    /// Images that somebody named, containers, or the store itself.
+    Others,
 }
 
 /// All that a store holds.
@@ -75,6 +88,14 @@ pub struct UsageSum {
     pub reclaimable: u64,
 }
 
+impl UsageItem {
+    /// Neither a tag nor a container nor a live build needs it.
+    #[must_use]
+    pub fn is_reclaimable(&self) -> bool {
+        self.need == Need::Nobody
+    }
+}
+
 impl Usage {
     /// The sum of the items of one kind.
     #[must_use]
@@ -93,7 +114,7 @@ impl Usage {
         for item in self.items.iter().filter(|item| wanted(item)) {
             sum.count += 1;
             sum.bytes += item.bytes;
-            if item.reclaimable {
+            if item.is_reclaimable() {
                 sum.reclaimable += item.bytes;
             }
         }

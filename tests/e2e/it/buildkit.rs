@@ -12,6 +12,7 @@ mod layouts;
 mod offers;
 mod stores;
 mod traces;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -46,7 +46,7 @@ fn sums(usage: &Usage) -> Listing {
     for (kind, name) in KINDS {
         let sum = usage.of(*kind);
         let of_kind = usage.items.iter().filter(|item| item.kind == *kind);
-        let active = of_kind.filter(|item| !item.reclaimable).count();
+        let active = of_kind.filter(|item| !item.is_reclaimable()).count();
         rows.push(vec![
             (*name).to_owned(),
             sum.count.to_string(),
@@ -63,7 +63,7 @@ fn sums(usage: &Usage) -> Listing {
         usage
             .items
             .iter()
-            .filter(|item| !item.reclaimable)
+            .filter(|item| !item.is_reclaimable())
             .count()
             .to_string(),
         human::size(total.bytes),
@@ -105,7 +105,7 @@ fn items(session: &Session<'_, '_>, usage: &Usage) -> Listing {
             item.id.clone(),
             human::size(item.bytes),
             used(item),
-            item.reclaimable.to_string(),
+            item.is_reclaimable().to_string(),
             item.description.clone(),
             item.bytes.to_string(),
         ]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{DiskUsageRequest, PruneRequest, UsageRecord};
 use engine::{
-    Engine, EngineError, PruneFilter, PruneRule, RemovedItem, Told, UsageItem, UsageKind,
+    Engine, EngineError, Need, PruneFilter, PruneRule, RemovedItem, Told, UsageItem, UsageKind,
 };
 use tonic::Status;
 
@@ -41,20 +41,15 @@ pub(super) async fn prune(
     daemon: &Arc<Daemon>,
     request: PruneRequest,
 ) -> Result<Vec<UsageRecord>, Status> {
-    let all = request.all;
     let rule = rule(request)?;
     let engine = daemon.open().await?;
-    let pruned = blocking(move || prune_with(&engine, all, rule)).await?;
+    let pruned = blocking(move || prune_with(&engine, rule)).await?;
     Ok(pruned.into_iter().map(gone).collect())
 }
 
-fn prune_with(
-    engine: &Engine,
-    all: bool,
-    rule: PruneRule,
-) -> Result<Vec<RemovedItem>, EngineError> {
+fn prune_with(engine: &Engine, rule: PruneRule) -> Result<Vec<RemovedItem>, EngineError> {
     let mut request = engine::PruneRequest::new(engine.now());
-    request.downloads = all && rule.filters.is_empty();
+    request.everything = rule.is_everything();
     request.rules = vec![rule];
     Ok(engine.prune(&request)?.removed)
 }
@@ -94,12 +89,16 @@ const fn kind(kind: UsageKind) -> Option<&'static str> {
     }
 }
 
+/// What images and containers need is theirs, not the cache's.
 fn record(item: UsageItem) -> Option<UsageRecord> {
+    if item.need == Need::Others {
+        return None;
+    }
     Some(UsageRecord {
         record_type: kind(item.kind)?.to_owned(),
         id: item.id,
         mutable: item.kind == UsageKind::CacheMount,
-        in_use: !item.reclaimable,
+        in_use: item.need == Need::Builds,
         size: i64::try_from(item.bytes).unwrap_or(i64::MAX),
         last_used_at: item.used.map(timestamp),
         description: item.description,

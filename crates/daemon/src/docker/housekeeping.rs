@@ -141,6 +141,7 @@ impl Daemon {
             });
         }
         let request = PruneRequest {
+            everything: rule.is_everything(),
             rules: vec![rule],
             ..PruneRequest::new(now)
         };
@@ -182,7 +183,7 @@ fn cache(usage: &engine::Usage) -> Vec<Value> {
     let rows = usage.items.iter().filter_map(|item| {
         let used = item.used.map(engine::rfc3339);
         let kind = kind(item.kind)?;
-        (item.reclaimable).then(|| {
+        item.is_reclaimable().then(|| {
             json!({
                 "ID": item.id, "Type": kind, "Description": item.description, "InUse": false,
                 "Shared": false, "Size": item.bytes, "CreatedAt": used, "LastUsedAt": used,

@@ -138,7 +138,7 @@ impl Inner {
         self.note_layers(reference, &image)?;
         self.store
             .images()
-            .put(reference, &top.descriptor, self.clock.now())?;
+            .put_for_build(reference, &top.descriptor, self.clock.now())?;
         Ok(image)
     }
 

@@ -43,10 +43,13 @@ impl Engine {
             let image = engine.resolve_image(&reference, platform, policy).await?;
             let rows = engine.store.layers().take(&engine.lease, &image.layers)?;
             engine.fetch_all_layers(&rows, &told).await?;
-            let found = engine.store.images().get(&reference)?;
-            Ok(found.map_or(image.image.descriptor.digest, |found| {
-                found.descriptor.digest
-            }))
+            let images = engine.store.images();
+            let Some(found) = images.get(&reference)? else {
+                return Ok(image.image.descriptor.digest);
+            };
+            // It is not there for builds alone any more.
+            images.put(&reference, &found.descriptor, engine.clock.now())?;
+            Ok(found.descriptor.digest)
         };
         let pulled = pulled.await;
         task.end(pulled)

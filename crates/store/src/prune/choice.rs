@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use oci::Reference;
 use rusqlite::Connection;
 
 use super::PruneRequest;
@@ -12,7 +13,7 @@ use crate::db::{millis, time};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::lock::{FileLock, Mode, Wait};
-use crate::reach::{Facts, Reach, RecordFacts};
+use crate::reach::{Facts, Reach, RecordFacts, Stay};
 use crate::record::Key;
 use crate::usage::Sizes;
 use crate::{Store, hex};
@@ -22,7 +23,9 @@ pub(super) struct Choice {
     pub(super) facts: Facts,
     /// Those that nobody uses.
     pub(super) cache_mounts: Vec<(CacheMountRow, FileLock)>,
-    /// What tags and containers need.
+    /// Which images stay.
+    images: Stay,
+    /// What those and containers need.
     of_images: Reach,
     gone: Gone,
 }
@@ -49,7 +52,11 @@ pub(super) struct Measured {
 }
 
 impl Choice {
-    pub(super) fn gather(store: &Store, connection: &Connection) -> Result<Self> {
+    pub(super) fn gather(
+        store: &Store,
+        connection: &Connection,
+        request: &PruneRequest,
+    ) -> Result<Self> {
         let mut cache_mounts = Vec::new();
         for mount in crate::cache_mount::list(store, connection)? {
             let path = store.cache_mounts().directory(mount.id).join("lock");
@@ -61,8 +68,13 @@ impl Choice {
             }
         }
         let facts = Facts::gather(store, connection)?;
+        let images = match request.everything {
+            true => Stay::Named,
+            false => Stay::All,
+        };
         Ok(Self {
-            of_images: facts.of_images(),
+            images,
+            of_images: facts.of_images(images),
             facts,
             cache_mounts,
             gone: Gone::default(),
@@ -95,13 +107,21 @@ impl Choice {
         self.gone.records.get(&record.key).map(String::as_str)
     }
 
+    /// Tags that go.
+    pub(super) fn tags(&self) -> &[Reference] {
+        match self.images {
+            Stay::All => &[],
+            Stay::Named => &self.facts.roots.build_tags,
+        }
+    }
+
     pub(super) fn mount_goes(&self, mount: &CacheMountRow) -> bool {
         self.gone.cache_mounts.contains_key(&mount.id)
     }
 
     pub(super) fn reach(&self) -> Reach {
-        self.facts
-            .reach(|record| !self.gone.records.contains_key(&record.key))
+        let stays = |record: &RecordFacts| !self.gone.records.contains_key(&record.key);
+        self.facts.reach(self.images, stays)
     }
 
     /// What `rule` may take, the least recently used first. What was used in a time to come, before
@@ -177,9 +197,8 @@ impl Choice {
     fn take_until(&mut self, rule: &Rule, candidates: &[Candidate], measured: &Measured) {
         let before = self.cache_bytes(&measured.sizes);
         // What earlier rules took is free by now.
-        let all = measured
-            .sizes
-            .cache(&self.facts.reach(|_| true), &self.of_images, |_| true);
+        let all = self.facts.reach(self.images, |_| true);
+        let all = measured.sizes.cache(&all, &self.of_images, |_| true);
         let disk = Disk {
             free: measured.disk.free + all.saturating_sub(before),
             ..measured.disk

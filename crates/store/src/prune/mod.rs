@@ -47,9 +47,10 @@ pub struct PruneRequest {
     pub rules: Vec<Rule>,
     /// Which past builds stay in the history.
     pub builds: Keep,
-    /// Give up downloads that nobody is at work on; those that nobody went on with for a day go in
-    /// any case.
-    pub downloads: bool,
+    /// Nothing stays that is there for builds alone: images that builds brought in and nobody named,
+    /// and downloads that nobody is at work on; those that nobody went on with for a day go in any
+    /// case.
+    pub everything: bool,
     /// Only say what would go.
     pub dry_run: bool,
 }
@@ -82,7 +83,7 @@ impl PruneRequest {
             now,
             rules: Vec::new(),
             builds: Keep::All,
-            downloads: false,
+            everything: false,
             dry_run: false,
         }
     }
@@ -141,7 +142,7 @@ impl Store {
         let is_needed = {
             let _collect = lease::collect_lock(self.layout())?;
             self.database().read(|connection| {
-                Ok(Choice::gather(self, connection)?.needs_sizes(request, disk))
+                Ok(Choice::gather(self, connection, request)?.needs_sizes(request, disk))
             })?
         };
         if !is_needed {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use oci::Digest;
+use oci::{Digest, Reference};
 use rusqlite::Connection;
 
 use super::choice::{Choice, Measured};
@@ -33,6 +33,7 @@ pub(super) struct Doomed {
 pub(super) struct Plan {
     /// With what each went by.
     pub(super) records: Vec<(Key, String)>,
+    pub(super) tags: Vec<Reference>,
     pub(super) layers: Vec<LayerId>,
     pub(super) cache_mounts: Vec<i64>,
     pub(super) doomed: Vec<Doomed>,
@@ -50,9 +51,10 @@ impl Plan {
         request: &PruneRequest,
         measured: Option<&Measured>,
     ) -> Result<Self> {
-        let mut choice = Choice::gather(store, connection)?;
+        let mut choice = Choice::gather(store, connection, request)?;
         choice.apply(request, measured);
         let mut plan = Self {
+            tags: choice.tags().to_vec(),
             used: measured.map(|measured| choice.cache_bytes(&measured.sizes)),
             ..Self::default()
         };
@@ -151,7 +153,7 @@ impl Plan {
                 .metadata()
                 .and_then(|metadata| metadata.modified())
                 .map_err(io("stat", &path))?;
-            if request.downloads || is_old(changed, request.now) {
+            if request.everything || is_old(changed, request.now) {
                 self.locks.push(lock);
                 self.doom(Kind::Download, digest.to_string(), path);
             }

@@ -54,6 +54,12 @@ impl Rule {
         }
     }
 
+    /// Whether it is one of those.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.all && self.filters.is_empty() && self.unused_for.is_none() && !self.is_bounded()
+    }
+
     /// Whether it is about something.
     pub(super) fn matches(&self, subject: &Subject<'_>, used: SystemTime, now: SystemTime) -> bool {
         let is_internal = subject.kind == "internal";

@@ -21,6 +21,14 @@ pub(super) fn forget(
     plan: &Plan,
     now: SystemTime,
 ) -> Result<()> {
+    forget_rows(store, lock, plan, now)?;
+    if plan.tags.is_empty() {
+        return Ok(());
+    }
+    store.images().write_index(lock)
+}
+
+fn forget_rows(store: &Store, lock: &WriteLock<'_>, plan: &Plan, now: SystemTime) -> Result<()> {
     store
         .database()
         .write_under(lock, Durability::Full, |connection| {
@@ -29,6 +37,9 @@ pub(super) fn forget(
                 crate::record::evict(connection, key, cause, at)?;
             }
             crate::record::forget_evictions(connection)?;
+            if !plan.tags.is_empty() {
+                crate::image::forget(connection, &plan.tags)?;
+            }
             for layer in &plan.layers {
                 delete(connection, "DELETE FROM layer WHERE id = ?", layer.0)?;
             }

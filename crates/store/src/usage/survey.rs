@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{Kind, Usage, UsageItem, below};
+use super::{Kind, Need, Usage, UsageItem, below};
+use oci::Digest;
+
 use crate::db::time;
 use crate::disk::Ledger;
 use crate::error::Result;
-use crate::reach::{Facts, RecordFacts};
+use crate::reach::{Facts, Reach, RecordFacts, Stay};
 use crate::{LayerId, Store, file, lease};
 
 /// A thing that is to be measured.
@@ -45,6 +47,44 @@ impl Store {
     }
 }
 
+/// What is needed, without records.
+struct Needs {
+    /// By images that somebody named, and containers.
+    named: Reach,
+    /// By live builds too.
+    held: Reach,
+    /// By images that builds brought in too.
+    all: Reach,
+}
+
+impl Needs {
+    fn of(facts: &Facts) -> Self {
+        Self {
+            named: facts.of_images(Stay::Named),
+            held: facts.reach(Stay::Named, |_| false),
+            all: facts.reach(Stay::All, |_| false),
+        }
+    }
+
+    fn of_blob(&self, digest: &Digest) -> Need {
+        self.need(|reach| reach.blobs.contains(digest))
+    }
+
+    fn of_layer(&self, id: &LayerId) -> Need {
+        self.need(|reach| reach.layers.contains(id))
+    }
+
+    fn need(&self, has: impl Fn(&Reach) -> bool) -> Need {
+        let needs = [
+            (&self.named, Need::Others),
+            (&self.held, Need::Builds),
+            (&self.all, Need::BuildImages),
+        ];
+        let found = needs.into_iter().find(|(reach, _)| has(reach));
+        found.map_or(Need::Nobody, |(_, need)| need)
+    }
+}
+
 struct Survey<'a> {
     store: &'a Store,
     facts: &'a Facts,
@@ -52,14 +92,14 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    fn add(&mut self, kind: Kind, id: String, path: PathBuf, reclaimable: bool) -> &mut UsageItem {
+    fn add(&mut self, kind: Kind, id: String, path: PathBuf, need: Need) -> &mut UsageItem {
         let item = UsageItem {
             kind,
             id,
             description: String::new(),
             bytes: 0,
             used: None,
-            reclaimable,
+            need,
         };
         self.things.push(Thing { item, path });
         let last = self.things.len() - 1;
@@ -67,17 +107,17 @@ impl Survey<'_> {
     }
 
     fn blobs(&mut self) -> Result<()> {
-        let reach = self.facts.reach(|_| false);
+        let needs = Needs::of(self.facts);
         for blob in self.store.blobs().list()? {
-            let reclaimable = !reach.blobs.contains(&blob.digest);
+            let need = needs.of_blob(&blob.digest);
             let path = self.store.blobs().path(&blob.digest);
-            self.add(Kind::Blob, blob.digest.to_string(), path, reclaimable);
+            self.add(Kind::Blob, blob.digest.to_string(), path, need);
         }
         Ok(())
     }
 
     fn snapshots(&mut self) {
-        let reach = self.facts.reach(|_| false);
+        let needs = Needs::of(self.facts);
         let facts = self.facts;
         let mut last: HashMap<LayerId, &RecordFacts> = HashMap::new();
         for record in &facts.records {
@@ -89,9 +129,9 @@ impl Survey<'_> {
             uses.extend(record.layers.iter().map(|layer| (*layer, record.used)));
         }
         for layer in facts.layers.iter().filter(|layer| layer.has_snapshot) {
-            let reclaimable = !reach.layers.contains(&layer.id);
+            let need = needs.of_layer(&layer.id);
             let path = self.store.layout().snapshot(layer.id);
-            let item = self.add(Kind::Snapshot, layer.id.to_string(), path, reclaimable);
+            let item = self.add(Kind::Snapshot, layer.id.to_string(), path, need);
             item.used = uses.get(&layer.id).copied().map(time);
             let record = last.get(&layer.id);
             item.description = record.map_or_else(String::new, |r| r.description.clone());
@@ -101,19 +141,25 @@ impl Survey<'_> {
     fn trees(&mut self) -> Result<()> {
         for mount in self.store.cache_mounts().list()? {
             let directory = self.store.cache_mounts().directory(mount.id);
-            let item = self.add(Kind::CacheMount, mount.id.to_string(), directory, true);
+            let item = self.add(
+                Kind::CacheMount,
+                mount.id.to_string(),
+                directory,
+                Need::Nobody,
+            );
             item.used = Some(mount.used);
             item.description = mount.key;
         }
         for container in self.store.containers().list()? {
             let directory = self.store.containers().directory(&container.id);
-            let item = self.add(Kind::Container, container.id, directory, false);
+            let item = self.add(Kind::Container, container.id, directory, Need::Others);
             item.description = container.name;
         }
         let ingest = self.store.layout().ingest();
         for name in file::names(&ingest)? {
-            if let Ok(digest) = oci::Digest::from_hex(&name) {
-                self.add(Kind::Download, digest.to_string(), ingest.join(&name), true);
+            if let Ok(digest) = Digest::from_hex(&name) {
+                let path = ingest.join(&name);
+                self.add(Kind::Download, digest.to_string(), path, Need::Nobody);
             }
         }
         Ok(())
@@ -131,8 +177,12 @@ impl Survey<'_> {
                 if name.starts_with("tmp-") {
                     let path = directory.join(&name);
                     let is_dead = self.facts.roots.is_dead(&name) || directory == layout.trash();
+                    let need = match is_dead {
+                        true => Need::Nobody,
+                        false => Need::Builds,
+                    };
                     let id = below(self.store.root(), &path);
-                    self.add(Kind::Temporary, id, path, is_dead);
+                    self.add(Kind::Temporary, id, path, need);
                 }
             }
         }
@@ -142,7 +192,7 @@ impl Survey<'_> {
     /// Logs of past builds.
     fn builds(&mut self) -> Result<()> {
         for build in self.store.history().list()? {
-            let item = self.add(Kind::Build, build.id, build.log, false);
+            let item = self.add(Kind::Build, build.id, build.log, Need::Others);
             item.used = Some(build.started);
         }
         Ok(())
@@ -152,7 +202,7 @@ impl Survey<'_> {
         for name in ["kiln.db", "kiln.db-wal"] {
             let path = self.store.root().join(name);
             if path.exists() {
-                self.add(Kind::Database, name.to_owned(), path, false);
+                self.add(Kind::Database, name.to_owned(), path, Need::Others);
             }
         }
     }
@@ -163,7 +213,7 @@ impl Survey<'_> {
         // What is shared with something that is in use does not go with what is not.
         for in_use in [true, false] {
             for (owner, thing) in self.things.iter_mut().enumerate() {
-                if thing.item.reclaimable != in_use {
+                if thing.item.is_reclaimable() != in_use {
                     thing.item.bytes = ledger.add(owner, &thing.path)?.bytes;
                 }
             }
@@ -175,7 +225,8 @@ impl Survey<'_> {
         let others = self.things.len();
         let bytes = ledger.add_others(others, self.store.root(), &known)?;
         let id = "layout".to_owned();
-        self.add(Kind::Other, id, PathBuf::new(), false).bytes = bytes;
+        self.add(Kind::Other, id, PathBuf::new(), Need::Others)
+            .bytes = bytes;
         Ok(self.things.into_iter().map(|thing| thing.item).collect())
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn everything(seconds: u64) -> PruneRequest {
     PruneRequest {
         rules: vec![Rule::everything("prune --all")],
         builds: Keep::Nothing,
-        downloads: true,
+        everything: true,
         ..PruneRequest::new(at(seconds))
     }
 }

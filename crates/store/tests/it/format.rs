@@ -149,7 +149,7 @@ fn newer_and_damaged_databases_are_refused() {
     let error = Store::open(&root).unwrap_err().to_string();
     assert_eq!(
         error,
-        "the store's database has schema 99; this kiln knows up to 2: use a newer kiln"
+        "the store's database has schema 99; this kiln knows up to 3: use a newer kiln"
     );
     std::fs::write(&database, "rubbish").unwrap();
     let error = Store::open(&root).unwrap_err();

@@ -38,8 +38,8 @@ pub(super) fn system(session: &mut Session<'_, '_>, args: &Prune) -> Result<(), 
     }
     if scope != Scope::Images {
         request.rules = vec![rule];
-        request.downloads = args.all && scope == Scope::Everything;
-        if request.downloads {
+        request.everything = args.all && scope == Scope::Everything;
+        if request.everything {
             request.builds = filters
                 .until
                 .map_or(engine::Keep::Nothing, engine::Keep::UsedSince);
@@ -86,7 +86,7 @@ pub(super) fn builder(session: &mut Session<'_, '_>, args: &BuilderPrune) -> Res
     confirm(session, args.care, question)?;
     let engine = session.engine()?;
     let mut request = PruneRequest::new(session.now());
-    request.downloads = args.all && filters.scope(&args.bounds)? == Scope::Everything;
+    request.everything = args.all && filters.scope(&args.bounds)? == Scope::Everything;
     request.rules = vec![rule];
     request.dry_run = args.care.dry_run;
     let pruned = engine.prune(&request)?;
