@@ -3,9 +3,8 @@
 use bollard_buildkit_proto::moby::buildkit::v1::apicaps::ApiCap;
 
 /// What the bridge answers.
-const FRONTEND: [&str; 22] = [
+const FRONTEND: [&str; 21] = [
     "solve.base",
-    "solve.inlinereturn",
     "return",
     "returnmap",
     "importcaches",
@@ -28,6 +27,9 @@ const FRONTEND: [&str; 22] = [
     "gateway.warnings",
 ];
 
+/// What steps may rely on only with entitlements that no build is granted here.
+const NOT_GRANTED: [&str; 2] = ["exec.meta.security", "exec.meta.cdi"];
+
 /// The calls of the bridge.
 pub(super) fn frontend() -> Vec<ApiCap> {
     FRONTEND.map(enabled).into()
@@ -36,6 +38,7 @@ pub(super) fn frontend() -> Vec<ApiCap> {
 /// What steps that clients define themselves may rely on, and exporters.
 pub(super) fn definitions() -> Vec<ApiCap> {
     let steps = llb::capabilities().iter().copied();
+    let steps = steps.filter(|id| !NOT_GRANTED.contains(id));
     steps.chain(["exporter.multiple"]).map(enabled).collect()
 }
 

@@ -94,8 +94,14 @@ fn a_build_goes_on_from_the_result_of_another() {
         let work = async {
             let ping = of("base", gateway::PingRequest {});
             let caps = client.bridge().ping(ping).await.unwrap().into_inner();
-            let has = |id: &str| caps.frontend_api_caps.iter().any(|cap| cap.id == id);
-            assert!(has("reference.output") && has("frontend.inputs"));
+            let all = caps.frontend_api_caps.iter().chain(&caps.llb_caps);
+            let all: Vec<&str> = all.map(|cap| cap.id.as_str()).collect();
+            let has = |id: &str| all.contains(&id);
+            assert!(has("reference.output") && has("frontend.inputs") && has("mergeop"));
+            // What is refused is not promised.
+            for id in ["solve.inlinereturn", "exec.meta.security", "exec.meta.cdi"] {
+                assert!(!has(id), "{id}");
+            }
             let result = solve(&client, "base", &[("filename", "base")], HashMap::new());
             let result = result.await.unwrap();
             let metadata = metadata(&result);
