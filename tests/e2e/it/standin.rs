@@ -62,7 +62,8 @@ fn fill(root: &Path) {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
     fs::set_permissions(root.join("tmp"), Permissions::from_mode(0o1777)).unwrap();
-    fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+    let copied = fs::copy(BUSYBOX, root.join("bin/busybox"));
+    copied.unwrap_or_else(|error| panic!("{BUSYBOX}: {error}: install busybox-static"));
     for applet in tool(BUSYBOX, &["--list"])
         .lines()
         .filter(|applet| *applet != "busybox")
