@@ -6,7 +6,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use snapshot::archive::Compression;
-use snapshot::{Marks, Overwrite, Upper};
+use snapshot::{Marks, Overwrite, Owners, Upper};
 
 fuzz_target!(|archive: &[u8]| {
     let Some(compression) = Compression::of_archive(archive) else {
@@ -19,13 +19,21 @@ fuzz_target!(|archive: &[u8]| {
     let upper = Upper::open(&place.inside(), &[], Marks::User).unwrap();
     for overwrite in [Overwrite::Anything, Overwrite::SameKind] {
         // What is refused is fine.
-        let _ = snapshot::unpack(archive, &upper, Path::new("/"), overwrite, fuzz::LIMITS);
+        let _ = snapshot::unpack(
+            archive,
+            &upper,
+            Path::new("/"),
+            overwrite,
+            Owners::Archive,
+            fuzz::LIMITS,
+        );
     }
     let _ = snapshot::unpack(
         tar,
         &upper,
         Path::new("/"),
         Overwrite::Anything,
+        Owners::Process,
         fuzz::LIMITS,
     );
     place.check();

@@ -96,7 +96,7 @@ pub use request::{
     SecretStore, Sink, Steps,
 };
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};
-pub use snapshot::{Kind as FileKind, Overwrite, archive, tar};
+pub use snapshot::{Kind as FileKind, Overwrite, Owners, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};
 pub use ssh::{SshAgent, SshKeyError, SshKeys};
 pub use units::{parse_duration, parse_size};

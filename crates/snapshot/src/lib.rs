@@ -35,7 +35,7 @@ pub use tar::Xattr;
 pub use tree::{
     Dir, Entry, Filter, Found, Include, Resolved, Tree, Verdict, has_wildcards, matches,
 };
-pub use unpack::unpack;
+pub use unpack::{Owners, unpack};
 pub use upper::{Attributes, Made, NewDirectory, Upper, UpperDir, UpperError};
 
 pub(crate) use copy::CopyError;

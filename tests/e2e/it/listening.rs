@@ -173,6 +173,10 @@ fn tcp_is_for_those_with_certificates() {
 #[test]
 fn tcp_without_certificates_is_refused() {
     let (kiln, scratch) = (Kiln::new(), certificates());
+    let finish = |serve: &mut Command| {
+        // Where an ordinary user's socket would be.
+        finish(serve.env("XDG_RUNTIME_DIR", scratch.path()))
+    };
     let ran = finish(&mut serve(&kiln, &["--host", "tcp://127.0.0.1:0"]));
     assert_eq!(
         ran.hints(),

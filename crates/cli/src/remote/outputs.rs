@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use client::{Output, Sink};
-use engine::EngineError;
+use engine::{EngineError, Owners};
 
 use crate::error::chain;
 use crate::ui;
@@ -19,7 +19,7 @@ pub(super) struct File(pub(super) PathBuf);
 #[derive(Debug)]
 pub(super) struct Stdout;
 
-/// A directory, into which a tar is unpacked.
+/// A directory, into which a tar is unpacked. The files are then ours, as when we build.
 #[derive(Debug)]
 pub(super) struct Unpacked(pub(super) PathBuf);
 
@@ -115,7 +115,7 @@ impl Output for Unpacked {
 }
 
 fn unpack(mut tar: PipeReader, directory: &Path) -> Result<(), EngineError> {
-    engine::unpack_files(&mut tar, directory)?;
+    engine::unpack_files(&mut tar, directory, Owners::Process)?;
     // What comes after the end of the archive is taken too, lest the writer be stopped by it.
     io::copy(&mut tar, &mut io::sink()).map_err(|source| EngineError::Io {
         action: "read the archive",

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use snapshot::diff::{self, Part};
-use snapshot::{Overwrite, Tree, Upper};
+use snapshot::{Overwrite, Owners, Tree, Upper};
 use store::{CacheMount, Sharing, TempSnapshot};
 use sys::owner::{self, Owner};
 
@@ -123,6 +123,7 @@ impl Inner {
             &upper,
             Path::new(""),
             Overwrite::Anything,
+            Owners::Archive,
             self.config.limits.archive(),
         )?;
         let failed = |source| EngineError::Read {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use snapshot::diff::{self, Part};
-use snapshot::{Found, Kind, Overwrite, Stat, Upper};
+use snapshot::{Found, Kind, Overwrite, Owners, Stat, Upper};
 
 use super::list::read_settings;
 use crate::engine::{Engine, Inner};
@@ -146,7 +146,8 @@ impl Engine {
             if !matches!(resolved.found, Found::Directory) {
                 return Err(missing);
             }
-            snapshot::unpack(input, &upper, &resolved.path, overwrite, limits)?;
+            let owners = Owners::Archive;
+            snapshot::unpack(input, &upper, &resolved.path, overwrite, owners, limits)?;
             Ok(())
         })
         .await?

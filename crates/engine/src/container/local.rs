@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use snapshot::diff::{self, Part};
-use snapshot::{Limits, Marks, Overwrite, Tree, Upper};
+use snapshot::{Limits, Marks, Overwrite, Owners, Tree, Upper};
 
 use crate::error::EngineError;
 
@@ -28,13 +28,14 @@ pub fn pack_files(path: &Path, name: OsString, output: impl Write) -> Result<(),
 ///
 /// # Errors
 /// The tar is malformed, or a file cannot be made.
-pub fn unpack_files(input: impl Read, directory: &Path) -> Result<(), EngineError> {
+pub fn unpack_files(input: impl Read, directory: &Path, owners: Owners) -> Result<(), EngineError> {
     let upper = Upper::open(directory, &[], Marks::User)?;
     snapshot::unpack(
         input,
         &upper,
         Path::new("/"),
         Overwrite::SameKind,
+        owners,
         Limits::default(),
     )?;
     Ok(())

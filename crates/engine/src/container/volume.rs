@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use snapshot::diff::{self, Part};
-use snapshot::{Found, Limits, Marks, Overwrite, Tree, Upper};
+use snapshot::{Found, Limits, Marks, Overwrite, Owners, Tree, Upper};
 
 use super::life::replace;
 use super::list::ContainerSummary;
@@ -227,6 +227,7 @@ impl Inner {
             &upper,
             Path::new("/"),
             Overwrite::SameKind,
+            Owners::Archive,
             Limits::default(),
         )?;
         crate::layer::adopt_root(&path, None)?;

@@ -56,6 +56,7 @@ impl Inner {
             draft.upper(),
             Path::new("/"),
             snapshot::Overwrite::Anything,
+            snapshot::Owners::Archive,
             self.config.limits.archive(),
         )?;
         Ok(Stack::new(vec![self.publish(draft.commit())?]))

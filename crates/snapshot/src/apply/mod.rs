@@ -99,6 +99,7 @@ pub fn tar(
             Below::Unknown | Below::Layers(_) => Whiteouts::Marks,
         },
         owner: None,
+        only_user_attributes: false,
         limits: options.limits,
         overwrite: Overwrite::Anything,
         may_skip_devices: options.marks == Marks::User,

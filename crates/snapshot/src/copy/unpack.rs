@@ -68,6 +68,7 @@ fn unpack(engine: &Engine<'_>, stream: impl Read, source: &Selected) -> Result<(
             CopyOwner::Fixed(uid, gid) => Some((uid, gid)),
             CopyOwner::Process => Some(engine.process),
         },
+        only_user_attributes: false,
         limits: engine.limits,
         overwrite: Overwrite::Anything,
         may_skip_devices: false,

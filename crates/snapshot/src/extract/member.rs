@@ -181,6 +181,9 @@ impl Extractor {
                 .xattrs
                 .iter()
                 .filter(|xattr| is_content(&xattr.name))
+                .filter(|xattr| {
+                    !self.rules.only_user_attributes || xattr.name.starts_with(b"user.")
+                })
                 .cloned()
                 .collect(),
         }

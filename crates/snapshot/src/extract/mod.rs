@@ -34,6 +34,8 @@ pub(crate) struct Rules {
     pub(crate) whiteouts: Whiteouts,
     /// All files get this owner and group.
     pub(crate) owner: Option<(u32, u32)>,
+    /// Extended attributes that are not for ordinary users are left out.
+    pub(crate) only_user_attributes: bool,
     pub(crate) limits: Limits,
     pub(crate) overwrite: Overwrite,
     /// Device nodes that may not be made are left out and counted.

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, EngineError, FileKind, Overwrite, pack_files, unpack_files};
+use engine::{Engine, EngineError, FileKind, Overwrite, Owners, pack_files, unpack_files};
 
 use super::session::{Session, block_on};
 use crate::args::container::Cp;
@@ -101,7 +101,7 @@ fn from_container(
     };
     let bytes = read_container(&engine, container, &source, plan, |tar| {
         let mut counted = Counted { tar, bytes: 0 };
-        unpack_files(&mut counted, Path::new(&directory))?;
+        unpack_files(&mut counted, Path::new(&directory), Owners::Archive)?;
         Ok(counted.bytes)
     })?;
     report(session, args, bytes, &target_text);

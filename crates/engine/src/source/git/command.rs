@@ -356,6 +356,7 @@ impl Repository<'_> {
                 draft.upper(),
                 &place,
                 snapshot::Overwrite::Anything,
+                snapshot::Owners::Archive,
                 limits,
             );
             // Git must not wait for somebody to read what is left.
