@@ -177,6 +177,27 @@ impl Graph {
         Ok(id)
     }
 
+    /// Adds all vertices of another graph; where each of them is now, by its place there.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub fn absorb(&mut self, other: Self) -> Result<Vec<VertexId>, GraphError> {
+        let mut moved: Vec<VertexId> = Vec::with_capacity(other.len());
+        for Vertex {
+            op,
+            mut inputs,
+            meta,
+            ..
+        } in other.vertices
+        {
+            for input in &mut inputs {
+                input.vertex = moved[input.vertex.index()];
+            }
+            moved.push(self.add(op, inputs, meta)?);
+        }
+        Ok(moved)
+    }
+
     /// The vertex with this identity in this graph; none when it is of another graph.
     #[must_use]
     pub fn get(&self, id: VertexId) -> Option<&Vertex> {
@@ -357,6 +378,30 @@ mod tests {
         assert_eq!((first, graph.len()), (again, 2));
         assert_ne!(first, other);
         assert_eq!(graph.get(first).unwrap().meta.locations.len(), 2);
+    }
+
+    #[test]
+    fn what_is_absorbed_is_there_once() {
+        let of = |names: [&str; 2]| {
+            let mut graph = Graph::default();
+            let all = names.map(|name| graph.add(local(name), Vec::new(), at(1)).unwrap());
+            let top = graph.add(Op::Merge(MergeOp), all.map(Edge::from).to_vec(), at(2));
+            (graph, top.unwrap())
+        };
+        let (mut graph, top) = of(["a", "b"]);
+        let digest = graph.get(top).unwrap().digest;
+        let (other, other_top) = of(["b", "c"]);
+        let other_digest = other.get(other_top).unwrap().digest;
+        let moved = graph.absorb(other).unwrap();
+        assert_eq!(
+            moved.iter().map(|id| id.index()).collect::<Vec<_>>(),
+            [1, 3, 4]
+        );
+        assert_eq!(graph.get(top).unwrap().digest, digest);
+        assert_eq!(graph.get(moved[2]).unwrap().digest, other_digest);
+        let (again, _) = of(["a", "b"]);
+        graph.absorb(again).unwrap();
+        assert_eq!(graph.len(), 5);
     }
 
     #[test]

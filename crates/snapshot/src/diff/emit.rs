@@ -1,7 +1,7 @@
 //! Writes members from what was loaded.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -30,13 +30,33 @@ pub(super) struct Emitter<W: Write> {
 }
 
 impl<W: Write> Emitter<W> {
-    pub(super) fn new(output: W, clamp: Option<i64>) -> Self {
+    pub(super) fn new(output: W) -> Self {
         Self {
             writer: Writer::new(BufWriter::with_capacity(BUFFER, output)),
-            clamp,
+            clamp: None,
             names: HashMap::new(),
             buffer: Vec::new(),
         }
+    }
+
+    /// What follows is of another file system: it has no links to what was before.
+    pub(super) fn begin(&mut self, clamp: Option<i64>) {
+        self.clamp = clamp;
+        self.names.clear();
+    }
+
+    /// A directory that no file system has.
+    pub(super) fn directory(&mut self, name: &OsStr) -> Result<(), TarError> {
+        self.writer.entry(&Header {
+            path: name.into(),
+            kind: EntryKind::Directory,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            modified: Time::from_seconds(self.clamp.unwrap_or_default()),
+            xattrs: Vec::new(),
+        })
     }
 
     pub(super) fn all(&mut self, files: Vec<Loaded>) -> Result<(), DiffError> {

@@ -13,7 +13,7 @@ mod hashing;
 mod load;
 mod walk;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,17 @@ pub struct Part {
     /// The name that it has in the archive; without one, what is in the directory at `path` is at
     /// the top and the directory itself is left out.
     pub name: Option<OsString>,
+}
+
+/// A whole file system among others in one archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole<'a> {
+    /// Its files.
+    pub tree: &'a Tree,
+    /// The directory of the archive that they are in; at the top when none.
+    pub directory: Option<&'a OsStr>,
+    /// As in [`Options`].
+    pub clamp_mtime: Option<i64>,
 }
 
 /// Why a tar cannot be made.
@@ -106,14 +117,46 @@ pub fn export<W: Write>(
     write(walk, Meaning::Files, options, output)
 }
 
+/// Writes file systems one after another; the stream is given back. What two of them have at one path
+/// is there twice.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_all<W: Write>(
+    all: &[Whole<'_>],
+    pool: Option<&ThreadPool>,
+    output: W,
+) -> Result<W, DiffError> {
+    let mut emitter = Emitter::new(output);
+    for whole in all {
+        emitter.begin(whole.clamp_mtime);
+        if let Some(directory) = whole.directory {
+            emitter.directory(directory)?;
+        }
+        let prefix = whole.directory.map(PathBuf::from).unwrap_or_default();
+        let walk = Walk::of_directory(whole.tree.root().clone(), prefix)?;
+        emit(walk, &Loader::new(Meaning::Files, pool), &mut emitter)?;
+    }
+    Ok(emitter.finish()?)
+}
+
 fn write<W: Write>(
-    mut walk: Walk,
+    walk: Walk,
     meaning: Meaning,
     options: &Options<'_>,
     output: W,
 ) -> Result<W, DiffError> {
-    let loader = Loader::new(meaning, options.pool);
-    let mut emitter = Emitter::new(output, options.clamp_mtime);
+    let mut emitter = Emitter::new(output);
+    emitter.begin(options.clamp_mtime);
+    emit(walk, &Loader::new(meaning, options.pool), &mut emitter)?;
+    Ok(emitter.finish()?)
+}
+
+fn emit<W: Write>(
+    mut walk: Walk,
+    loader: &Loader<'_>,
+    emitter: &mut Emitter<W>,
+) -> Result<(), DiffError> {
     let mut ready = loader.load(walk.batch()?)?;
     while !ready.is_empty() {
         let batch = walk.batch()?;
@@ -121,5 +164,5 @@ fn write<W: Write>(
         emitted?;
         ready = next?;
     }
-    Ok(emitter.finish()?)
+    Ok(())
 }

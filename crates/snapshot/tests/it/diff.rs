@@ -1,5 +1,8 @@
 //! Layer directories to layer tars.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
 use snapshot::diff::{self, HashingWriter, Options};
 use snapshot::{Marks, Tree};
 
@@ -174,4 +177,31 @@ fn privileged_whole_file_systems() {
     check("/d", None, "file b \"2\"\nfile c \"3\"");
     check("/l", Some("l"), "symlink l -> d");
     check("d/b", Some("y"), "file y \"2\"");
+}
+
+#[test]
+fn file_systems_beside_each_other() {
+    let dir = scratch();
+    let one = tree(dir.path(), "one", "file a \"1\"\nhard b = a");
+    let other = tree(dir.path(), "other", "file c \"2\"");
+    let stack = |layers: &[PathBuf]| Tree::layers(layers, Marks::Trusted).unwrap();
+    let (below, both) = (stack(std::slice::from_ref(&one)), stack(&[one, other]));
+    let whole = |tree, directory: Option<&'static str>| diff::Whole {
+        tree,
+        directory: directory.map(OsStr::new),
+        clamp_mtime: None,
+    };
+    let all = [whole(&below, Some("x")), whole(&both, Some("y"))];
+    let archive = diff::export_all(&all, None, Vec::new()).unwrap();
+    // No link leads from one to the other.
+    let expected = "dir x/\nfile x/a \"1\"\nhard x/b = x/a\n\
+                    dir y/\nfile y/a \"1\"\nhard y/b = y/a\nfile y/c \"2\"";
+    assert_eq!(list_tar(&archive), text(expected));
+    let alone = diff::export_all(&[whole(&both, None)], None, Vec::new()).unwrap();
+    let part = diff::Part {
+        path: "/".into(),
+        name: None,
+    };
+    let same = diff::export(&both, &part, &Options::default(), Vec::new()).unwrap();
+    assert_eq!(alone, same);
 }
