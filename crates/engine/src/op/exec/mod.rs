@@ -5,6 +5,7 @@
 
 mod devices;
 mod environment;
+mod foreign;
 mod front_end;
 mod interactive;
 mod mounts;
@@ -14,7 +15,7 @@ mod process;
 
 use std::sync::Arc;
 
-use graph::{ExecOp, NetworkMode, SecurityMode};
+use graph::{ExecOp, MountSource, NetworkMode, SecurityMode};
 use solver::Step;
 
 use crate::cache_mount::Seeds;
@@ -50,11 +51,12 @@ impl Inner {
             let (op, inputs) = (op.clone(), inputs.clone());
             (keep, FailedStep { op, inputs })
         });
+        let root = root_input(op).and_then(|input| inputs.get(input).cloned());
         let prepared = {
             let (engine, session, op) = (Arc::clone(self), Arc::clone(session), op.clone());
             crate::blocking(move || Prepared::new(&engine, &session, &op, inputs, seeds)).await??
         };
-        let ended = run_to_end(self, step.progress(), &prepared.spec).await?;
+        let ended = run_to_end(self, step.progress(), &prepared.spec, root.as_ref()).await?;
         if !is_success(op, ended.exit) {
             // What could not be taken out of its root again is nothing to keep.
             if let (Some((keep, failed)), Ok(moved)) = (failed, ended.moved) {
@@ -72,6 +74,15 @@ impl Inner {
             crate::blocking(move || prepared.commit(&engine, &moved)).await??;
         self.discarded.add(rubbish);
         Ok(outputs)
+    }
+}
+
+/// The input that the process's root is made of, by its number.
+fn root_input(op: &ExecOp) -> Option<usize> {
+    let root = op.mounts.iter().find(|mount| mount.target == "/")?;
+    match root.source {
+        MountSource::Bind { input, .. } => input.map(|input| input as usize),
+        _ => None,
     }
 }
 

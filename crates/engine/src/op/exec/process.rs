@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::Inner;
 use crate::error::{EngineError, ProcessExit};
+use crate::op::InputTree;
 
 /// Bytes of output that are passed on at a time, at most.
 const PIECE: usize = 32 << 10;
@@ -41,6 +42,7 @@ pub(crate) async fn run_to_end(
     engine: &Arc<Inner>,
     progress: &StepProgress,
     spec: &Spec,
+    root: Option<&InputTree>,
 ) -> Result<Ended, EngineError> {
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
@@ -54,7 +56,7 @@ pub(crate) async fn run_to_end(
     };
     let running = match engine.sandbox()?.start(spec, stdio) {
         Ok(running) => running,
-        Err(error) => return Ok(not_started(progress, error).await?.into()),
+        Err(error) => return Ok(not_started(engine, progress, error, root).await?.into()),
     };
     let (exit, out, err) = tokio::join!(
         wait(running),
@@ -67,15 +69,20 @@ pub(crate) async fn run_to_end(
 
 /// A missing program is the step's own fault, and ends as a shell would end for it.
 async fn not_started(
+    engine: &Arc<Inner>,
     progress: &StepProgress,
     error: SandboxError,
+    root: Option<&InputTree>,
 ) -> Result<ProcessExit, EngineError> {
     let Some(code) = error.exit_code() else {
         return Err(error.into());
     };
-    progress
-        .log(LogStream::Stderr, format!("{error}\n").into())
-        .await;
+    let mut words = format!("{error}\n");
+    if let (SandboxError::Command(error), Some(root)) = (&error, root) {
+        let why = super::foreign::why(engine, root, error);
+        words.extend(why.map(|why| format!("{why}\n")));
+    }
+    progress.log(LogStream::Stderr, words.into()).await;
     Ok(ProcessExit::Code(code))
 }
 
