@@ -63,6 +63,11 @@ pub enum EngineError {
     /// The Dockerfile is wrong, or asks for what cannot be had.
     #[error("{}", .0.first().map_or("invalid Dockerfile", |first| first.message.as_str()))]
     Dockerfile(Vec<dockerfile::Diagnostic>),
+    /// The request is for several platforms, and for one image.
+    #[error(
+        "conflicting config: BUILDKIT_MULTI_PLATFORM is false, and there are several platforms"
+    )]
+    NotIndexed,
     /// A step failed.
     #[error("{}", step.error)]
     Step {
@@ -304,6 +309,19 @@ pub enum EngineError {
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// Two platforms have something at one path, and there is to be one directory for both.
+    #[error(
+        "cannot overwrite {} from {first} with {second} when split option is disabled",
+        path.display()
+    )]
+    Overwrites {
+        /// The path in the result.
+        path: PathBuf,
+        /// What was written first.
+        first: Platform,
+        /// What would be in its place.
+        second: Platform,
     },
     /// Worker threads could not be started.
     #[error("cannot start threads")]

@@ -39,8 +39,10 @@ pub struct BuildRequest {
     pub no_cache: NoCache,
     /// When registries are asked about base images.
     pub pull: PullPolicy,
-    /// What the result runs on; this machine's platform when none.
-    pub platform: Option<Platform>,
+    /// What the result runs on: an image for each; this machine's platform when none.
+    pub platforms: Vec<Platform>,
+    /// An index leads to the image even when there is one alone.
+    pub indexed: bool,
     /// Network of `RUN` steps that do not choose one.
     pub network: NetworkMode,
     /// Further lines of `/etc/hosts` in steps.
@@ -79,6 +81,16 @@ pub struct BuildRequest {
     pub keep_failed: Option<KeepFailed>,
     /// Seconds since 1970 that stand for all later times in the result.
     pub source_date_epoch: Option<i64>,
+}
+
+impl BuildRequest {
+    /// What the result runs on.
+    pub(crate) fn runs_on(&self) -> Vec<Platform> {
+        match self.platforms.as_slice() {
+            [] => vec![Platform::host()],
+            platforms => platforms.to_vec(),
+        }
+    }
 }
 
 /// A further stage that is wanted.
@@ -363,8 +375,13 @@ pub enum ArchiveKind {
 #[derive(Debug, Clone)]
 pub enum FilesExport {
     /// Into a directory of this machine.
-    Directory(PathBuf),
-    /// As one tar.
+    Directory {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether each platform has a directory in it; when there are several, if nothing is said.
+        split: Option<bool>,
+    },
+    /// As one tar. Of several platforms each has a directory in it.
     Tar(Destination),
 }
 

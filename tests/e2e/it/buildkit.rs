@@ -10,6 +10,7 @@ mod history;
 mod inputs;
 mod layouts;
 mod offers;
+mod platforms;
 mod stores;
 mod traces;
 mod usage;

@@ -17,7 +17,9 @@ pub(crate) fn steps(told: &str) -> (Vec<&str>, Vec<&str>) {
     let mut name = "";
     for line in told.lines() {
         let (_, text) = line.split_once(' ').unwrap_or_default();
-        if text.starts_with('[') && !text.starts_with("[internal]") && !text.contains("] FROM") {
+        // With the platform before it where there are several.
+        let is_internal = text.contains("internal] ");
+        if text.starts_with('[') && !is_internal && !text.contains("] FROM") {
             name = text
                 .split_once("] ")
                 .map_or(text, |(_, instruction)| instruction);

@@ -51,6 +51,7 @@ mod pages;
 mod peers;
 mod place;
 mod places;
+mod platforms;
 mod reference;
 mod registries;
 mod repository;

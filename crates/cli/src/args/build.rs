@@ -98,7 +98,7 @@ pub struct Build {
     /// Output destination (format: "type=local,dest=path")
     #[arg(short, long, value_name = "stringArray")]
     pub output: Vec<String>,
-    /// Set target platform for build
+    /// Set target platforms for build, with commas between them
     #[arg(long, value_name = "string")]
     pub platform: Vec<String>,
     /// Set type of progress output ("auto", "none", "plain", "quiet", "rawjson", "tty") (env:

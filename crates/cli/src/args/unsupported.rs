@@ -189,9 +189,14 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
         "images are named by digest to be certain of them",
     ),
     (
-        &["push", "save", "load", "history", "inspect"],
+        &["push"],
         "--platform",
-        "an image in the store is for one platform",
+        "kiln pushes what the name leads to",
+    ),
+    (
+        &["save", "load", "history", "inspect"],
+        "--platform",
+        "kiln takes the image for this machine's platform",
     ),
     (
         &["rmi", "rm"],
@@ -201,14 +206,14 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (
         &["rmi"],
         "--platform",
-        "an image in the store is for one platform",
+        "kiln removes the name, for all platforms",
     ),
     (&["rm"], "--link", "kiln has no links between containers"),
     (&["rm"], "-l", "kiln has no links between containers"),
     (
         &["images", "ls"],
         "--tree",
-        "an image in the store is for one platform",
+        "kiln shows the image for this machine's platform",
     ),
     (&["ps", "ls"], "--last", "use --all"),
     (&["ps", "ls"], "-n", "use --all"),

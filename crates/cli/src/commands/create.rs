@@ -116,7 +116,7 @@ fn pull_if_needed(
             .ui
             .say(&format!("Unable to find image '{familiar}' locally"));
     }
-    let platform = platform(settings.platform.as_slice(), session.environment)?;
+    let platform = platform(settings.platform.as_ref(), session.environment)?;
     session.transfer(settings.quiet, |progress| async move {
         engine.pull(&reference, &platform, &progress).await
     })?;

@@ -15,7 +15,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Pull) -> Result<(), Erro
         .map_err(|error: oci::ReferenceError| Error::new(error.to_string()))?;
     let implied = reference.tag().is_none() && reference.digest().is_none();
     let reference = reference.with_default_tag();
-    let platform = platform(args.platform.as_slice(), session.environment)?;
+    let platform = platform(args.platform.as_ref(), session.environment)?;
     if implied && !args.quiet {
         session.ui.line("Using default tag: latest")?;
     }

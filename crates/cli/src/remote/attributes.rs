@@ -45,7 +45,10 @@ pub(super) fn exporter(
             ("tar", Attributes::new(), Some(place(destination)?))
         }
         // As a tar they come in one stream.
-        Export::Files(FilesExport::Directory(path)) => {
+        Export::Files(FilesExport::Directory { split: Some(_), .. }) => {
+            return Err(refuse("platform-split", "build in this process"));
+        }
+        Export::Files(FilesExport::Directory { path, split: None }) => {
             let unpacked = Unpacked(path.clone());
             ("tar", Attributes::new(), Some(Arc::new(unpacked)))
         }

@@ -133,7 +133,10 @@ fn options(build: &BuildRequest) -> HashMap<String, String> {
     }
     let texts = [
         ("target", build.target.clone()),
-        ("platform", build.platform.as_ref().map(ToString::to_string)),
+        (
+            "platform",
+            list(build.platforms.iter().map(ToString::to_string)),
+        ),
         ("no-cache", no_cache(&build.no_cache)),
         ("image-resolve-mode", pull(build.pull)),
         ("force-network-mode", network(build.network)),

@@ -59,7 +59,10 @@ fn short_form(text: &str) -> Output {
     let files = if text == "-" {
         FilesExport::Tar(Destination::Stdout)
     } else {
-        FilesExport::Directory(PathBuf::from(text))
+        FilesExport::Directory {
+            path: PathBuf::from(text),
+            split: None,
+        }
     };
     Output {
         export: Export::Files(files),
@@ -83,6 +86,7 @@ struct Attributes {
     oci_artifact: Option<bool>,
     attestation_inline: Option<bool>,
     rewrite_timestamp: Option<bool>,
+    platform_split: Option<bool>,
     /// Every attribute in order, to name those that the type does not have.
     seen: Vec<String>,
 }
@@ -122,6 +126,7 @@ impl Attributes {
             "oci-mediatypes" => self.oci_media_types = Some(boolean()?),
             "oci-artifact" => self.oci_artifact = Some(boolean()?),
             "attestation-inline" => self.attestation_inline = Some(boolean()?),
+            "platform-split" => self.platform_split = Some(boolean()?),
             "rewrite-timestamp" => self.rewrite_timestamp = Some(boolean()?),
             _ => {}
         }
@@ -140,10 +145,13 @@ impl Attributes {
             "docker" => self.archive(&kind, ArchiveKind::Docker)?,
             "oci" => self.archive(&kind, ArchiveKind::Oci)?,
             "local" => {
-                self.allow(&kind, &[&["dest"]])?;
+                self.allow(&kind, &[&["dest", "platform-split"]])?;
                 let path = self.destination.as_deref();
                 let path = path.ok_or_else(|| ValueError::OutputDestination(kind.clone()))?;
-                Export::Files(FilesExport::Directory(PathBuf::from(path)))
+                Export::Files(FilesExport::Directory {
+                    path: PathBuf::from(path),
+                    split: self.platform_split,
+                })
             }
             "tar" => {
                 self.allow(&kind, &[&["dest"]])?;

@@ -30,6 +30,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::builds::{Job, Returned};
 use super::frontend::{self, Call, Made, Read};
 use super::options::Options;
+use super::results::Metadata;
 use super::{Messages, caches, capabilities, containers, control, errors, look, resolve};
 use crate::docker::Daemon;
 use crate::grpc::MAX_MESSAGE;
@@ -409,45 +410,29 @@ async fn solve(
             by_name(job, name, call).await?
         }
     };
-    let id = match made.result {
-        Some(result) => {
-            if request.evaluate {
-                result.evaluate(job).await?;
-            }
-            job.keep(result)?
-        }
-        None => String::new(),
-    };
-    Ok(solved(
-        job,
-        id,
-        made.metadata,
-        request.allow_result_return,
-        request.allow_result_array_ref,
-    ))
+    if request.evaluate {
+        made.results.evaluate(job).await?;
+    }
+    let refs = made.results.keep(job, request.allow_result_array_ref)?;
+    solved(refs, made.metadata, request.allow_result_return)
 }
 
 /// What the front end that asked is told, in the form that it knows.
-fn solved(
-    job: &Job,
-    id: String,
-    metadata: HashMap<String, Vec<u8>>,
-    in_result: bool,
-    has_message: bool,
-) -> SolveResponse {
-    let result = match has_message {
-        true => Refs::Ref(RefName {
-            id: id.clone(),
-            def: (!id.is_empty()).then(|| llb::of_result(&job.terms.id, &id)),
-        }),
-        false => Refs::RefDeprecated(id.clone()),
+fn solved(refs: Refs, metadata: Metadata, in_result: bool) -> Result<SolveResponse, Status> {
+    let id = match &refs {
+        _ if in_result => String::new(),
+        Refs::Ref(RefName { id, .. }) | Refs::RefDeprecated(id) => id.clone(),
+        Refs::Refs(_) | Refs::RefsDeprecated(_) => {
+            let message = "solve did not return default result";
+            return Err(Status::invalid_argument(message));
+        }
     };
-    SolveResponse {
-        r#ref: if in_result { String::new() } else { id },
+    Ok(SolveResponse {
+        r#ref: id,
         result: Some(Answer {
             metadata,
             attestations: HashMap::new(),
-            result: Some(result),
+            result: Some(refs),
         }),
-    }
+    })
 }

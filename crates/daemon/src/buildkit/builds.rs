@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::frontend::Result as FrontendResult;
 use engine::events::{ProgressReceiver, ProgressSender};
-use engine::{About, Build, Dockerfile, Engine, EngineError, Evaluated, KeptCopy, Planned};
+use engine::{
+    About, Build, Definition, Dockerfile, Engine, EngineError, Evaluated, KeptCopy, Planned,
+};
+use oci::ImageConfig;
 use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -96,10 +99,13 @@ pub(super) type Returned = Result<FrontendResult, Status>;
 /// somebody needs it.
 #[derive(Debug)]
 pub(super) struct Ref {
-    pub(super) planned: Planned,
+    planned: Planned,
+    /// Which of its platforms.
+    place: usize,
     /// Copies of the client's directories that it is made from, by the names of their contexts.
     pub(super) copies: Copies,
-    evaluated: OnceCell<Evaluated>,
+    /// That of all its platforms.
+    evaluated: Arc<OnceCell<Evaluated>>,
 }
 
 impl Builds {
@@ -400,12 +406,44 @@ impl Job {
 }
 
 impl Ref {
+    /// The first result of `planned`.
     pub(super) fn new(planned: Planned, copies: Copies) -> Arc<Self> {
         Arc::new(Self {
             planned,
+            place: 0,
             copies,
-            evaluated: OnceCell::new(),
+            evaluated: Arc::default(),
         })
+    }
+
+    /// The result of `planned` for each platform.
+    pub(super) fn each(planned: &Planned, copies: &Copies) -> Vec<Arc<Self>> {
+        let evaluated: Arc<OnceCell<Evaluated>> = Arc::default();
+        let each = |place| {
+            Arc::new(Self {
+                planned: planned.clone(),
+                place,
+                copies: copies.clone(),
+                evaluated: Arc::clone(&evaluated),
+            })
+        };
+        (0..planned.configs().count()).map(each).collect()
+    }
+
+    /// Its steps, as [`Planned::definition`] has them.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn definition(
+        &self,
+        rename: impl Fn(&str) -> String,
+    ) -> Result<Definition, EngineError> {
+        self.planned.definition(self.place, rename)
+    }
+
+    /// The config that the Dockerfile makes.
+    pub(super) fn config(&self) -> &ImageConfig {
+        self.planned.config(self.place)
     }
 
     /// What it is, made now if it was not.
@@ -418,7 +456,7 @@ impl Ref {
             job.offload(move || async move { result.make(&told).await })
                 .await?
         });
-        made.await.cloned()
+        Ok(made.await?.on_platform(self.place))
     }
 
     async fn make(&self, job: &Arc<Job>) -> Result<Evaluated, Status> {

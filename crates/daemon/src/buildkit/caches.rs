@@ -131,7 +131,7 @@ pub(super) async fn bring_in(job: &Job, imports: Vec<Import>) -> Result<Vec<Cach
         from.push(match import {
             Import::Registry(reference) => CacheFrom::Registry(reference),
             Import::Local { store, digest } => CacheFrom::Layout(LayoutCache {
-                path: layouts::bring_in(job, &store, &digest, None).await?,
+                path: layouts::bring_in(job, &store, &digest, &[]).await?,
                 tag: TAG.to_owned(),
                 digest: Some(digest),
             }),

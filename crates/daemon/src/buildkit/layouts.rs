@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 8;
 const MAX_BLOBS: usize = 20_000;
 
 /// Brings in what `digest` leads to in the client's store `id`, but for blobs that the daemon's own
-/// store has and images for other platforms; a layout that is there as long as the build.
+/// store has and images for other platforms than these, or this machine's when there are none; a layout that is there as long as the build.
 ///
 /// # Errors
 /// The client offers no such store, or something is missing there.
@@ -25,7 +25,7 @@ pub(super) async fn bring_in(
     job: &Job,
     id: &str,
     digest: &Digest,
-    platform: Option<&Platform>,
+    platforms: &[Platform],
 ) -> Result<PathBuf, Status> {
     let copy = job.engine.kept_copy(None);
     let copy = copy.map_err(|error| errors::status(&error, None))?;
@@ -33,7 +33,10 @@ pub(super) async fn bring_in(
         store: ClientStore::new(job.session()?, id)?,
         engine: &job.engine,
         path: copy.path().to_owned(),
-        platform: platform.cloned().unwrap_or_else(Platform::host),
+        platforms: match platforms {
+            [] => vec![Platform::host()],
+            platforms => platforms.to_vec(),
+        },
     };
     layout.fill(digest).await?;
     let path = copy.path().to_owned();
@@ -78,7 +81,7 @@ struct Layout<'a> {
     store: ClientStore,
     engine: &'a Engine,
     path: PathBuf,
-    platform: Platform,
+    platforms: Vec<Platform>,
 }
 
 impl Layout<'_> {
@@ -127,8 +130,10 @@ impl Layout<'_> {
 
     fn is_wanted(&self, entry: &Descriptor) -> bool {
         entry.platform.as_ref().is_none_or(|platform| {
-            (&platform.os, &platform.architecture)
-                == (&self.platform.os, &self.platform.architecture)
+            let mut wanted = self.platforms.iter();
+            wanted.any(|wanted| {
+                (&platform.os, &platform.architecture) == (&wanted.os, &wanted.architecture)
+            })
         })
     }
 

@@ -24,6 +24,7 @@ mod look;
 mod options;
 mod output;
 mod resolve;
+mod results;
 mod session;
 mod solve;
 mod status;

@@ -33,7 +33,10 @@ pub(super) enum Output {
     /// The files as one tar, sent to the client.
     Tar,
     /// The files, sent to the client.
-    Files,
+    Files {
+        /// Whether each platform has a directory of its own, if that was said.
+        split: Option<bool>,
+    },
 }
 
 /// The exporters of a request, in their order; a client tells its own apart by it.
@@ -54,6 +57,14 @@ pub(super) fn outputs(request: &mut SolveRequest) -> Result<Vec<Output>, Status>
 }
 
 impl Output {
+    /// Whether each platform has a directory of its own, if that was said.
+    pub(super) const fn split(&self) -> Option<bool> {
+        match self {
+            Self::Files { split } => *split,
+            _ => None,
+        }
+    }
+
     /// What the engine is asked for, with where the client takes it.
     pub(super) fn export(&self, destination: impl FnOnce() -> Destination) -> Option<Export> {
         Some(match self {
@@ -71,7 +82,7 @@ impl Output {
                 attestations: *attestations,
             }),
             Self::Tar => Export::Files(FilesExport::Tar(destination())),
-            Self::Files | Self::Layout { .. } => return None,
+            Self::Files { .. } | Self::Layout { .. } => return None,
         })
     }
 }
@@ -92,7 +103,9 @@ fn output(exporter: Exporter) -> Result<Output, Status> {
             if attrs.one("mode").is_some_and(|mode| mode != "copy") {
                 return Err(attrs.refuse("mode", "remove what should not be there first"));
             }
-            Output::Files
+            Output::Files {
+                split: attrs.flag("platform-split")?,
+            }
         }
         _ => {
             let message = format!("the exporter {kind:?} is not provided by kiln");

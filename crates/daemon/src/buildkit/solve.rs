@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bollard_buildkit_proto::moby::buildkit::v1::frontend::result::Result as Refs;
-use bollard_buildkit_proto::moby::buildkit::v1::frontend::{Ref as RefName, Result as Returned};
+use bollard_buildkit_proto::moby::buildkit::v1::frontend::Result as Returned;
 use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, SolveResponse};
 use engine::{
     ArchiveExport, ArchiveKind, BuildOutcome, ClientStream, Delivery, Destination, Engine,
     EngineError, Entitlement, Evaluated, Export, ExportedImage, FilesExport, KeptCopy,
 };
-use oci::ImageConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::builds::{Asked, Job, Ref};
+use super::builds::{Asked, Job};
 use super::credentials::ClientCredentials;
 use super::frontend::{Call, Made, Terms};
 use super::output::Output;
+use super::results::{Metadata, Results};
 use super::session::send;
 use super::session::send_files::send_files;
 use super::{caches, errors, history, layouts, output};
@@ -30,8 +29,6 @@ use crate::trace::Recording;
 const CACHE: &str = "cache.manifest";
 /// What clients know the store by that takes a layout.
 const STORE: &str = "export";
-/// What a client's result says of its image.
-pub(super) const CONFIG: &str = "containerimage.config";
 
 /// Builds, and notes in `trace` what happens.
 ///
@@ -156,18 +153,12 @@ async fn run(
 /// Exports what a front end made, if that is a result.
 async fn by_front_end(job: &Arc<Job>, made: Result<Made, Status>) -> Result<Exported, Status> {
     let made = made?;
-    match &made.result {
-        Some(result) => deliver(job, result, made.metadata).await,
-        None => Ok(Exported::default()),
-    }
+    deliver(job, made.results, made.metadata).await
 }
 
 /// Exports what the client returned; nothing when that is nothing.
 async fn by_client(job: &Arc<Job>, result: Returned) -> Result<Exported, Status> {
-    match chosen(job, &result)? {
-        Some(chosen) => deliver(job, &chosen, result.metadata).await,
-        None => Ok(Exported::default()),
-    }
+    deliver(job, Results::named(job, &result)?, result.metadata).await
 }
 
 /// What a front end in an image returned.
@@ -176,33 +167,9 @@ async fn by_client(job: &Arc<Job>, result: Returned) -> Result<Exported, Status>
 /// It is something that kiln does not have.
 pub(super) fn made(job: &Job, result: Returned) -> Result<Made, Status> {
     Ok(Made {
-        result: chosen(job, &result)?,
+        results: Results::named(job, &result)?,
         metadata: result.metadata,
     })
-}
-
-/// The one result that is returned; none when that is nothing.
-fn chosen(job: &Job, result: &Returned) -> Result<Option<Arc<Ref>>, Status> {
-    if !result.attestations.is_empty() {
-        return Err(Status::unimplemented(
-            "attestations of a client are not provided by kiln",
-        ));
-    }
-    let id = match &result.result {
-        Some(Refs::Ref(RefName { id, .. }) | Refs::RefDeprecated(id)) => id.as_str(),
-        Some(Refs::Refs(refs)) if refs.refs.is_empty() => "",
-        Some(Refs::RefsDeprecated(refs)) if refs.refs.is_empty() => "",
-        Some(_) => {
-            return Err(Status::unimplemented(
-                "results for several platforms are not provided by kiln: build for one at a time",
-            ));
-        }
-        None => "",
-    };
-    match id {
-        "" => Ok(None),
-        id => job.find(id).map(Some),
-    }
 }
 
 /// What exports came to.
@@ -212,40 +179,23 @@ struct Exported {
     outcome: BuildOutcome,
 }
 
-async fn deliver(
-    job: &Arc<Job>,
-    result: &Arc<Ref>,
-    metadata: HashMap<String, Vec<u8>>,
-) -> Result<Exported, Status> {
-    let evaluated = result.evaluate(job).await?;
-    let config = match metadata.get(CONFIG) {
-        Some(json) => {
-            let parsed: Result<ImageConfig, _> = serde_json::from_slice(json);
-            let invalid =
-                |error| Status::invalid_argument(format!("invalid image config: {error}"));
-            Some(parsed.map_err(invalid)?).filter(|config| config != result.planned.config())
-        }
-        None => None,
+async fn deliver(job: &Arc<Job>, results: Results, metadata: Metadata) -> Result<Exported, Status> {
+    let Some(evaluated) = results.made(job, &metadata).await? else {
+        return Ok(Exported::default());
     };
-    let (job, result) = (Arc::clone(job), Arc::clone(result));
-    let told = Arc::clone(&job);
-    told.offload(move || async move { export(&job, &result, &evaluated, config).await })
+    let (job, told) = (Arc::clone(job), Arc::clone(job));
+    told.offload(move || async move { export(&job, &results, &evaluated).await })
         .await?
 }
 
-async fn export(
-    job: &Job,
-    result: &Ref,
-    evaluated: &Evaluated,
-    config: Option<ImageConfig>,
-) -> Result<Exported, Status> {
-    let failed = |error: &EngineError| errors::status(error, Some(result.dockerfile()));
+async fn export(job: &Job, results: &Results, evaluated: &Evaluated) -> Result<Exported, Status> {
+    let dockerfile = results.iter().next().map(|result| result.dockerfile());
+    let failed = |error: &EngineError| errors::status(error, dockerfile);
     let Some(build) = job.begun() else {
         return Err(Status::internal("a result without a build"));
     };
     let (exports, parcels) = exports(job)?;
     let delivery = Delivery {
-        config,
         exports,
         ..Delivery::default()
     };
@@ -317,7 +267,10 @@ fn exports(job: &Job) -> Result<(Vec<Export>, Vec<Parcel>), Status> {
             }));
         } else {
             parcels.push(Parcel::Files(place, copy));
-            exports.push(Export::Files(FilesExport::Directory(path)));
+            exports.push(Export::Files(FilesExport::Directory {
+                path,
+                split: output.split(),
+            }));
         }
     }
     Ok((exports, parcels))

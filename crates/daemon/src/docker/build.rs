@@ -166,7 +166,8 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         } else {
             PullPolicy::Missing
         },
-        platform: platform(&mut query)?,
+        platforms: platform(&mut query)?.into_iter().collect(),
+        indexed: false,
         network: create::network(&query.one("networkmode").unwrap_or_default())?,
         extra_hosts: create::hosts(&query.all("extrahosts"))?,
         allow_insecure: false,

@@ -1,6 +1,6 @@
 //! What comes out: the graph and the config of the image.
 
-use graph::{Edge, Graph};
+use graph::{Edge, Graph, VertexId};
 use oci::{History, ImageConfig, Platform, ProcessConfig};
 
 use super::driver::Lowering;
@@ -28,6 +28,8 @@ pub struct Lowered {
     pub local_contexts: Vec<String>,
     /// Seconds since 1970 that stand for every time that the build makes.
     pub source_date_epoch: Option<i64>,
+    /// The image is one of several that an index leads to, or the only one of an index.
+    pub multi_platform: bool,
     /// What the target takes.
     pub outline: Outline,
 }
@@ -93,8 +95,23 @@ impl Lowered {
             warnings: lowering.warnings.clone(),
             local_contexts: sources.locals,
             source_date_epoch: lowering.epoch.known(),
+            multi_platform: lowering.options.multi_platform,
             outline,
         }
+    }
+
+    /// Moves all vertices to where `moved` says, when they become part of another graph.
+    pub fn move_vertices(&mut self, moved: impl Fn(VertexId) -> VertexId) {
+        let edge = |edge: &mut Edge| edge.vertex = moved(edge.vertex);
+        for target in [&mut self.target].into_iter().chain(&mut self.more_targets) {
+            target.file_system.iter_mut().for_each(edge);
+            for layer in &mut target.history_layers {
+                if let HistoryLayer::Vertex(of) = layer {
+                    edge(of);
+                }
+            }
+        }
+        self.required.iter_mut().for_each(edge);
     }
 }
 

@@ -10,7 +10,8 @@ use oci::{Digest, ImageConfig, Platform, Reference};
 use solver::ProgressSender;
 
 use super::frontend::{Plan, by_name};
-use super::stages::{Build, Planned};
+use super::results::Planned;
+use super::stages::Build;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::image::ResolvedImage;
@@ -65,16 +66,17 @@ impl Build {
         let required = edges.collect();
         let target = target(request, definition.root.map(|edge| pinned.edge(edge)));
         let lowered = Lowered {
-            graph: Graph::default(),
+            graph: pinned.graph,
             target,
             more_targets: Vec::new(),
             required,
             warnings: Vec::new(),
             local_contexts: pinned.locals,
             source_date_epoch: request.source_date_epoch,
+            multi_platform: false,
             outline: Outline::default(),
         };
-        let plan = Plan::of_definition(pinned.graph, lowered, by_name(images));
+        let plan = Plan::of_definition(platform(request), lowered, by_name(images))?;
         Ok(Planned::new(request.clone(), plan))
     }
 
@@ -105,13 +107,19 @@ impl Build {
 }
 
 impl Planned {
-    /// The steps, for a build that goes on from them. Local sources in it have the names that
+    /// The steps for the platform at `place`, for a build that goes on from them. Local sources in it have the names that
     /// `rename` makes of those of their contexts; the main one's is empty.
     ///
     /// # Errors
-    /// Two names become one.
-    pub fn definition(&self, rename: impl Fn(&str) -> String) -> Result<Definition, EngineError> {
+    /// Two names become one, or there is no such platform.
+    pub fn definition(
+        &self,
+        place: usize,
+        rename: impl Fn(&str) -> String,
+    ) -> Result<Definition, EngineError> {
         let Plan { graph, lowered, .. } = self.plan();
+        let missing = || EngineError::Solve("a result for no platform".to_owned());
+        let lowered = &lowered.get(place).ok_or_else(missing)?.lowered;
         let mut renamed = Graph::with_capacity(graph.len());
         for (_, vertex) in graph.iter() {
             let mut op = vertex.op.clone();
@@ -226,9 +234,15 @@ fn refused(error: GraphError) -> EngineError {
     EngineError::Solve(error.to_string())
 }
 
+/// What the steps run on where they do not say.
+fn platform(request: &BuildRequest) -> Platform {
+    let platform = request.platforms.first();
+    platform.cloned().unwrap_or_else(Platform::host)
+}
+
 /// The result as an image: of the platform, and nothing more is said of it.
 fn target(request: &BuildRequest, file_system: Option<Edge>) -> TargetImage {
-    let platform = request.platform.clone().unwrap_or_else(Platform::host);
+    let platform = platform(request);
     TargetImage {
         stage: String::new(),
         file_system,

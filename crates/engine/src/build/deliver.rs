@@ -130,7 +130,7 @@ impl Inner {
             }
             Export::Files(files) => {
                 let name = match files {
-                    FilesExport::Directory(_) => "exporting to client directory",
+                    FilesExport::Directory { .. } => "exporting to client directory",
                     FilesExport::Tar(_) => "exporting to client tarball",
                 };
                 let task = Task::begin(progress, &self.clock, name);

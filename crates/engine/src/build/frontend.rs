@@ -3,27 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dockerfile::{
-    BuildContext, ImageAnswer, ImageQuestion, InstructionKind, Lowered, Lowering, QuestionId, Step,
-};
-use futures_util::future::join_all;
-use graph::Graph;
+use dockerfile::{BuildContext, Diagnostic, InstructionKind, Lowered};
+use graph::{Edge, Graph, VertexId};
 use oci::{Platform, Reference};
 use solver::ProgressSender;
 
 use super::definition::{Images, Pinned};
+use super::platforms::Lowerings;
 use crate::device::Catalogue;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::image::ResolvedImage;
-use crate::progress::Task;
 use crate::request::{BuildRequest, Context, NamedContext, NoCache, Steps};
 use crate::session::{CONTEXT, named};
 
 /// What is to be solved.
 pub(super) struct Plan {
+    /// The graph of all platforms: what they share is in it once.
     pub(super) graph: Arc<Graph>,
-    pub(super) lowered: Lowered,
+    /// By platform, in the order in which they were asked for; never empty. The graphs are gone.
+    pub(super) lowered: Vec<OnPlatform>,
+    /// An index leads to the images.
+    pub(super) indexed: bool,
+    /// What could be done better in the Dockerfile; what is said of several platforms, once.
+    pub(super) warnings: Vec<Diagnostic>,
     /// By the name with digest that stands in the graph.
     pub(super) images: HashMap<Reference, ResolvedImage>,
     /// Those that the graph's devices are among.
@@ -32,20 +35,71 @@ pub(super) struct Plan {
     declared: BTreeSet<String>,
 }
 
+/// What a Dockerfile came to for one platform.
+pub(super) struct OnPlatform {
+    pub(super) platform: Platform,
+    pub(super) lowered: Lowered,
+    /// Vertices of the graph from here on are its own, if no platform before it has them.
+    pub(super) first_vertex: usize,
+}
+
 impl Plan {
-    /// What a client defined step by step, for which no Dockerfile was read.
-    pub(super) fn of_definition(
-        graph: Graph,
-        lowered: Lowered,
-        images: HashMap<Reference, ResolvedImage>,
-    ) -> Self {
-        Self {
+    /// Puts what was lowered for each platform into one graph.
+    pub(super) fn of_platforms(
+        platforms: Vec<Platform>,
+        lowered: Vec<Lowered>,
+        indexed: bool,
+    ) -> Result<Self, EngineError> {
+        let mut graph = Graph::default();
+        let mut each = Vec::with_capacity(lowered.len());
+        for (platform, mut lowered) in platforms.into_iter().zip(lowered) {
+            let first_vertex = graph.len();
+            let own = std::mem::take(&mut lowered.graph);
+            if first_vertex == 0 {
+                graph = own;
+            } else {
+                let moved = graph.absorb(own)?;
+                lowered.move_vertices(|vertex: VertexId| moved[vertex.index()]);
+            }
+            each.push(OnPlatform {
+                platform,
+                lowered,
+                first_vertex,
+            });
+        }
+        Ok(Self {
             graph: Arc::new(graph),
-            lowered,
-            images,
+            warnings: warnings(&each),
+            lowered: each,
+            indexed,
+            images: HashMap::new(),
             devices: Arc::default(),
             declared: BTreeSet::new(),
-        }
+        })
+    }
+
+    /// What a client defined step by step, for which no Dockerfile was read.
+    pub(super) fn of_definition(
+        platform: Platform,
+        lowered: Lowered,
+        images: HashMap<Reference, ResolvedImage>,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            images,
+            ..Self::of_platforms(vec![platform], vec![lowered], false)?
+        })
+    }
+
+    /// The file systems of all targets, those of the first platform first.
+    pub(super) fn file_systems(&self) -> impl Iterator<Item = Option<Edge>> {
+        let each = self.lowered.iter();
+        each.flat_map(|on| on.lowered.file_systems())
+    }
+
+    /// What must be made beside them.
+    pub(super) fn required(&self) -> impl Iterator<Item = Edge> {
+        let each = self.lowered.iter();
+        each.flat_map(|on| on.lowered.required.iter().copied())
     }
 
     /// Names of variables that are build arguments.
@@ -53,6 +107,18 @@ impl Plan {
         let given = request.build_args.keys();
         self.declared.iter().chain(given).cloned().collect()
     }
+}
+
+fn warnings(lowered: &[OnPlatform]) -> Vec<Diagnostic> {
+    let mut warnings: Vec<Diagnostic> = Vec::new();
+    for (place, on) in lowered.iter().enumerate() {
+        for warning in &on.lowered.warnings {
+            if place == 0 || !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
+    }
+    warnings
 }
 
 impl Inner {
@@ -72,64 +138,20 @@ impl Inner {
             devices: Some(devices.offered(request.allow_devices.clone())),
             ..options(request, &known)?
         };
-        let mut lowering = Lowering::new(parsed, options).map_err(EngineError::Dockerfile)?;
-        let mut images = by_name(known);
-        loop {
-            match lowering.step().map_err(EngineError::Dockerfile)? {
-                Step::NeedImages(questions) => {
-                    let ask = |question| self.answer(request, question, progress);
-                    for (question, image) in join_all(questions.into_iter().map(ask)).await {
-                        let image = image.map_err(|error| {
-                            let refused = lowering.refuse(question, &error.chain());
-                            EngineError::Dockerfile(vec![refused])
-                        })?;
-                        lowering.answer(ImageAnswer {
-                            question,
-                            reference: image.reference.clone(),
-                            config: image.image.config.clone(),
-                            layers: image.layers.len(),
-                        });
-                        images.insert(image.reference.clone(), image);
-                    }
-                }
-                Step::NeedTime(op) => {
-                    let epoch = self.time_of(&op, request, progress).await?;
-                    lowering.set_epoch(epoch);
-                }
-                Step::Done(mut lowered) => {
-                    let graph = Arc::new(std::mem::take(&mut lowered.graph));
-                    return Ok(Plan {
-                        graph,
-                        lowered: *lowered,
-                        images,
-                        devices,
-                        declared,
-                    });
-                }
-            }
+        let mut lowerings = Lowerings::new(self, request, progress);
+        let lowered = lowerings.lower(&parsed, &options).await?;
+        let indexed = lowered.iter().all(|lowered| lowered.multi_platform);
+        if lowered.len() > 1 && !indexed {
+            return Err(EngineError::NotIndexed);
         }
-    }
-
-    async fn answer(
-        self: &Arc<Self>,
-        request: &BuildRequest,
-        question: ImageQuestion,
-        progress: &ProgressSender,
-    ) -> (QuestionId, Result<ResolvedImage, EngineError>) {
-        let ImageQuestion {
-            id,
-            reference,
-            platform,
-            name,
-        } = question;
-        let task = Task::begin(progress, &self.clock, &name);
-        (
-            id,
-            task.end(
-                self.resolve_image(&reference, &platform, request.pull)
-                    .await,
-            ),
-        )
+        let mut images = by_name(known);
+        images.extend(lowerings.into_images());
+        Ok(Plan {
+            images,
+            devices,
+            declared,
+            ..Plan::of_platforms(request.runs_on(), lowered, indexed)?
+        })
     }
 }
 
@@ -150,8 +172,8 @@ pub(super) fn by_name(images: Images) -> HashMap<Reference, ResolvedImage> {
         .collect()
 }
 
-/// What the Dockerfile is lowered with; `images` are those of further steps, as far as they are
-/// known.
+/// What the Dockerfile is lowered with, for the first platform of several; `images` are those of
+/// further steps, as far as they are known.
 pub(super) fn options(
     request: &BuildRequest,
     images: &Images,
@@ -185,9 +207,9 @@ pub(super) fn options(
         every_stage: false,
         kiln_checks: false,
         build_args: build_args.collect(),
-        target_platform: request.platform.clone(),
+        target_platform: request.platforms.first().cloned(),
         build_platform: Platform::host(),
-        multi_platform: false,
+        multi_platform: request.indexed || request.platforms.len() > 1,
         labels: request.labels.clone(),
         no_cache: match &request.no_cache {
             NoCache::Off => dockerfile::NoCache::None,

@@ -6,6 +6,8 @@ mod definition;
 mod deliver;
 mod frontend;
 mod missing;
+mod platforms;
+mod results;
 mod secrets;
 mod solve;
 mod stages;
@@ -22,7 +24,8 @@ use crate::request::BuildRequest;
 pub use check::{check, fix, outline, targets};
 pub use definition::{Definition, FoundImage};
 pub use missing::explain_missing;
-pub use stages::{Build, Delivery, Evaluated, Planned};
+pub use results::{Evaluated, Planned};
+pub use stages::{Build, Delivery};
 
 /// What a build came to.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use graph::{Edge, Op};
-use oci::Platform;
 use solver::{BuildOptions, How, ProgressSender, SolveError};
 use store::LayerId;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +23,7 @@ use crate::worker::BuildWorker;
 /// What solving a graph came to.
 #[derive(Clone)]
 pub(super) struct Solved {
-    /// The targets' file systems.
+    /// The targets' file systems, those of the first platform first.
     pub(super) stacks: Vec<Stack>,
     /// A step had to run for them.
     pub(super) has_run: bool,
@@ -42,9 +41,9 @@ impl Inner {
         progress: &ProgressSender,
     ) -> Result<Solved, EngineError> {
         let began = self.now_in_nanoseconds();
-        let targets: Vec<Option<Edge>> = plan.lowered.file_systems().collect();
-        let required = plan.lowered.required.iter().copied();
-        let edges: Vec<Edge> = targets.iter().flatten().copied().chain(required).collect();
+        let targets: Vec<Option<Edge>> = plan.file_systems().collect();
+        let edges = targets.iter().flatten().copied();
+        let edges: Vec<Edge> = edges.chain(plan.required()).collect();
         if edges.is_empty() {
             return Ok(Solved {
                 stacks: vec![Stack::default(); targets.len()],
@@ -132,12 +131,13 @@ impl Inner {
         if request.cache_from.is_empty() && request.cache_to.is_empty() {
             return None;
         }
-        let platform = request.platform.clone().unwrap_or_else(Platform::host);
+        let each = plan.lowered.iter();
+        let targets: Vec<_> = each.map(|on| (on.first_vertex, &on.platform)).collect();
         Some(Arc::new(Steps::new(
             &plan.graph,
             &plan.images,
             session.directories.clone(),
-            &platform,
+            &targets,
             began,
         )))
     }

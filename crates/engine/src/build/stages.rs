@@ -5,25 +5,23 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dockerfile::{Diagnostic, HistoryLayer, TargetImage};
-use oci::{ImageConfig, Reference};
+use oci::Reference;
 use snapshot::Tree;
 use solver::ProgressSender;
 use solver::progress::Recorder;
 use store::LayerId;
 
 use super::BuildOutcome;
-use super::frontend::Plan;
-use super::solve::Solved;
+use super::results::{Evaluated, Made, Planned};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ProcessExit};
-use crate::export::{ImageParts, ImageSet};
+use crate::export::ImageSet;
 use crate::files::Files;
 use crate::history::{About, Attachment, Listener, Outcome, Recording};
 use crate::op::{FrontEnd, NewContainer, StepContainer};
 use crate::output::Stack;
 use crate::progress::Task;
-use crate::remote_cache::CacheTo;
+use crate::remote_cache::{CacheTo, InlineRecords};
 use crate::request::{BuildRequest, Export, MoreTarget};
 
 /// A build under way. What it is asked for is told in one place, and it is in the history as one
@@ -36,17 +34,6 @@ pub struct Build {
     lost: Mutex<BTreeSet<LayerId>>,
 }
 
-/// What is to be made: a Dockerfile that was read, with the images that it names.
-#[derive(Clone)]
-pub struct Planned(Arc<(BuildRequest, Plan)>);
-
-/// What was made of it: file systems. Clones are the same.
-#[derive(Clone)]
-pub struct Evaluated {
-    planned: Planned,
-    solved: Arc<Solved>,
-}
-
 /// What becomes of a result.
 #[derive(Debug, Clone, Default)]
 pub struct Delivery {
@@ -56,8 +43,6 @@ pub struct Delivery {
     pub exports: Vec<Export>,
     /// Names for the results of further targets, in their order.
     pub more_targets: Vec<MoreTarget>,
-    /// Stands for the config that the Dockerfile makes.
-    pub config: Option<ImageConfig>,
 }
 
 impl Delivery {
@@ -68,7 +53,6 @@ impl Delivery {
             tags: request.tags.clone(),
             exports: request.exports.clone(),
             more_targets: request.more_targets.clone(),
-            config: None,
         }
     }
 }
@@ -167,7 +151,7 @@ impl Build {
         *request = engine.bring_in(request.clone(), &self.progress).await?;
         let (request, digests) = self.engine.read_keyed_secrets(request.clone()).await?;
         let plan = self.engine.plan(&request, digests, &self.progress).await?;
-        Ok(Planned(Arc::new((request, plan))))
+        Ok(Planned::new(request, plan))
     }
 
     /// Makes the file systems; again for each layer of a record that can no longer be had: then it
@@ -176,17 +160,12 @@ impl Build {
     /// # Errors
     /// A step failed, or something could not be had.
     pub async fn evaluate(&self, planned: &Planned) -> Result<Evaluated, EngineError> {
-        let (request, plan) = &*planned.0;
+        let (request, plan) = (planned.request(), planned.plan());
         loop {
             let lost = self.lost();
             let solved = self.engine.solve(request, plan, &lost, &self.progress);
             match solved.await {
-                Ok(solved) => {
-                    return Ok(Evaluated {
-                        planned: planned.clone(),
-                        solved: Arc::new(solved),
-                    });
-                }
+                Ok(solved) => return Ok(Evaluated::new(planned, solved)),
                 Err(error) => self.forget(error)?,
             }
         }
@@ -207,8 +186,19 @@ impl Build {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => self.forget(error)?,
             }
-            evaluated = self.evaluate(&evaluated.planned).await?;
+            evaluated = self.evaluate_again(evaluated).await?;
         }
+    }
+
+    /// Makes the same once more.
+    async fn evaluate_again(&self, mut evaluated: Evaluated) -> Result<Evaluated, EngineError> {
+        let distinct = evaluated.distinct().into_iter();
+        let distinct: Vec<Planned> = distinct.map(|made| made.planned.clone()).collect();
+        for planned in &distinct {
+            let again = self.evaluate(planned).await?;
+            evaluated.replace(&again);
+        }
+        Ok(evaluated)
     }
 
     /// Keeps a document about the build in its record, when it ends.
@@ -247,57 +237,65 @@ impl Build {
         delivery: &Delivery,
     ) -> Result<BuildOutcome, EngineError> {
         let (engine, progress) = (&self.engine, &self.progress);
-        let (request, plan) = &*evaluated.planned.0;
-        let solved = &evaluated.solved;
-        let targets = self.parts(evaluated, delivery).await?;
-        let (images, ()) = tokio::try_join!(
-            engine.export_targets(delivery, &targets, progress),
-            engine.export_caches(request, solved.cached.as_ref(), progress),
-        )?;
-        for export in &request.cache_mounts_to {
-            engine
-                .export_cache_mounts(&plan.graph, export, progress)
-                .await?;
+        let solved = evaluated.distinct();
+        evaluated.check_caches()?;
+        let targets = self.targets(evaluated).await?;
+        let caches = async {
+            for Made {
+                planned, solved, ..
+            } in &solved
+            {
+                let cached = solved.cached.as_ref();
+                engine
+                    .export_caches(planned.request(), cached, progress)
+                    .await?;
+            }
+            Ok(())
+        };
+        let (images, ()) =
+            tokio::try_join!(engine.export_targets(delivery, &targets, progress), caches,)?;
+        for Made { planned, .. } in &solved {
+            for export in &planned.request().cache_mounts_to {
+                engine
+                    .export_cache_mounts(&planned.plan().graph, export, progress)
+                    .await?;
+            }
         }
         let (engine, lease) = (Arc::clone(engine), engine.lease.clone());
-        let has_run = solved.has_run;
+        let has_run = solved.iter().any(|made| made.solved.has_run);
         crate::blocking(move || engine.tidy_up(&lease, has_run)).await??;
+        let warnings = solved.iter().flat_map(|made| made.planned.warnings());
         Ok(BuildOutcome {
-            warnings: plan.lowered.warnings.clone(),
+            warnings: warnings.cloned().collect(),
             ..images
         })
     }
 
     /// What each target came to.
-    async fn parts(
-        &self,
-        evaluated: &Evaluated,
-        delivery: &Delivery,
-    ) -> Result<Vec<ImageSet>, EngineError> {
-        let (request, plan) = &*evaluated.planned.0;
-        let solved = &evaluated.solved;
-        let cache = match &solved.cached {
-            Some(cached) if request.cache_to.contains(&CacheTo::Inline) => {
-                Some(self.engine.inline_records(cached).await?)
-            }
-            _ => None,
-        };
-        let epoch = plan.lowered.source_date_epoch;
-        let targets = plan.lowered.targets().zip(&solved.stacks);
-        let mut targets: Vec<ImageParts> = targets
-            .map(|(target, stack)| ImageParts {
-                cache: cache.clone(),
-                ..image_parts(target, stack.clone(), epoch)
-            })
-            .collect();
-        if let (Some(first), Some(config)) = (targets.first_mut(), &delivery.config) {
-            first.config = config.clone();
-            if plan.lowered.target.history_layers.is_empty() {
-                // Nothing is known of the steps: the history is the client's own.
-                first.inherited = config.history.len();
+    async fn targets(&self, evaluated: &Evaluated) -> Result<Vec<ImageSet>, EngineError> {
+        let mut targets: Vec<ImageSet> = Vec::new();
+        for made in evaluated.images() {
+            let cache = self.inline_cache(made).await?;
+            for (number, parts) in made.parts(cache).into_iter().enumerate() {
+                match targets.get_mut(number) {
+                    Some(set) => set.images.push(parts),
+                    None => targets.push(ImageSet {
+                        images: vec![parts],
+                        indexed: evaluated.is_indexed(),
+                    }),
+                }
             }
         }
-        Ok(targets.into_iter().map(ImageSet::from).collect())
+        Ok(targets)
+    }
+
+    /// The records that the image is to carry.
+    async fn inline_cache(&self, made: &Made) -> Result<Option<Arc<InlineRecords>>, EngineError> {
+        let is_wanted = made.planned.request().cache_to.contains(&CacheTo::Inline);
+        match made.solved.cached.as_ref().filter(|_| is_wanted) {
+            Some(cached) => self.engine.inline_records(cached).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn lost(&self) -> BTreeSet<LayerId> {
@@ -315,49 +313,6 @@ impl Build {
             Some(layer) if self.engine.store.records().forget_layer(layer)? > 0 => Ok(()),
             _ => Err(error),
         }
-    }
-}
-
-impl Planned {
-    pub(super) fn new(request: BuildRequest, plan: Plan) -> Self {
-        Self(Arc::new((request, plan)))
-    }
-
-    /// What was asked for, with what was brought in for it.
-    #[must_use]
-    pub fn request(&self) -> &BuildRequest {
-        &self.0.0
-    }
-
-    /// The config that the Dockerfile makes, as far as it is known before the layers are.
-    #[must_use]
-    pub fn config(&self) -> &ImageConfig {
-        &self.0.1.lowered.target.config
-    }
-
-    /// The directories that the client must offer, by the names of their contexts; the main one's
-    /// name is empty.
-    pub fn local_contexts(&self) -> impl Iterator<Item = &str> {
-        let names = self.0.1.lowered.local_contexts.iter();
-        names.map(|name| crate::session::context_name(name))
-    }
-
-    pub(super) fn plan(&self) -> &Plan {
-        &self.0.1
-    }
-
-    /// What could be done better in the Dockerfile.
-    #[must_use]
-    pub fn warnings(&self) -> &[Diagnostic] {
-        &self.0.1.lowered.warnings
-    }
-}
-
-impl Evaluated {
-    /// The file system of the target.
-    #[must_use]
-    pub fn stack(&self) -> Stack {
-        self.solved.stacks.first().cloned().unwrap_or_default()
     }
 }
 
@@ -396,36 +351,8 @@ fn gone(error: &EngineError) -> Option<LayerId> {
     }
 }
 
-fn image_parts(target: &TargetImage, stack: Stack, epoch: Option<i64>) -> ImageParts {
-    let from_base = |layer: &&HistoryLayer| matches!(layer, HistoryLayer::Base);
-    ImageParts {
-        stack,
-        inherited: target.history_layers.iter().filter(from_base).count(),
-        config: ImageConfig {
-            // Those of the base image say nothing about this one.
-            cache: None,
-            ..target.config.clone()
-        },
-        epoch,
-        cache: None,
-        attestations: Vec::new(),
-    }
-}
-
 impl fmt::Debug for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Build")
-    }
-}
-
-impl fmt::Debug for Planned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Planned")
-    }
-}
-
-impl fmt::Debug for Evaluated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Evaluated")
     }
 }

@@ -1,17 +1,37 @@
-//! Results as plain files: a tar of the whole file system, or a directory.
+//! Results as plain files: a tar of the whole file system, or a directory. Of several platforms each
+//! has a directory of its own there, such as `linux_arm64`.
 
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oci::Platform;
 use snapshot::Tree;
-use snapshot::diff::{self, Part};
+use snapshot::diff::{self, Whole};
+use snapshot::{Dir, Kind};
 use solver::StepProgress;
 
+use super::ImageSet;
 use super::draft::writing;
 use super::image::send;
-use super::{ImageParts, ImageSet};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::request::{Destination, FilesExport};
+
+/// The files for one platform.
+struct Files {
+    platform: Platform,
+    tree: Tree,
+    epoch: Option<i64>,
+}
+
+impl Files {
+    /// The directory that they are in among those for other platforms.
+    fn directory(&self) -> String {
+        self.platform.to_string().replace('/', "_")
+    }
+}
 
 impl Inner {
     /// Writes the files of a target.
@@ -21,34 +41,58 @@ impl Inner {
         export: &FilesExport,
         progress: &StepProgress,
     ) -> Result<(), EngineError> {
-        let ImageParts { stack, epoch, .. } = &set.images[0];
-        let epoch = *epoch;
-        let layers = self.snapshots(stack, Some(progress)).await?;
+        let mut all = Vec::with_capacity(set.images.len());
+        for image in &set.images {
+            let layers = self.snapshots(&image.stack, Some(progress)).await?;
+            all.push(Files {
+                platform: image.platform(),
+                tree: Tree::layers(&layers, self.marks)?,
+                epoch: image.epoch,
+            });
+        }
+        let several = set.indexed || all.len() > 1;
         let (engine, export) = (Arc::clone(self), export.clone());
-        writing(move |draft| {
-            let tree = Tree::layers(&layers, engine.marks)?;
-            match export {
-                FilesExport::Directory(path) => engine.write_directory(&tree, &path),
-                FilesExport::Tar(Destination::File(path)) => {
-                    draft.replace(&path, |file| engine.write_files(&tree, epoch, file))
-                }
-                FilesExport::Tar(Destination::Stdout) => {
-                    engine.write_files(&tree, epoch, &mut std::io::stdout())
-                }
-                FilesExport::Tar(Destination::Stream(stream)) => {
-                    send(&stream, |sink| engine.write_files(&tree, epoch, sink))
-                }
-                FilesExport::Tar(Destination::Directory(_)) => Err(EngineError::Unsupported {
-                    what: "a tar that is a directory".to_owned(),
-                    instead: "use type=local",
-                }),
+        writing(move |draft| match export {
+            FilesExport::Directory { path, split } => {
+                engine.write_directories(&all, &path, split.unwrap_or(several))
             }
+            FilesExport::Tar(Destination::File(path)) => {
+                draft.replace(&path, |file| engine.write_files(&all, several, file))
+            }
+            FilesExport::Tar(Destination::Stdout) => {
+                engine.write_files(&all, several, &mut io::stdout())
+            }
+            FilesExport::Tar(Destination::Stream(stream)) => {
+                send(&stream, |sink| engine.write_files(&all, several, sink))
+            }
+            FilesExport::Tar(Destination::Directory(_)) => Err(EngineError::Unsupported {
+                what: "a tar that is a directory".to_owned(),
+                instead: "use type=local",
+            }),
         })
         .await
     }
 
+    fn write_directories(
+        &self,
+        all: &[Files],
+        path: &Path,
+        split: bool,
+    ) -> Result<(), EngineError> {
+        if !split {
+            check_apart(all)?;
+        }
+        for files in all {
+            match split {
+                true => self.write_directory(&files.tree, &path.join(files.directory()))?,
+                false => self.write_directory(&files.tree, path)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Copies the files; their owners and times go along as far as the machine lets us.
-    fn write_directory(&self, tree: &Tree, path: &std::path::Path) -> Result<(), EngineError> {
+    fn write_directory(&self, tree: &Tree, path: &Path) -> Result<(), EngineError> {
         std::fs::create_dir_all(path).map_err(|source| EngineError::WriteFile {
             path: path.to_owned(),
             source,
@@ -77,20 +121,56 @@ impl Inner {
 
     fn write_files(
         &self,
-        tree: &Tree,
-        epoch: Option<i64>,
-        output: &mut (dyn std::io::Write + Send),
+        all: &[Files],
+        split: bool,
+        output: &mut (dyn Write + Send),
     ) -> Result<(), EngineError> {
-        let options = diff::Options {
-            clamp_mtime: epoch,
-            pool: Some(self.pool()?),
-        };
-        let whole = Part {
-            path: "/".into(),
-            name: None,
-        };
-        let output = std::io::BufWriter::with_capacity(1 << 20, output);
-        diff::export(tree, &whole, &options, output)?;
+        let directories: Vec<String> = all.iter().map(Files::directory).collect();
+        let wholes = all.iter().zip(&directories);
+        let wholes: Vec<Whole<'_>> = wholes
+            .map(|(files, directory)| Whole {
+                tree: &files.tree,
+                directory: split.then_some(OsStr::new(directory)),
+                clamp_mtime: files.epoch,
+            })
+            .collect();
+        let output = io::BufWriter::with_capacity(1 << 20, output);
+        diff::export_all(&wholes, Some(self.pool()?), output)?;
         Ok(())
     }
+}
+
+/// What two platforms have at one path must be a directory in both, when all go into one.
+fn check_apart(all: &[Files]) -> Result<(), EngineError> {
+    for (number, files) in all.iter().enumerate() {
+        for before in &all[..number] {
+            let shared = shared(before.tree.root(), files.tree.root(), Path::new(""))?;
+            if let Some(path) = shared {
+                return Err(EngineError::Overwrites {
+                    path,
+                    first: before.platform.clone(),
+                    second: files.platform.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A path that is in both directories, and not a directory in both.
+fn shared(one: &Dir, other: &Dir, path: &Path) -> Result<Option<PathBuf>, EngineError> {
+    for entry in one.entries()? {
+        let Some((same, _)) = other.find(&entry.name)? else {
+            continue;
+        };
+        let path = path.join(&entry.name);
+        if (entry.kind, same.kind) != (Kind::Directory, Kind::Directory) {
+            return Ok(Some(path));
+        }
+        let found = shared(&one.enter(&entry)?, &other.enter(&same)?, &path)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use oci::Platform;
 use serde::{Deserialize, Serialize};
 
 use crate::request::{BuildRequest, Context, Remote};
@@ -23,7 +24,7 @@ pub struct About {
     pub dockerfile: String,
     /// The stages that were asked for; none for the last one.
     pub targets: Vec<String>,
-    /// The platform that was asked for.
+    /// The platforms that were asked for, with commas between them.
     pub platform: Option<String>,
     /// The front end that a client of BuildKit's asked for.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -63,7 +64,7 @@ impl About {
             context,
             dockerfile,
             targets,
-            platform: request.platform.as_ref().map(ToString::to_string),
+            platform: platforms(&request.platforms),
             ..Self::default()
         }
     }
@@ -94,6 +95,11 @@ impl About {
         let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         (is_plain && (1..=MAX_ID).contains(&id.len())).then_some(id)
     }
+}
+
+fn platforms(platforms: &[Platform]) -> Option<String> {
+    let texts: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
 }
 
 fn beginning(value: &str) -> String {

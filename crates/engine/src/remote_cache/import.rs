@@ -23,7 +23,7 @@ use crate::request::BuildRequest;
 pub(crate) struct Imports {
     steps: Arc<Steps>,
     from: Vec<CacheFrom>,
-    platform: Platform,
+    platforms: Vec<Platform>,
     /// Layers that can no longer be had, whatever a cache says.
     lost: BTreeSet<LayerId>,
     progress: ProgressSender,
@@ -49,7 +49,7 @@ impl Imports {
         Self {
             steps: Arc::clone(steps),
             from: request.cache_from.clone(),
-            platform: request.platform.clone().unwrap_or_else(Platform::host),
+            platforms: request.runs_on(),
             lost,
             progress: progress.clone(),
             opened: tokio::sync::OnceCell::new(),
@@ -61,24 +61,28 @@ impl Imports {
         let open = || async {
             let opening = self.from.iter().map(|from| self.open(engine, from));
             let opened = futures_util::future::join_all(opening).await;
-            opened.into_iter().flatten().map(Arc::new).collect()
+            opened.into_iter().flatten().collect()
         };
         self.opened.get_or_init(open).await
     }
 
-    async fn open(&self, engine: &Arc<Inner>, from: &CacheFrom) -> Option<Cache> {
+    /// An image for several platforms is a cache for each.
+    async fn open(&self, engine: &Arc<Inner>, from: &CacheFrom) -> Vec<Arc<Cache>> {
         let name = format!("importing cache manifest from {}", place(from));
         let task = Task::begin(&self.progress, &engine.clock, &name);
         let opened = async {
-            let Opened { config, blobs } = engine.open_cache(from, &self.platform).await?;
-            crate::blocking(move || Index::new(config, blobs)).await
+            let opened = engine.open_cache(from, &self.platforms).await?;
+            let index = |Opened { config, blobs }| Index::new(config, blobs);
+            let all = move || opened.into_iter().map(index).collect::<Vec<_>>();
+            crate::blocking(all).await
         };
-        let opened = task.end(opened.await);
-        Some(Cache {
+        let opened = task.end(opened.await).unwrap_or_default();
+        let cache = |index| Cache {
             from: from.clone(),
-            index: opened.ok()?,
+            index,
             matched: Mutex::default(),
-        })
+        };
+        opened.into_iter().map(cache).map(Arc::new).collect()
     }
 }
 

@@ -22,37 +22,61 @@ pub(super) struct Opened {
 }
 
 impl Inner {
-    /// Reads the cache; of an image, the records inside.
+    /// Reads the cache; of an image, the records inside, for each of `platforms` that it is for.
     pub(super) async fn open_cache(
         self: &Arc<Self>,
         from: &CacheFrom,
-        platform: &Platform,
-    ) -> Result<Opened, EngineError> {
-        let top = self.top(from).await?;
-        let manifest = match top {
-            Document::Manifest(manifest) => manifest,
-            Document::Index(index) => {
-                let (config, blobs): (Vec<_>, Vec<_>) =
-                    index.manifests.iter().cloned().partition(is_config);
-                if let Some(config) = config.first() {
-                    return self.opened(from, config, blobs).await;
-                }
-                let no_cache = || CacheError::NoCache(from.to_string());
-                let selected = crate::image::select(&index, platform).ok_or_else(no_cache)?;
-                let bytes = self
-                    .cache_blob(from, selected, oci::MAX_DOCUMENT_SIZE)
-                    .await?;
-                match parse(&selected.digest, &bytes)? {
-                    Document::Manifest(manifest) => manifest,
-                    Document::Index(_) => return Err(no_cache().into()),
-                }
+        platforms: &[Platform],
+    ) -> Result<Vec<Opened>, EngineError> {
+        let index = match self.top(from).await? {
+            Document::Manifest(manifest) => {
+                return Ok(vec![self.open_manifest(from, &manifest).await?]);
             }
+            Document::Index(index) => index,
         };
+        let (config, blobs): (Vec<_>, Vec<_>) =
+            index.manifests.iter().cloned().partition(is_config);
+        if let Some(config) = config.first() {
+            return Ok(vec![self.opened(from, config, blobs).await?]);
+        }
+        let mut opened = Vec::new();
+        let mut last = CacheError::NoCache(from.to_string()).into();
+        for selected in selected(&index, platforms) {
+            match self.open_selected(from, selected).await {
+                Ok(one) => opened.push(one),
+                Err(error) => last = error,
+            }
+        }
+        match opened.is_empty() {
+            true => Err(last),
+            false => Ok(opened),
+        }
+    }
+
+    async fn open_selected(
+        self: &Arc<Self>,
+        from: &CacheFrom,
+        selected: &Descriptor,
+    ) -> Result<Opened, EngineError> {
+        let bytes = self
+            .cache_blob(from, selected, oci::MAX_DOCUMENT_SIZE)
+            .await?;
+        match parse(&selected.digest, &bytes)? {
+            Document::Manifest(manifest) => self.open_manifest(from, &manifest).await,
+            Document::Index(_) => Err(CacheError::NoCache(from.to_string()).into()),
+        }
+    }
+
+    async fn open_manifest(
+        self: &Arc<Self>,
+        from: &CacheFrom,
+        manifest: &Manifest,
+    ) -> Result<Opened, EngineError> {
         if is_config(&manifest.config) {
             let blobs = manifest.layers.clone();
             return self.opened(from, &manifest.config, blobs).await;
         }
-        self.open_image(from, &manifest).await
+        self.open_image(from, manifest).await
     }
 
     async fn opened(
@@ -171,6 +195,16 @@ impl Inner {
         };
         read.await
     }
+}
+
+/// The manifests for these platforms, each once.
+fn selected<'a>(index: &'a oci::Index, platforms: &[Platform]) -> Vec<&'a Descriptor> {
+    let mut selected: Vec<&Descriptor> = Vec::new();
+    for platform in platforms {
+        let found = crate::image::select(index, platform);
+        selected.extend(found.filter(|found| !selected.contains(found)));
+    }
+    selected
 }
 
 fn is_config(blob: &Descriptor) -> bool {

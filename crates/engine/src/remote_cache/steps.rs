@@ -32,20 +32,24 @@ pub(crate) struct Steps {
 type Read = (VertexId, Vec<Selector>);
 
 impl Steps {
+    /// Of a graph whose vertices, from each place of `targets` on, are for the platform there.
     pub(crate) fn new(
         graph: &Arc<Graph>,
         images: &HashMap<Reference, ResolvedImage>,
         directories: BTreeMap<String, PathBuf>,
-        target: &Platform,
+        targets: &[(usize, &Platform)],
         since: i64,
     ) -> Self {
         let mut platforms: Vec<Platform> = Vec::with_capacity(graph.len());
-        for (_, vertex) in graph.iter() {
+        for (id, vertex) in graph.iter() {
+            let mut before = targets.iter().rev();
+            let target = before.find(|(first, _)| *first <= id.index());
+            let target = || target.map_or_else(Platform::host, |(_, target)| target.normalised());
             let below = vertex.inputs.first().map(|edge| edge.vertex.index());
             let platform = match (&vertex.op, below.and_then(|below| platforms.get(below))) {
                 (Op::Source(SourceOp::Image(image)), _) => image.platform.normalised(),
                 (_, Some(below)) => below.clone(),
-                _ => target.normalised(),
+                _ => target(),
             };
             platforms.push(platform);
         }

@@ -1,6 +1,9 @@
 //! What becomes of the result.
 
-use engine::{AttestationFormat, Destination, Export, FilesExport, ImageExport, LayerFormat};
+use engine::{
+    ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport, LayerFormat,
+};
+use oci::Platform;
 
 use crate::args::build::Build;
 use crate::environment::Environment;
@@ -72,7 +75,7 @@ fn check_exports(
     let to_stdout = |export: &&Export| match export {
         Export::Archive(archive) => matches!(archive.destination, Destination::Stdout),
         Export::Files(FilesExport::Tar(destination)) => matches!(destination, Destination::Stdout),
-        Export::Image(_) | Export::Files(FilesExport::Directory(_)) => false,
+        Export::Image(_) | Export::Files(FilesExport::Directory { .. }) => false,
     };
     let streams = exports.iter().filter(to_stdout).count();
     if streams > 1 {
@@ -87,6 +90,19 @@ fn check_exports(
         return Err(Error::new(
             "--quiet prints the image ID where the output goes: name a dest file",
         ));
+    }
+    Ok(())
+}
+
+/// An archive of docker's has no place for several images of one name.
+pub(super) fn check_platforms(exports: &[Export], platforms: &[Platform]) -> Result<(), Error> {
+    let is_docker = |export: &Export| match export {
+        Export::Archive(archive) => archive.kind == ArchiveKind::Docker,
+        Export::Image(_) | Export::Files(_) => false,
+    };
+    if platforms.len() > 1 && exports.iter().any(is_docker) {
+        let error = Error::new("an archive of type=docker is for one platform");
+        return Err(error.hint("use type=oci, or build for each platform on its own"));
     }
     Ok(())
 }
@@ -112,8 +128,9 @@ fn absolute(export: Export, environment: &Environment) -> Export {
             archive.destination = place(archive.destination);
             Export::Archive(archive)
         }
-        Export::Files(FilesExport::Directory(path)) => {
-            Export::Files(FilesExport::Directory(environment.absolute(&path)))
+        Export::Files(FilesExport::Directory { path, split }) => {
+            let path = environment.absolute(&path);
+            Export::Files(FilesExport::Directory { path, split })
         }
         Export::Files(FilesExport::Tar(destination)) => {
             Export::Files(FilesExport::Tar(place(destination)))

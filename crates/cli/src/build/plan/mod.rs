@@ -23,11 +23,12 @@ use crate::values::{ValueError, pair, ulimit};
 pub use values::{Allowed, hosts, network, platform};
 pub(crate) use values::{agents, secrets};
 
-use exports::exports;
+use exports::{check_platforms, exports};
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
-    Epoch, allowed, jobs, no_cache, on_failure, progress, pull, shm_size, source_date_epoch,
+    Epoch, allowed, jobs, no_cache, on_failure, platforms, progress, pull, shm_size,
+    source_date_epoch,
 };
 
 /// One build, resolved; paths are absolute.
@@ -53,8 +54,8 @@ pub struct BuildPlan {
     pub no_cache: NoCache,
     /// When registries are asked about base images.
     pub pull: PullPolicy,
-    /// What the result runs on.
-    pub platform: Platform,
+    /// What the result runs on: an image for each.
+    pub platforms: Vec<Platform>,
     /// Network of `RUN` steps.
     pub network: NetworkMode,
     /// Further lines of `/etc/hosts`.
@@ -160,6 +161,9 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
     let epoch = source_date_epoch(&mut build_args, environment)?;
     let (dockerfile, context) = sources(typed, environment)?;
     let targets = targets(&typed.target, &typed.tag)?;
+    let platforms = platforms(&typed.platform, environment)?;
+    let exports = exports(typed, epoch.is_some(), environment)?;
+    check_platforms(&exports, &platforms)?;
     Ok(BuildPlan {
         dockerfile,
         context,
@@ -171,7 +175,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         labels: pair::map(&typed.label, |_| Some(String::new()))?,
         no_cache: no_cache(typed)?,
         pull: pull(typed.pull.as_deref())?,
-        platform: platform(&typed.platform, environment)?,
+        platforms,
         network: network("--network", &typed.network)?,
         extra_hosts: hosts(&typed.add_host)?,
         allowed: allowed(&typed.allow)?,
@@ -180,7 +184,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         secrets: secrets(&typed.secret, environment)?,
         ssh: agents(&typed.ssh, environment)?,
         tags: targets.tags,
-        exports: exports(typed, epoch.is_some(), environment)?,
+        exports,
         cache_from: caches::from(typed, environment)?,
         cache_to: caches::to(typed, environment)?,
         cache_mounts_from: caches::mounts_from(typed, environment)?,

@@ -33,21 +33,43 @@ pub fn network(flag: &'static str, text: &str) -> Result<NetworkMode, Error> {
     }
 }
 
+/// The platforms of `--platform`, else of the environment, else this machine's: each once, in the
+/// order in which they were typed.
+///
+/// # Errors
+/// One is none.
+pub(super) fn platforms(
+    texts: &[String],
+    environment: &Environment,
+) -> Result<Vec<Platform>, Error> {
+    let default = environment.text("DOCKER_DEFAULT_PLATFORM")?;
+    let default = default.filter(|_| texts.is_empty());
+    let typed = texts.iter().map(String::as_str).chain(default);
+    let mut platforms: Vec<Platform> = Vec::new();
+    for text in typed.flat_map(|text| text.split(',')) {
+        let platform = text.trim().parse::<Platform>();
+        let platform = platform.map_err(|error| Error::new(error.to_string()))?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(Platform::host());
+    }
+    Ok(platforms)
+}
+
 /// The one platform of `--platform`, else of the environment, else this machine's.
 ///
 /// # Errors
 /// There are several, or it is none.
-pub fn platform(texts: &[String], environment: &Environment) -> Result<Platform, Error> {
-    let default = environment
-        .text("DOCKER_DEFAULT_PLATFORM")?
-        .map(str::to_owned);
-    let typed: Vec<&str> = texts.iter().flat_map(|text| text.split(',')).collect();
-    match (typed.as_slice(), default) {
-        ([], None) => Ok(Platform::host()),
-        ([], Some(default)) => parse_platform(&default),
-        ([one], _) => parse_platform(one),
-        (several, _) => {
-            let message = "kiln builds for one platform at a time";
+pub fn platform(text: Option<&String>, environment: &Environment) -> Result<Platform, Error> {
+    let platforms = platforms(text.map_or(&[][..], std::slice::from_ref), environment)?;
+    match <[Platform; 1]>::try_from(platforms) {
+        Ok([platform]) => Ok(platform),
+        Err(several) => {
+            let several: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let message = "an image is fetched for one platform at a time";
             Err(choice("--platform", &several.join(","), message))
         }
     }
@@ -306,9 +328,4 @@ pub(super) fn progress(typed: &Build, environment: &Environment) -> Result<Progr
             "expected auto, none, plain, quiet, rawjson or tty",
         )),
     }
-}
-
-fn parse_platform(text: &str) -> Result<Platform, Error> {
-    text.parse::<Platform>()
-        .map_err(|error| Error::new(error.to_string()))
 }

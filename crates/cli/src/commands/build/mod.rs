@@ -10,6 +10,7 @@ use engine::{
     BuildRequest, Context, Diagnostic, Dockerfile, Engine, EngineError, EnterKept, ExportedImage,
     Source, explain_missing,
 };
+use oci::Digest;
 use serde_json::{Map, Value, json};
 
 use super::session::Session;
@@ -39,13 +40,13 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
         None => here(session, request, mode, on_failure)?,
     };
     if let (Some(path), Some(image)) = (&iidfile, &image) {
-        replace(path, image.id.to_string().as_bytes())?;
+        replace(path, id(image).to_string().as_bytes())?;
     }
     if let Some(path) = &metadata_file {
         replace(path, metadata(image.as_ref()).as_bytes())?;
     }
     if let Some(image) = image.filter(|_| quiet) {
-        session.ui.line(&image.id.to_string())?;
+        session.ui.line(&id(&image).to_string())?;
     }
     Ok(0)
 }
@@ -168,6 +169,14 @@ fn warnings(found: &[Diagnostic], dockerfile: &Dockerfile, detailed: bool) -> St
     text
 }
 
+/// By which a build tells of its image. Several images have no one config.
+fn id(image: &ExportedImage) -> Digest {
+    match image.manifest.media_type.is_index() {
+        true => image.manifest.digest,
+        false => image.id,
+    }
+}
+
 /// What buildx writes for `--metadata-file`.
 fn metadata(image: Option<&ExportedImage>) -> String {
     let mut object = Map::new();
@@ -178,10 +187,10 @@ fn metadata(image: Option<&ExportedImage>) -> String {
     }) = image
     {
         let descriptor = serde_json::to_value(manifest).unwrap_or(Value::Null);
-        object.insert(
-            "containerimage.config.digest".to_owned(),
-            json!(id.to_string()),
-        );
+        if !manifest.media_type.is_index() {
+            let id = json!(id.to_string());
+            object.insert("containerimage.config.digest".to_owned(), id);
+        }
         object.insert("containerimage.descriptor".to_owned(), descriptor);
         let digest = json!(manifest.digest.to_string());
         object.insert("containerimage.digest".to_owned(), digest);

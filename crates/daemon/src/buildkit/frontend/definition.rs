@@ -14,7 +14,7 @@ use super::{Copied, Copies, Directory, Made};
 use crate::buildkit::builds::{Job, Ref};
 use crate::buildkit::options::Options;
 use crate::buildkit::session::files::Selection;
-use crate::buildkit::{caches, errors};
+use crate::buildkit::{caches, errors, results};
 
 /// What the history calls it.
 const NAME: &str = "definition";
@@ -39,7 +39,7 @@ pub(in crate::buildkit) async fn definition(
         .map_err(|error| errors::status(&error, None))?;
     let defined = read(job, &build, definition, "").await?;
     Ok(Made {
-        result: Some(defined.plan(job, &build, cache_from).await?),
+        results: results::Results::One(defined.plan(job, &build, cache_from).await?),
         metadata: HashMap::new(),
     })
 }
@@ -112,7 +112,7 @@ fn results(job: &Job, definition: &pb::Definition) -> Result<Results, Status> {
         };
         // No directory has the name of a result.
         let of_result = |context: &str| format!("{identifier} {context}");
-        let defined = result.planned.definition(of_result);
+        let defined = result.definition(of_result);
         let defined = defined.map_err(|error| errors::status(&error, None))?;
         let copies = result.copies.iter();
         let copies = copies.map(|(context, copy)| (of_result(context), Arc::clone(copy)));

@@ -13,18 +13,18 @@ mod subrequest;
 mod syntax;
 mod values;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine::events::{Progress, Warning};
 use engine::{Build, Diagnostic, Location, Planned};
 use tonic::Status;
 
-use super::builds::{Job, Ref};
+use super::builds::Job;
 use super::caches::Exports;
 use super::errors;
 use super::options::Options;
 use super::output::Output;
+use super::results::{Metadata, Results};
 
 pub(super) use copied::{Copied, Copies, Directory};
 pub(super) use definition::{code, definition};
@@ -50,10 +50,9 @@ pub(super) struct Terms {
 /// What a front end came to.
 #[derive(Debug)]
 pub(super) struct Made {
-    /// None of what is no build.
-    pub(super) result: Option<Arc<Ref>>,
-    /// What clients read of it, and may change before they return it.
-    pub(super) metadata: HashMap<String, Vec<u8>>,
+    pub(super) results: Results,
+    /// What clients read of them, and may change before they return them.
+    pub(super) metadata: Metadata,
 }
 
 /// What the front end of a Dockerfile came to.
@@ -98,28 +97,23 @@ pub(super) async fn dockerfile(
     if let Some(name) = subrequest {
         let metadata = subrequest::answer(job, &request, &name).await?;
         return Ok(Read::Made(Made {
-            result: None,
+            results: Results::Nothing,
             metadata,
         }));
     }
     let planned = build.plan(&mut request).await;
     let planned = planned.map_err(|error| errors::status(&error, Some(&request.dockerfile)))?;
     warn(job, &build, &planned);
-    Ok(Read::Made(made(planned, copies)?))
+    Ok(Read::Made(made(&planned, copies)?))
 }
 
 /// A context that nothing reads is not brought in.
-fn made(planned: Planned, copies: Copies) -> Result<Made, Status> {
-    let config = serde_json::to_vec(planned.config());
-    let config = config.map_err(|error| Status::internal(error.to_string()))?;
+fn made(planned: &Planned, copies: Copies) -> Result<Made, Status> {
     let wanted: Vec<&str> = planned.local_contexts().collect();
     let copies = copies.into_iter();
     let copies = copies.filter(|(name, _)| wanted.contains(&name.as_str()));
-    let copies = copies.collect();
-    Ok(Made {
-        result: Some(Ref::new(planned, copies)),
-        metadata: HashMap::from([("containerimage.config".to_owned(), config)]),
-    })
+    let (results, metadata) = Results::of(planned, &copies.collect())?;
+    Ok(Made { results, metadata })
 }
 
 /// Tells what could be done better in the Dockerfile, as clients are told by BuildKit.

@@ -45,7 +45,8 @@ pub(super) struct Request {
     pub(super) entry: Entry,
     pub(super) named_contexts: BTreeMap<String, NamedSource>,
     pub(super) target: Option<String>,
-    pub(super) platform: Option<Platform>,
+    pub(super) platforms: Vec<Platform>,
+    pub(super) indexed: bool,
     pub(super) build_args: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) no_cache: NoCache,
@@ -107,11 +108,13 @@ impl Request {
         if options.any("cmdline").is_some() {
             build_args.insert(SYNTAX.to_owned(), OWN.to_owned());
         }
+        let (platforms, indexed) = platforms(options)?;
         let request = Self {
             entry: Entry::take(options, &build_args, inputs)?,
             named_contexts: named_contexts(options, inputs)?,
             target: options.one("target"),
-            platform: platform(options)?,
+            platforms,
+            indexed,
             labels: options.family("label:"),
             no_cache: no_cache(options),
             pull: pull(options)?,
@@ -348,21 +351,24 @@ fn named_contexts(
     Ok(contexts)
 }
 
-fn platform(options: &mut Options) -> Result<Option<Platform>, Status> {
-    if options.flag("multi-platform")? == Some(true) {
-        let instead = "build for one platform at a time";
-        return Err(options.refuse("multi-platform", instead));
+/// What the result is for, each once, and whether an index leads to it even if that is one.
+fn platforms(options: &mut Options) -> Result<(Vec<Platform>, bool), Status> {
+    let mut platforms = Vec::new();
+    let texts = options.one("platform").unwrap_or_default();
+    for text in texts.split(',').filter(|text| !text.is_empty()) {
+        let parsed: Result<Platform, _> = text.parse();
+        let invalid = |_| options.invalid("platform", text, "expected OS/ARCHITECTURE");
+        let platform = parsed.map_err(invalid)?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
     }
-    let Some(text) = options.one("platform") else {
-        return Ok(None);
-    };
-    if text.contains(',') {
-        let instead = "build for one platform at a time";
-        return Err(options.refuse("a list of platforms", instead));
+    let indexed = options.flag("multi-platform")?;
+    if indexed == Some(false) && platforms.len() > 1 {
+        let message = "conflicting config: returning multiple target platforms is not allowed";
+        return Err(Status::invalid_argument(message));
     }
-    let parsed = text.parse();
-    let invalid = |_| options.invalid("platform", &text, "expected OS/ARCHITECTURE");
-    parsed.map(Some).map_err(invalid)
+    Ok((platforms, indexed == Some(true)))
 }
 
 /// Without stages it is about all of them.

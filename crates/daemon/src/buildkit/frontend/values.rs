@@ -10,7 +10,7 @@ use oci::ImageConfig;
 use tonic::Status;
 
 use crate::buildkit::options::Options;
-use crate::buildkit::solve::CONFIG;
+use crate::buildkit::results::CONFIG;
 
 /// Lines of `/etc/hosts`: `add-hosts`, as `name=address,…`.
 pub(super) fn hosts(options: &mut Options) -> Result<Vec<ExtraHost>, Status> {
