@@ -45,15 +45,9 @@ pub fn leave_host_mounts(left: Left) -> Result<(), MountError> {
     // working directory, are this thread's own business.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }
         .map_err(MountError::call("unshare", "mounts"))?;
+    leave_chroot()?;
     // Before anything else: what is unmounted here must not be unmounted on the host.
-    match make_private() {
-        Err(Errno::INVAL) => {
-            leave_chroot()?;
-            make_private()
-        }
-        result => result,
-    }
-    .map_err(MountError::call("mount private", "/"))?;
+    make_private().map_err(MountError::call("mount private", "/"))?;
     attach(root.as_fd(), Path::new("/"))?;
     fchdir(&root).map_err(MountError::call("fchdir", "new root"))?;
     pivot_root(c".", c".").map_err(MountError::call("pivot_root", "new root"))?;
@@ -97,8 +91,9 @@ fn make_private() -> Result<(), Errno> {
     )
 }
 
-/// In a plain `chroot` the root is no mount, and so cannot be made private or be left. Entering the
-/// namespace that we are in anyway makes its own root this thread's.
+/// In a `chroot` the root is not that of the namespace. If it is no mount it cannot be left; if it is
+/// one, what is left is that mount alone, and a step that gets out of its root would find all of the
+/// host's beneath. Entering the namespace that we are in anyway makes its own root this thread's.
 fn leave_chroot() -> Result<(), MountError> {
     const OWN: &str = "/proc/thread-self/ns/mnt";
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;

@@ -31,6 +31,8 @@ pub enum Place {
     Single,
     /// As root, in a directory that is no mount.
     Chroot,
+    /// As root, in a directory that is a mount, but not the first of its namespace.
+    ChrootOfMount,
     /// As root in a container that may make neither namespaces nor mounts.
     Container,
 }
@@ -83,6 +85,7 @@ impl Place {
             Self::Subordinate => "subordinate",
             Self::Single => "single",
             Self::Chroot => "chroot",
+            Self::ChrootOfMount => "chroot of a mount",
             Self::Container => "container",
         }
     }
@@ -91,7 +94,7 @@ impl Place {
     #[must_use]
     pub fn lacks(self) -> Option<String> {
         match self {
-            Self::Root | Self::Chroot => None,
+            Self::Root | Self::Chroot | Self::ChrootOfMount => None,
             Self::Container => missing(&["runc"]),
             Self::Single => missing(&["unshare", "setpriv"]).or_else(no_user),
             Self::Subordinate => {
@@ -104,7 +107,7 @@ impl Place {
     #[must_use]
     pub fn user(self) -> Option<u32> {
         match self {
-            Self::Root | Self::Chroot | Self::Container => None,
+            Self::Root | Self::Chroot | Self::ChrootOfMount | Self::Container => None,
             Self::Subordinate | Self::Single => Some(USER),
         }
     }
@@ -121,6 +124,7 @@ impl Place {
         let script = match self {
             Self::Root => return Vec::new(),
             Self::Chroot => include_str!("place/chroot.sh"),
+            Self::ChrootOfMount => include_str!("place/chroot_of_mount.sh"),
             Self::Container => {
                 words.clear();
                 write(&files.join("config.json"), &container::config(needs));

@@ -134,6 +134,9 @@ fn system_calls() {
 #[test]
 fn files_of_the_kernel() {
     steps(&Kiln::new());
+    // A root that is not that of the mounts has something beneath it.
+    steps(&Kiln::in_place(Place::Chroot));
+    steps(&Kiln::in_place(Place::ChrootOfMount));
     if let Some(place) = Place::subordinate() {
         steps(&Kiln::in_place(place));
     }

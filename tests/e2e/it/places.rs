@@ -95,9 +95,12 @@ fn what_a_step_of_an_ordinary_user_sees() {
 }
 
 #[test]
-fn steps_run_where_the_root_is_no_mount() {
-    let (root, chroot) = (Kiln::new(), Kiln::in_place(Place::Chroot));
-    assert_eq!(image(&chroot, &project()), image(&root, &project()));
+fn steps_run_where_the_root_is_not_that_of_the_mounts() {
+    let root = image(&Kiln::new(), &project());
+    for place in [Place::Chroot, Place::ChrootOfMount] {
+        let image = image(&Kiln::in_place(place), &project());
+        assert_eq!(image, root, "{}", place.name());
+    }
 }
 
 /// Files of others: copied, copied again, in a base image, beneath directories that a step changes.
