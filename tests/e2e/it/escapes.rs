@@ -90,7 +90,8 @@ fn steps(kiln: &Kiln) {
     let project = with_perl(
         "COPY steps /steps\nRUN sh /steps/all >/result; true\nFROM scratch AS out\nCOPY --from=0 /result /\n",
     );
-    let mut all = String::new();
+    // An attempt signals all of them, and the step ends with its shell.
+    let mut all = String::from("trap '' TERM\n");
     for (number, attempt) in attempts.iter().enumerate() {
         project.write(&format!("steps/{number}"), &attempt.script);
         all.push_str(&format!(
