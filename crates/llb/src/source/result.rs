@@ -31,9 +31,13 @@ pub fn of_result(build: &str, name: &str) -> pb::Definition {
         inputs: vec![pb::Input { digest, index: 0 }],
         ..pb::Op::default()
     };
+    let def = vec![source, end.encode_to_vec()];
+    // BuildKit's clients take a definition for none if nothing is said of its ops.
+    let said = |bytes: &Vec<u8>| (Digest::of(bytes).to_string(), pb::OpMetadata::default());
     pb::Definition {
-        def: vec![source, end.encode_to_vec()],
-        ..pb::Definition::default()
+        metadata: def.iter().map(said).collect(),
+        def,
+        source: None,
     }
 }
 
@@ -91,6 +95,7 @@ mod tests {
             .add(local("used"), Vec::new(), Meta::default())
             .unwrap();
         let definition = of_result("a/b", "ref0");
+        assert_eq!(definition.metadata.len(), definition.def.len());
         let found: Vec<_> = results_in(&definition).into_iter().collect();
         let identifier = "kiln-result://a/b/ref0".to_owned();
         let expected = (identifier.clone(), "a/b".to_owned(), "ref0".to_owned());
