@@ -205,11 +205,16 @@ impl Inner {
             };
             let mut top = entry.clone();
             top.annotations.clear();
-            let image = super::load_any(&self.store, &top, &Platform::host())?;
             let missing = EngineError::MissingBlob {
                 digest: entry.digest,
             };
-            self.check_layers(&image.ok_or(missing)?)?;
+            let host = Platform::host();
+            let image = match super::load_any(&self.store, &top, &host)? {
+                Some(image) => image,
+                // An index of no image that is here says which there would have to be.
+                None => super::load(&self.store, &top, &host)?.ok_or(missing)?,
+            };
+            self.check_layers(&image)?;
             self.store.images().put(&name, &top, self.clock.now())?;
             names.push(name);
         }
