@@ -167,12 +167,11 @@ impl Bytes {
     }
 }
 
-impl Content {
-    /// The bytes.
-    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+impl filesync::Content for Content {
+    fn open(self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::File(path) => Box::new(File::open(path)?),
-            Self::Bytes(bytes) => Box::new(io::Cursor::new(Arc::clone(bytes))),
+            Self::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
         })
     }
 }

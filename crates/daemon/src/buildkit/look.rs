@@ -8,10 +8,10 @@ use bollard_buildkit_proto::moby::buildkit::v1::frontend::{
     StatFileResponse,
 };
 use engine::{EngineError, FileKind, FileStat, Files, FilesError};
+use filesync::mode;
 use tonic::Status;
 
 use super::builds::Job;
-use super::session::files::bits;
 
 /// The bytes of a file, or of a part of it.
 ///
@@ -107,23 +107,16 @@ pub(super) fn status(error: &EngineError) -> Status {
 pub(super) fn stat(file: FileStat) -> Stat {
     let kind = match file.kind {
         FileKind::File => 0,
-        FileKind::Directory => bits::DIRECTORY,
-        FileKind::Symlink => bits::SYMLINK,
-        FileKind::Character => bits::DEVICE | bits::CHAR_DEVICE,
-        FileKind::Block => bits::DEVICE,
-        FileKind::Fifo => bits::FIFO,
-        FileKind::Socket => bits::SOCKET,
+        FileKind::Directory => mode::DIRECTORY,
+        FileKind::Symlink => mode::SYMLINK,
+        FileKind::Character => mode::DEVICE | mode::CHAR_DEVICE,
+        FileKind::Block => mode::DEVICE,
+        FileKind::Fifo => mode::FIFO,
+        FileKind::Socket => mode::SOCKET,
     };
-    let special = [
-        (0o4000, bits::SET_USER),
-        (0o2000, bits::SET_GROUP),
-        (0o1000, bits::STICKY),
-    ];
-    let special = special.into_iter().filter(|(bit, _)| file.mode & bit != 0);
-    let special = special.fold(0, |all, (_, bit)| all | bit);
     Stat {
         path: file.name,
-        mode: kind | special | file.mode & 0o777,
+        mode: kind | mode::from_permissions(file.mode),
         uid: file.uid,
         gid: file.gid,
         size: i64::try_from(file.size).unwrap_or(i64::MAX),

@@ -9,6 +9,7 @@ use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
 use bollard_buildkit_proto::moby::filesync::packet::file_sync_client::FileSyncClient;
 use engine::{ClientFile, ClientFileKind, Incoming, KeptCopy, Receiving};
+use filesync::mode;
 use futures_util::{Stream, StreamExt as _, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::{DecodeError, Message as _};
@@ -27,22 +28,6 @@ const MAX_OPEN: usize = 64;
 const MAX_FILES: u32 = 4 << 20;
 /// Bytes of all files that are read into memory.
 const MAX_MEMORY: usize = 16 << 20;
-/// Bits of a file's mode as Go has them.
-pub(in crate::buildkit) mod bits {
-    pub(in crate::buildkit) const DIRECTORY: u32 = 1 << 31;
-    pub(in crate::buildkit) const SYMLINK: u32 = 1 << 27;
-    pub(in crate::buildkit) const DEVICE: u32 = 1 << 26;
-    pub(in crate::buildkit) const FIFO: u32 = 1 << 25;
-    pub(in crate::buildkit) const SOCKET: u32 = 1 << 24;
-    pub(in crate::buildkit) const SET_USER: u32 = 1 << 23;
-    pub(in crate::buildkit) const SET_GROUP: u32 = 1 << 22;
-    pub(in crate::buildkit) const CHAR_DEVICE: u32 = 1 << 21;
-    pub(in crate::buildkit) const STICKY: u32 = 1 << 20;
-    pub(in crate::buildkit) const IRREGULAR: u32 = 1 << 19;
-    /// All that say that a file is not a regular one.
-    pub(in crate::buildkit) const TYPE: u32 =
-        DIRECTORY | SYMLINK | DEVICE | FIFO | SOCKET | CHAR_DEVICE | IRREGULAR;
-}
 
 /// Which files of a client are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -271,7 +256,7 @@ struct Memory {
 
 impl Target for Memory {
     fn entry(&mut self, id: u32, stat: Stat) -> io::Result<bool> {
-        if stat.mode & bits::TYPE != 0 {
+        if stat.mode & mode::TYPE != 0 {
             return Ok(false);
         }
         self.names.insert(id, stat.path);
@@ -338,33 +323,27 @@ fn file(stat: Stat) -> Option<ClientFile> {
     let is = |bit| stat.mode & bit != 0;
     let number = |number: i64| u32::try_from(number).unwrap_or_default();
     let numbers = (number(stat.devmajor), number(stat.devminor));
-    let kind = if is(bits::SOCKET) || is(bits::IRREGULAR) {
+    let kind = if is(mode::SOCKET) || is(mode::IRREGULAR) {
         return None;
-    } else if is(bits::DIRECTORY) {
+    } else if is(mode::DIRECTORY) {
         ClientFileKind::Directory
-    } else if is(bits::SYMLINK) {
+    } else if is(mode::SYMLINK) {
         ClientFileKind::Symlink(stat.linkname.into())
-    } else if is(bits::FIFO) {
+    } else if is(mode::FIFO) {
         ClientFileKind::Fifo
-    } else if is(bits::CHAR_DEVICE) {
+    } else if is(mode::CHAR_DEVICE) {
         ClientFileKind::CharDevice(numbers.0, numbers.1)
-    } else if is(bits::DEVICE) {
+    } else if is(mode::DEVICE) {
         ClientFileKind::BlockDevice(numbers.0, numbers.1)
     } else if stat.linkname.is_empty() {
         ClientFileKind::File(u64::try_from(stat.size).unwrap_or_default())
     } else {
         ClientFileKind::Link(stat.linkname.into())
     };
-    let special = [
-        (bits::SET_USER, 0o4000),
-        (bits::SET_GROUP, 0o2000),
-        (bits::STICKY, 0o1000),
-    ];
-    let special = special.into_iter().filter(|(bit, _)| stat.mode & bit != 0);
     Some(ClientFile {
         path: stat.path.into(),
         kind,
-        mode: stat.mode & 0o777 | special.map(|(_, mode)| mode).sum::<u32>(),
+        mode: mode::to_permissions(stat.mode),
         modified: stat.mod_time,
     })
 }
@@ -465,7 +444,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(std::fs::read(inside.join("a")).unwrap(), b"x");
-        let link = file("d", bits::SYMLINK | 0o777, "..");
+        let link = file("d", mode::SYMLINK | 0o777, "..");
         for files in [
             vec![file("../outside", 0o644, "")],
             vec![file("/outside", 0o644, "")],

@@ -1,9 +1,8 @@
 //! A directory that is exported to a client: the protocol of file sync with the daemon as the one
 //! that has the files. It tells of them in order, and sends the content of those that are asked for.
 
-use std::collections::VecDeque;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -12,17 +11,16 @@ use std::pin::{Pin, pin};
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
 use bollard_buildkit_proto::moby::filesync::packet::file_send_client::FileSendClient;
+use filesync::{Content, Heard, Sender, mode, packet};
 use futures_util::{Stream, TryFutureExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::Session;
-use super::files::bits;
 use super::send::{METHOD, to_exporter};
 use crate::grpc::MAX_MESSAGE;
 
-/// Bytes of a file in one packet, and packets that wait.
-const PIECE: usize = 64 << 10;
+/// Packets that wait.
 const WAITING: usize = 16;
 
 /// Sends the files in `root` to the client's exporter at `place`. Blocks while it reads.
@@ -50,112 +48,50 @@ pub(in crate::buildkit) async fn send_files(
         .diff_copy(to_exporter(outgoing, place))
         .map_ok(tonic::Response::into_inner)
         .try_flatten_stream();
-    let transfer = Transfer {
-        walk: Walk::new(root).map_err(unreadable)?,
-        files: Vec::new(),
-        told_all: false,
-        asked: VecDeque::new(),
-        open: None,
-    };
-    transfer.run(pin!(incoming), sender).await
+    let walk = Walk::new(root).map_err(unreadable)?;
+    run(Sender::new(walk), pin!(incoming), sender).await
 }
 
-/// A transfer under way.
-struct Transfer {
-    walk: Walk,
-    /// What was told of, by its number; none of what has no content or was asked for.
-    files: Vec<Option<PathBuf>>,
-    told_all: bool,
-    /// Files whose content is asked for.
-    asked: VecDeque<u32>,
-    open: Option<(u32, File)>,
-}
-
-impl Transfer {
-    async fn run(
-        mut self,
-        mut incoming: Pin<&mut (impl Stream<Item = Result<Packet, Status>> + Send)>,
-        outgoing: mpsc::Sender<Packet>,
-    ) -> Result<(), Status> {
-        let mut next = self.next().map_err(unreadable)?;
-        loop {
-            tokio::select! {
-                packet = incoming.try_next() => {
-                    let packet = packet?.ok_or_else(|| Status::aborted("the client stopped"))?;
-                    match packet.r#type() {
-                        PacketType::PacketReq => self.asked.push_back(packet.id),
-                        PacketType::PacketFin => break,
-                        PacketType::PacketErr => return Err(refused(&packet.data)),
-                        PacketType::PacketStat | PacketType::PacketData => {
-                            return Err(Status::invalid_argument("the client sends files"));
-                        }
-                    }
-                    if next.is_none() {
-                        next = self.next().map_err(unreadable)?;
-                    }
+/// Sends what `files` have to say as the client takes it, and hears the client meanwhile.
+async fn run(
+    mut files: Sender<Walk, ToSend>,
+    mut incoming: Pin<&mut (impl Stream<Item = Result<Packet, Status>> + Send)>,
+    outgoing: mpsc::Sender<Packet>,
+) -> Result<(), Status> {
+    let mut next = files.next().map_err(unreadable)?;
+    loop {
+        tokio::select! {
+            packet = incoming.try_next() => {
+                let packet = packet?.ok_or_else(|| Status::aborted("the client stopped"))?;
+                if files.hear(&packet)? == Heard::Satisfied {
+                    break;
                 }
-                permit = outgoing.reserve(), if next.is_some() => {
-                    let permit = permit.map_err(|_| Status::aborted("the client stopped"))?;
-                    if let Some(packet) = next.take() {
-                        permit.send(packet);
-                    }
-                    next = self.next().map_err(unreadable)?;
+                if next.is_none() {
+                    next = files.next().map_err(unreadable)?;
                 }
             }
+            permit = outgoing.reserve(), if next.is_some() => {
+                let permit = permit.map_err(|_| Status::aborted("the client stopped"))?;
+                if let Some(packet) = next.take() {
+                    permit.send(packet);
+                }
+                next = files.next().map_err(unreadable)?;
+            }
         }
-        // The client may be gone as soon as it has this.
-        drop(outgoing.send(of(PacketType::PacketFin)).await);
-        drop(outgoing);
-        while incoming.try_next().await?.is_some() {}
-        Ok(())
     }
+    // The client may be gone as soon as it has this.
+    drop(outgoing.send(packet(PacketType::PacketFin)).await);
+    drop(outgoing);
+    while incoming.try_next().await?.is_some() {}
+    Ok(())
+}
 
-    /// What is sent next, if anything can be by now.
-    fn next(&mut self) -> io::Result<Option<Packet>> {
-        if !self.told_all {
-            return self.tell().map(Some);
-        }
-        let (id, mut file) = match self.open.take() {
-            Some(open) => open,
-            None => match self.asked.pop_front() {
-                Some(id) => (id, self.take(id)?),
-                None => return Ok(None),
-            },
-        };
-        let mut data = vec![0; PIECE];
-        let length = file.read(&mut data)?;
-        data.truncate(length);
-        if length > 0 {
-            self.open = Some((id, file));
-        }
-        Ok(Some(Packet {
-            id,
-            data,
-            ..of(PacketType::PacketData)
-        }))
-    }
+/// A file that a client may ask for.
+struct ToSend(PathBuf);
 
-    /// The next file, or that there are no more.
-    fn tell(&mut self) -> io::Result<Packet> {
-        let Some((path, metadata)) = self.walk.next()? else {
-            self.told_all = true;
-            return Ok(of(PacketType::PacketStat));
-        };
-        let whole = self.walk.root.join(&path);
-        let stat = stat(&path, &whole, &metadata)?;
-        self.files.push(metadata.is_file().then_some(whole));
-        Ok(Packet {
-            stat: Some(stat),
-            ..of(PacketType::PacketStat)
-        })
-    }
-
-    /// The file that is asked for, once.
-    fn take(&mut self, id: u32) -> io::Result<File> {
-        let place = usize::try_from(id).unwrap_or(usize::MAX);
-        let path = self.files.get_mut(place).and_then(Option::take);
-        let invalid = || io::Error::other(format!("the client asks for file {id}"));
-        File::open(path.ok_or_else(invalid)?)
+impl Content for ToSend {
+    fn open(self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(File::open(self.0)?))
     }
 }
 
@@ -185,19 +121,29 @@ impl Walk {
         Ok(())
     }
 
-    fn next(&mut self) -> io::Result<Option<(PathBuf, Metadata)>> {
+    fn step(&mut self) -> io::Result<Option<(Stat, Option<ToSend>)>> {
         while let Some(level) = self.levels.last_mut() {
             let Some(path) = level.pop() else {
                 self.levels.pop();
                 continue;
             };
-            let metadata = fs::symlink_metadata(self.root.join(&path))?;
+            let whole = self.root.join(&path);
+            let metadata = fs::symlink_metadata(&whole)?;
             if metadata.is_dir() {
                 self.enter(&path)?;
             }
-            return Ok(Some((path, metadata)));
+            let stat = stat(&path, &whole, &metadata)?;
+            return Ok(Some((stat, metadata.is_file().then_some(ToSend(whole)))));
         }
         Ok(None)
+    }
+}
+
+impl Iterator for Walk {
+    type Item = io::Result<(Stat, Option<ToSend>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
     }
 }
 
@@ -207,17 +153,14 @@ fn stat(path: &Path, whole: &Path, metadata: &Metadata) -> io::Result<Stat> {
         true => fs::read_link(whole)?.to_string_lossy().into_owned(),
         false => String::new(),
     };
-    let mut mode = metadata.mode() & 0o777;
+    let mut mode = mode::from_permissions(metadata.mode());
     for (is, bit) in [
-        (kind.is_dir(), bits::DIRECTORY),
-        (kind.is_symlink(), bits::SYMLINK),
-        (kind.is_fifo(), bits::FIFO),
-        (kind.is_socket(), bits::SOCKET),
-        (kind.is_block_device(), bits::DEVICE),
-        (kind.is_char_device(), bits::DEVICE | bits::CHAR_DEVICE),
-        (metadata.mode() & 0o4000 != 0, bits::SET_USER),
-        (metadata.mode() & 0o2000 != 0, bits::SET_GROUP),
-        (metadata.mode() & 0o1000 != 0, bits::STICKY),
+        (kind.is_dir(), mode::DIRECTORY),
+        (kind.is_symlink(), mode::SYMLINK),
+        (kind.is_fifo(), mode::FIFO),
+        (kind.is_socket(), mode::SOCKET),
+        (kind.is_block_device(), mode::DEVICE),
+        (kind.is_char_device(), mode::DEVICE | mode::CHAR_DEVICE),
     ] {
         mode |= if is { bit } else { 0 };
     }
@@ -249,18 +192,6 @@ const fn device(packed: u64) -> (u64, u64) {
 
 fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or_default()
-}
-
-fn of(kind: PacketType) -> Packet {
-    Packet {
-        r#type: kind.into(),
-        ..Packet::default()
-    }
-}
-
-fn refused(message: &[u8]) -> Status {
-    let message = String::from_utf8_lossy(message);
-    Status::unknown(format!("error from receiver: {message}"))
 }
 
 fn unreadable(error: io::Error) -> Status {
