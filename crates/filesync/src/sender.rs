@@ -92,7 +92,7 @@ where
     ///
     /// # Errors
     /// A file cannot be read, or the receiver asked for one that is not there, or twice.
-    pub fn next(&mut self) -> io::Result<Option<Packet>> {
+    pub fn next_packet(&mut self) -> io::Result<Option<Packet>> {
         if !self.told_all {
             return self.tell().map(Some);
         }
@@ -190,7 +190,7 @@ mod tests {
 
     /// What is sent by now, a line each.
     fn sent(sender: &mut Sender<impl Iterator<Item = File>, &'static [u8]>) -> Vec<String> {
-        let packets = std::iter::from_fn(|| sender.next().unwrap());
+        let packets = std::iter::from_fn(|| sender.next_packet().unwrap());
         let line = |packet: Packet| match (packet.r#type(), packet.stat) {
             (PacketType::PacketStat, Some(stat)) => stat.path,
             (PacketType::PacketStat, None) => "that is all".into(),
@@ -221,7 +221,7 @@ mod tests {
         let mut sender = Sender::new([file("large", Some(&LARGE))].into_iter());
         assert_eq!(sent(&mut sender), ["large", "that is all"]);
         sender.hear(&asked(0)).unwrap();
-        let packets = std::iter::from_fn(|| sender.next().unwrap());
+        let packets = std::iter::from_fn(|| sender.next_packet().unwrap());
         let lengths: Vec<usize> = packets.map(|packet| packet.data.len()).collect();
         assert_eq!(lengths, [PIECE, 1, 0]);
     }
@@ -232,7 +232,7 @@ mod tests {
             let mut sender = Sender::new([file("d", None), file("f", Some(b"F"))].into_iter());
             sent(&mut sender);
             sender.hear(&asked(wrong)).unwrap();
-            let error = sender.next().unwrap_err().to_string();
+            let error = sender.next_packet().unwrap_err().to_string();
             assert_eq!(error, format!("the receiver asks for file {wrong}"));
         }
         let mut sender = Sender::new([file("f", Some(b"F"))].into_iter());
@@ -240,7 +240,7 @@ mod tests {
         sender.hear(&asked(0)).unwrap();
         sent(&mut sender);
         sender.hear(&asked(0)).unwrap();
-        assert!(sender.next().is_err());
+        assert!(sender.next_packet().is_err());
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl<F: Iterator<Item = io::Result<(Stat, Option<Content>)>>> Transfer<F> {
                 }
                 State::Ended => return Ok(None),
             }
-            if let Some(packet) = self.sender.next().map_err(unreadable)? {
+            if let Some(packet) = self.sender.next_packet().map_err(unreadable)? {
                 return Ok(Some(packet));
             }
             let packet = self.incoming.message().await?;

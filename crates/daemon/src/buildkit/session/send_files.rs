@@ -58,7 +58,7 @@ async fn run(
     mut incoming: Pin<&mut (impl Stream<Item = Result<Packet, Status>> + Send)>,
     outgoing: mpsc::Sender<Packet>,
 ) -> Result<(), Status> {
-    let mut next = files.next().map_err(unreadable)?;
+    let mut next = files.next_packet().map_err(unreadable)?;
     loop {
         tokio::select! {
             packet = incoming.try_next() => {
@@ -67,7 +67,7 @@ async fn run(
                     break;
                 }
                 if next.is_none() {
-                    next = files.next().map_err(unreadable)?;
+                    next = files.next_packet().map_err(unreadable)?;
                 }
             }
             permit = outgoing.reserve(), if next.is_some() => {
@@ -75,7 +75,7 @@ async fn run(
                 if let Some(packet) = next.take() {
                     permit.send(packet);
                 }
-                next = files.next().map_err(unreadable)?;
+                next = files.next_packet().map_err(unreadable)?;
             }
         }
     }
