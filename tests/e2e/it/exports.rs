@@ -126,6 +126,30 @@ fn a_docker_archive_is_read_by_skopeo() {
     assert_eq!(seen["Tags"], json!(["app:1"]));
 }
 
+/// Whoever reads a layout while it is exported again reads what was there, or what is there then.
+#[test]
+fn files_of_a_layout_are_replaced_and_never_written_over() {
+    let kiln = Kiln::new();
+    let project = Project::new(&[("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", "1\n")]);
+    let out = kiln.scratch("out");
+    let layout = out.join("layout");
+    let output = format!("type=oci,tar=false,dest={}", layout.display());
+    kiln.build(&project, &["-o", &output]);
+    let (index, held) = (layout.join("index.json"), out.join("held"));
+    fs::hard_link(&index, &held).unwrap();
+    let before = fs::read(&index).unwrap();
+    project.write("a", "2\n");
+    kiln.build(&project, &["-o", &output]);
+    assert_ne!(fs::read(&index).unwrap(), before);
+    assert_eq!(fs::read(&held).unwrap(), before);
+    for directory in [&layout, &layout.join("blobs/sha256")] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(!name.starts_with('.'), "{name} was left there");
+        }
+    }
+}
+
 #[test]
 fn archives_on_standard_output() {
     let kiln = Kiln::new();

@@ -10,11 +10,14 @@ use oci::{Digest, Index, MediaType, Reference, annotation, docker_archive};
 use snapshot::Time;
 use snapshot::tar::{EntryKind, Header, Writer};
 
-use super::Packed;
 use super::assemble::to_json;
+use super::{Draft, Packed};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::request::ArchiveKind;
+
+/// Leads to all else of a layout.
+const INDEX: &str = "index.json";
 
 /// Bytes that are read or written at once.
 const BUFFER: usize = 1 << 20;
@@ -55,26 +58,36 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes the same as a directory.
+    /// Writes the same as a directory. Each file is there whole or not at all, the index last.
     pub(crate) fn write_layout(
         &self,
         images: &[ArchiveImage],
         directory: &Path,
+        draft: &Draft,
     ) -> Result<(), EngineError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| EngineError::WriteFile { path, source }
         };
         std::fs::create_dir_all(directory).map_err(failed(directory))?;
-        for Member { path, content } in members(images, ArchiveKind::Oci)? {
+        let mut members = members(images, ArchiveKind::Oci)?;
+        members.sort_by_key(|member| member.path == INDEX);
+        for Member { path, content } in members {
             let path = directory.join(path);
             store::fail::point("write a layout").map_err(failed(&path))?;
             match content {
                 Content::Directory => std::fs::create_dir_all(&path).map_err(failed(&path))?,
-                Content::Bytes(bytes) => std::fs::write(&path, bytes).map_err(failed(&path))?,
+                Content::Bytes(bytes) => draft.replace(&path, |file| {
+                    file.write_all(&bytes)
+                        .map_err(|source| EngineError::Write { source })
+                })?,
                 Content::Blob(digest, _) => {
-                    std::fs::copy(self.store.blobs().path(&digest), &path)
-                        .map_err(failed(&path))?;
+                    let mut blob = self.store.blobs().open(&digest)?;
+                    draft.replace(&path, |file| {
+                        io::copy(&mut blob, file)
+                            .map_err(|source| EngineError::Write { source })?;
+                        Ok(())
+                    })?;
                 }
             }
         }
@@ -143,7 +156,7 @@ fn members(images: &[ArchiveImage], kind: ArchiveKind) -> Result<Vec<Member>, En
             content: Content::Bytes(bytes),
         });
     };
-    file("index.json", to_json(&index(images))?);
+    file(INDEX, to_json(&index(images))?);
     if kind == ArchiveKind::Docker {
         file(
             "manifest.json",

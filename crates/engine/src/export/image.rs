@@ -140,7 +140,7 @@ impl Inner {
         let images = std::slice::from_ref(image);
         match &export.destination {
             Destination::Stdout => self.write_archive(images, export.kind, &mut std::io::stdout()),
-            Destination::Directory(path) => self.write_layout(images, path),
+            Destination::Directory(path) => self.write_layout(images, path, draft),
             Destination::Stream(stream) => {
                 send(stream, |sink| self.write_archive(images, export.kind, sink))
             }
