@@ -75,7 +75,8 @@ impl<'a> Containers<'a> {
                 // Its row is gone: left over by a process that died.
                 file::rename(&directory, &lease.trash())?;
             }
-            file::create_directory(&directory, 0o700)
+            file::create_directory(&directory, 0o700)?;
+            file::sync_parent(&directory)
         })?;
         Ok(directory)
     }
@@ -178,19 +179,21 @@ impl<'a> Containers<'a> {
     /// # Errors
     /// Something cannot be removed.
     pub fn remove(&self, lease: &Lease, id: &str) -> Result<bool> {
-        let trash = lease.trash();
-        let removed = self.write(|connection| {
-            let removed = connection
+        let (database, trash) = (self.store.database(), lease.trash());
+        let lock = database.lock()?;
+        let removed = database.write_under(&lock, Durability::Full, |connection| {
+            Ok(connection
                 .prepare_cached("DELETE FROM container WHERE id = ?")?
-                .execute([id])?;
-            let directory = self.directory(id);
-            if removed > 0 && directory.exists() {
-                file::rename(&directory, &trash)?;
-            }
-            Ok(removed > 0)
+                .execute([id])?)
         })?;
+        // Not before the row is gone for good: a power cut would leave a row without a directory.
+        let directory = self.directory(id);
+        if removed > 0 && directory.exists() {
+            file::rename(&directory, &trash)?;
+        }
+        drop(lock);
         file::remove_tree(&trash)?;
-        Ok(removed)
+        Ok(removed > 0)
     }
 
     fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {

@@ -344,7 +344,8 @@ impl Inner {
 /// The layer that an error says is gone.
 fn gone(error: &EngineError) -> Option<LayerId> {
     match error {
-        EngineError::LayerGone { layer, .. } => Some(*layer),
+        // A power cut has taken a snapshot of which no blob was made.
+        EngineError::LayerGone { layer, .. } | EngineError::EmptyLayer(layer) => Some(*layer),
         EngineError::Step { step } => gone(&step.error),
         EngineError::CacheExport { source, .. } => gone(source),
         _ => None,

@@ -53,6 +53,7 @@ fn create(layout: &Layout, create_database: impl FnOnce() -> Result<()>) -> Resu
         return Ok(());
     }
     create_database()?;
+    sync_directories(layout)?;
     let version = serde_json::to_vec(&Features {
         format: super::FORMAT,
         ..Features::default()
@@ -65,6 +66,21 @@ fn create(layout: &Layout, create_database: impl FnOnce() -> Result<()>) -> Resu
         file::write_atomic(&path, &new_name(&path), bytes)?;
     }
     Ok(())
+}
+
+/// Makes the names of the directories durable, that of the store too: a tag is no better known than
+/// the way to it.
+fn sync_directories(layout: &Layout) -> Result<()> {
+    for (directory, _) in DIRECTORIES {
+        file::sync_parent(&layout.root().join(directory))?;
+    }
+    match file::sync_parent(layout.root()) {
+        // One that we may go through and not read was there before.
+        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 /// A directory with anything in it that no store has is somebody else's.
