@@ -43,6 +43,8 @@ pub(crate) const PGREP: Tool = tool("pgrep", "procps");
 pub(crate) const PYTHON: Tool = tool("python3", "python3");
 /// Gives ordinary users further ones.
 pub(crate) const UIDMAP: Tool = tool("newuidmap", "uidmap");
+/// Records what a process asks of the kernel.
+pub(crate) const STRACE: Tool = tool("strace", "strace");
 /// Fetches Node's own packages for the node image.
 pub(crate) const NPM: Tool = tool("npm", "npm");
 /// Compiles the C in our dependencies for the static binary.

@@ -41,7 +41,7 @@ use crate::{base_images, command, environment, packages, paths, ui};
 const IMAGES: [&str; 5] = ["alpine", "busybox", "golang", "node", "nginx"];
 
 /// What tests run. What is missing is installed, so that nothing is passed over for want of it.
-const PROGRAMS: [packages::Tool; 12] = [
+const PROGRAMS: [packages::Tool; 13] = [
     packages::GCC,
     packages::SKOPEO,
     packages::UMOCI,
@@ -53,6 +53,7 @@ const PROGRAMS: [packages::Tool; 12] = [
     packages::PGREP,
     packages::PYTHON,
     packages::SSH,
+    packages::STRACE,
     packages::UIDMAP,
 ];
 

@@ -52,6 +52,7 @@ mod peers;
 mod place;
 mod places;
 mod platforms;
+mod power;
 mod reference;
 mod registries;
 mod repository;
