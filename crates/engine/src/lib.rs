@@ -35,6 +35,7 @@ mod offered;
 mod op;
 mod output;
 mod progress;
+mod provenance;
 mod purl;
 mod remote_cache;
 mod request;
@@ -87,6 +88,7 @@ pub use offered::{OfferedFiles, offered_files};
 pub use op::{ContainerProcess, FrontEnd, NewContainer, Speaks, StepContainer, StepProcess};
 pub use output::{LocalTree, Output, Stack};
 pub use progress::Task;
+pub use provenance::{Asked, Provenance, ProvenanceError, ProvenanceMode, ProvenanceVersion};
 pub use registry::{BoxFuture, Credential, Credentials, CredentialsError, Secret as Password};
 pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
 pub use request::{

@@ -81,6 +81,8 @@ pub struct BuildRequest {
     pub keep_failed: Option<KeepFailed>,
     /// Seconds since 1970 that stand for all later times in the result.
     pub source_date_epoch: Option<i64>,
+    /// What is stated about the images that are made.
+    pub provenance: Option<crate::provenance::Provenance>,
 }
 
 impl BuildRequest {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use graph::{ContentHasher, ImageSource, Op, SourceOp};
+use graph::{ContentHasher, Graph, ImageSource, Op, SourceOp};
 use oci::{ChainId, Reference};
 use solver::{Admission, CacheKey, Checksum, DefinitionKey, Portion, Step, Worker};
 
@@ -13,6 +13,7 @@ use crate::explain::Explain;
 use crate::image::ResolvedImage;
 use crate::op::Looks;
 use crate::output::{LocalTree, Output, Stack};
+use crate::provenance::Pins;
 use crate::remote_cache::Imports;
 use crate::session::Session;
 use crate::source::{Commits, Files};
@@ -117,6 +118,20 @@ impl Worker for BuildWorker {
 }
 
 impl BuildWorker {
+    /// What those sources led to in this build of which the graph does not say it.
+    pub(crate) fn pins(&self, graph: &Graph) -> Pins {
+        let pin = |op: &Op| match op {
+            Op::Source(SourceOp::Git(git)) => self.commits.of_reference(git),
+            Op::Source(SourceOp::Http(http)) => {
+                let checksum = self.files.pinned(http).checksum;
+                checksum.map(|digest| digest.hex())
+            }
+            _ => None,
+        };
+        let pins = graph.iter().map(|(id, vertex)| (id, pin(&vertex.op)));
+        pins.filter_map(|(id, pin)| Some((id, pin?))).collect()
+    }
+
     async fn run(&self, step: &Step, inputs: Vec<Output>) -> Result<Vec<Output>, EngineError> {
         Ok(match &step.vertex().op {
             Op::Source(source) => vec![self.source(step, source).await?],

@@ -18,6 +18,8 @@ mod usage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bollard_buildkit_proto::moby::buildkit::v1 as api;
 use serde_json::json;
 
@@ -118,6 +120,49 @@ fn builds_stages_and_sends_only_what_changed() {
     });
     let image = daemon.ask("GET /images/made/json", b"").json();
     assert_eq!(image["Config"]["Labels"], json!({"who": "kiln"}));
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// What buildx asks for by itself when it is told that it may.
+#[test]
+fn an_image_has_its_provenance_and_an_archive_only_when_it_must() {
+    let daemon = Daemon::new();
+    let usual = "mode=min,inline-only=true";
+    let wanted = |exporter: &'static str, provenance: &'static str| Wanted {
+        options: vec![("attest:provenance", provenance), ("build-arg:A", "b")],
+        exporters: vec![(exporter, vec![("name", "made".to_owned())])],
+        ..Wanted::default()
+    };
+    let descriptor = |built: &Built| {
+        let bytes = STANDARD.decode(&built.ok()["containerimage.descriptor"]);
+        serde_json::from_slice::<serde_json::Value>(&bytes.unwrap()).unwrap()
+    };
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let offers = || {
+            let files = [("Dockerfile", "FROM alpine\nARG A\n")];
+            Offers::build(&files).take_archive().0
+        };
+        let built = build(&client, "one", offers(), &wanted("image", usual)).await;
+        let kind = &descriptor(&built)["mediaType"];
+        assert_eq!(kind, "application/vnd.oci.image.index.v1+json");
+        assert!(!built.ok().contains_key("containerimage.config.digest"));
+        let plain = build(&client, "two", offers(), &wanted("oci", usual)).await;
+        let kind = &descriptor(&plain)["mediaType"];
+        assert_eq!(kind, "application/vnd.oci.image.manifest.v1+json");
+        let asked = build(&client, "three", offers(), &wanted("oci", "mode=max")).await;
+        let kind = &descriptor(&asked)["mediaType"];
+        assert_eq!(kind, "application/vnd.oci.image.index.v1+json");
+        let sbom = Wanted {
+            options: vec![("attest:sbom", "")],
+            ..Wanted::default()
+        };
+        let refused = build(&client, "four", offers(), &sbom).await;
+        let message = refused.error().message();
+        assert!(message.contains("an SBOM needs a scanner"), "{message}");
+    });
+    let image = daemon.ask("GET /images/made/json", b"").json();
+    assert_eq!(image["Os"], "linux");
     assert_eq!(daemon.stop().code, 0);
 }
 

@@ -79,7 +79,7 @@ fn docker() {
         error(&["buildx", "bake"]),
         "ERROR: kiln has no command `bake`: run one `kiln build` for each target"
     );
-    assert!(error(&["build", "--provenance=max", path]).contains("--provenance"));
+    assert!(error(&["build", "--sbom=true", path]).contains("--sbom"));
     assert!(error(&["--tlsverify", "images"]).contains("--tlsverify"));
     assert_eq!(
         error(&["-H", "unix:///nowhere", "images"]),

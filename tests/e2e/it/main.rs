@@ -9,6 +9,7 @@
 )]
 
 mod as_docker;
+mod attestations;
 mod buildkit;
 mod builds;
 mod cache_mounts;

@@ -95,6 +95,19 @@ pub struct Build {
     /// kept
     #[arg(long, value_name = "string")]
     pub on_failure: Option<String>,
+    /// What to state about the images (format: "type=provenance,mode=max")
+    #[arg(long, value_name = "stringArray")]
+    pub attest: Vec<String>,
+    /// State where the images come from ("true", "false", or attributes such as "mode=min"); bare,
+    /// all that is known
+    #[arg(
+        long,
+        value_name = "string",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub provenance: Option<String>,
     /// Output destination (format: "type=local,dest=path")
     #[arg(short, long, value_name = "stringArray")]
     pub output: Vec<String>,

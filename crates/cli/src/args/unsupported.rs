@@ -12,7 +12,6 @@ const CONTAINER: &[&str] = &["run", "create"];
 /// Flags by the commands that have them in docker.
 const FLAGS: &[(&[&str], &str, &str)] = &[
     (BUILD, "--annotation", "use --label"),
-    (BUILD, "--attest", "kiln writes no attestations"),
     (BUILD, "--cgroup-parent", "start kiln in that cgroup"),
     (
         BUILD,
@@ -40,10 +39,13 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (BUILD, "-m", "limit kiln's own cgroup"),
     (BUILD, "--memory-swap", "limit kiln's own cgroup"),
     (BUILD, "--policy", "name base images by digest"),
-    (BUILD, "--provenance", "kiln writes no attestations"),
     (BUILD, "--resource", "limit kiln's own cgroup"),
     (BUILD, "--rm", "steps leave no containers behind"),
-    (BUILD, "--sbom", "kiln writes no attestations"),
+    (
+        BUILD,
+        "--sbom",
+        "it needs a scanner: scan the image with a tool of its own",
+    ),
     (
         BUILD,
         "--security-opt",

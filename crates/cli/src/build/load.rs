@@ -88,6 +88,7 @@ pub fn load(
         explain: plan.explain,
         keep_failed: (plan.on_failure != OnFailure::Discard).then(KeepFailed::default),
         source_date_epoch: plan.source_date_epoch,
+        provenance: plan.provenance,
     })
 }
 

@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 
 /// Flags with the values by which they ask for nothing; none stands for the flag alone.
-const NOTHING: [(&str, &[Option<&str>]); 7] = [
+const NOTHING: [(&str, &[Option<&str>]); 6] = [
     // Steps leave no containers behind.
     ("--rm", &[None, Some("true")]),
     ("--force-rm", &[None, Some("true"), Some("false")]),
     // A context is not compressed on its way to a process of this machine.
     ("--compress", &[Some("false")]),
-    ("--provenance", &[Some("false")]),
     ("--sbom", &[Some("false")]),
     ("--squash", &[Some("false")]),
     ("--disable-content-trust", &[None, Some("true")]),
@@ -58,10 +57,10 @@ mod tests {
             let kept: Vec<&str> = kept.iter().filter_map(|word| word.to_str()).collect();
             kept.join(" ")
         };
-        assert_eq!(left("--rm -t a --provenance=false ."), "-t a .");
+        assert_eq!(left("--rm -t a --sbom=false ."), "-t a .");
         assert_eq!(
-            left("--rm=false --provenance=max ."),
-            "--rm=false --provenance=max ."
+            left("--rm=false --provenance=false ."),
+            "--rm=false --provenance=false ."
         );
         assert_eq!(left("--builder default --builder=default ."), ".");
         assert_eq!(

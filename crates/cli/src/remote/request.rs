@@ -6,8 +6,8 @@ use std::sync::Arc;
 use client::messages::SolveRequest;
 use client::{Agent, Offers, Secrets};
 use engine::{
-    AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy,
-    SshAgent, Ulimit,
+    AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, Provenance,
+    PullPolicy, SshAgent, Ulimit,
 };
 
 use super::contexts::{Contexts, contexts};
@@ -121,6 +121,16 @@ fn check(build: &BuildRequest) -> Result<(), Error> {
     Ok(())
 }
 
+/// The attributes as one record; a value with a comma stands in quotes.
+fn provenance(provenance: &Provenance) -> String {
+    let field = |(name, value): (&str, String)| match value.contains(',') {
+        true => format!("\"{name}={value}\""),
+        false => format!("{name}={value}"),
+    };
+    let fields: Vec<String> = provenance.attributes().into_iter().map(field).collect();
+    fields.join(",")
+}
+
 /// What the front end is told, contexts aside.
 fn options(build: &BuildRequest) -> HashMap<String, String> {
     let mut options = HashMap::new();
@@ -143,6 +153,10 @@ fn options(build: &BuildRequest) -> HashMap<String, String> {
         ("add-hosts", hosts(&build.extra_hosts)),
         ("ulimit", ulimits(&build.ulimits)),
         ("shm-size", build.shm_size.map(|size| size.to_string())),
+        (
+            "attest:provenance",
+            build.provenance.as_ref().map(provenance),
+        ),
     ];
     for (name, value) in texts {
         if let Some(value) = value {

@@ -158,7 +158,7 @@ fn a_file_of_buildkitds() {
         "history.maxAge has no effect: old builds go by number and size",
         "insecure-entitlements has no effect for security.insecure: builds of clients that ask for it are refused",
         "otel.socketPath has no effect: steps are given no socket for traces",
-        "provenanceEnvDir has no effect: builds of clients that ask for provenance are refused",
+        "provenanceEnvDir has no effect: provenance says what was asked for, and not what the builder has around it",
         "system.brandNew in /etc/file has no effect: kiln does not know it",
         "system.platformsCacheMaxAge has no effect: platforms are looked at for every build",
         "worker.oci.labels has no effect: the worker has labels of its own",

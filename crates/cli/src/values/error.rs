@@ -9,6 +9,9 @@ pub enum ValueError {
     /// A quoted field that does not end, or goes on after its end.
     #[error("parse error in {0:?}: extraneous or missing \" in quoted-field")]
     Quote(String),
+    /// Not what is stated of where something came from.
+    #[error(transparent)]
+    Provenance(#[from] engine::ProvenanceError),
     /// Not a size in bytes.
     #[error("invalid size: '{0}'")]
     Size(String),

@@ -278,7 +278,7 @@ fn refusals() {
             "kiln build --ssh default .",
             "kiln build --cache-from=type=local,src=x .",
             "kiln build -m 1g .",
-            "kiln buildx build --provenance=false .",
+            "kiln buildx build --sbom=true .",
             "kiln run -v /a:/b alpine",
             "kiln run -p 80:80 alpine",
             "kiln run -d alpine",

@@ -31,7 +31,9 @@ use super::builds::{Job, Returned};
 use super::frontend::{self, Call, Made, Read};
 use super::options::Options;
 use super::results::Metadata;
-use super::{Messages, caches, capabilities, containers, control, errors, look, resolve};
+use super::{
+    Messages, attestations, caches, capabilities, containers, control, errors, look, resolve,
+};
 use crate::docker::Daemon;
 use crate::grpc::MAX_MESSAGE;
 
@@ -174,7 +176,7 @@ async fn dockerfile(job: &Arc<Job>, mut call: Call) -> Result<Made, Status> {
     let inputs = call.inputs.clone();
     let work = move || async move { frontend::dockerfile(&for_thread, options, inputs).await };
     match job.offload(work).await?? {
-        Read::Made(made) => Ok(made),
+        Read::Made(made) => Ok(made_by("dockerfile.v0", &call.options, made)),
         Read::ForAnother {
             source,
             command_line,
@@ -188,10 +190,19 @@ async fn dockerfile(job: &Arc<Job>, mut call: Call) -> Result<Made, Status> {
 
 async fn gateway(job: &Arc<Job>, source: String, call: Call) -> Result<Made, Status> {
     let for_thread = Arc::clone(job);
+    let options = call.options.clone();
     let work = move || async move { frontend::gateway(&for_thread, &source, call).await };
     // Both may run this one: the front end asks for front ends.
-    let work: BoxFuture<'_, _> = Box::pin(job.offload(work));
-    work.await?
+    let work: BoxFuture<'_, Result<Result<Made, Status>, Status>> = Box::pin(job.offload(work));
+    Ok(made_by("gateway.v0", &options, work.await??))
+}
+
+/// Notes what was asked of the front end.
+fn made_by(name: &str, options: &HashMap<String, String>, made: Made) -> Made {
+    for result in made.results.iter() {
+        result.made_by(attestations::asked(name, options));
+    }
+    made
 }
 
 fn not_provided<T>(what: &str) -> Result<T, Status> {

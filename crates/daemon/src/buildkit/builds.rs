@@ -106,6 +106,8 @@ pub(super) struct Ref {
     pub(super) copies: Copies,
     /// That of all its platforms.
     evaluated: Arc<OnceCell<Evaluated>>,
+    /// What was asked of the front end that made it, if one did.
+    asked: OnceLock<engine::Asked>,
 }
 
 impl Builds {
@@ -413,6 +415,7 @@ impl Ref {
             place: 0,
             copies,
             evaluated: Arc::default(),
+            asked: OnceLock::new(),
         })
     }
 
@@ -425,6 +428,7 @@ impl Ref {
                 place,
                 copies: copies.clone(),
                 evaluated: Arc::clone(&evaluated),
+                asked: OnceLock::new(),
             })
         };
         (0..planned.configs().count()).map(each).collect()
@@ -444,6 +448,16 @@ impl Ref {
     /// The config that the Dockerfile makes.
     pub(super) fn config(&self) -> &ImageConfig {
         self.planned.config(self.place)
+    }
+
+    /// Says what was asked of the front end that made it. The one that ran last says so first.
+    pub(super) fn made_by(&self, asked: engine::Asked) {
+        drop(self.asked.set(asked));
+    }
+
+    /// What was asked for it; of no front end when the client defined it.
+    pub(super) fn asked(&self) -> engine::Asked {
+        self.asked.get().cloned().unwrap_or_default()
     }
 
     /// What it is, made now if it was not.

@@ -39,7 +39,8 @@ pub(super) fn frontend() -> Vec<ApiCap> {
 pub(super) fn definitions() -> Vec<ApiCap> {
     let steps = llb::capabilities().iter().copied();
     let steps = steps.filter(|id| !NOT_GRANTED.contains(id));
-    steps.chain(["exporter.multiple"]).map(enabled).collect()
+    let exporters = ["exporter.multiple", "exporter.image.attestations"];
+    steps.chain(exporters).map(enabled).collect()
 }
 
 fn enabled(id: &str) -> ApiCap {

@@ -7,6 +7,7 @@
 //! Reading order: `control` answers calls, `builds` is a build from the first call to the last,
 //! `frontend` makes requests of a client's options, `output` makes exports of them.
 
+mod attestations;
 mod blocking;
 mod bridge;
 mod builds;

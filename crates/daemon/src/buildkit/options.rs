@@ -21,6 +21,11 @@ impl Options {
         }
     }
 
+    /// All that are left.
+    pub(super) const fn all(&self) -> &BTreeMap<String, String> {
+        &self.all
+    }
+
     /// Whether there is such an option.
     pub(super) fn has(&self, name: &str) -> bool {
         self.all.contains_key(name)

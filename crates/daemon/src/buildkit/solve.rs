@@ -21,7 +21,7 @@ use super::output::Output;
 use super::results::{Metadata, Results};
 use super::session::send;
 use super::session::send_files::send_files;
-use super::{caches, errors, history, layouts, output};
+use super::{attestations, caches, errors, history, layouts, output};
 use crate::docker::Daemon;
 use crate::trace::Recording;
 
@@ -104,6 +104,7 @@ fn terms(request: &mut SolveRequest, engine: &Engine) -> Result<Terms, Status> {
         outputs: output::outputs(request)?,
         caches: caches::exports(&mut caches, engine)?,
         host_network,
+        provenance: attestations::provenance(&request.frontend_attrs)?,
     })
 }
 
@@ -197,6 +198,7 @@ async fn export(job: &Job, results: &Results, evaluated: &Evaluated) -> Result<E
     let (exports, parcels) = exports(job)?;
     let delivery = Delivery {
         exports,
+        provenance: attestations::about(job.terms.provenance.as_ref(), results.iter().next()),
         ..Delivery::default()
     };
     let outcome = build.deliver(evaluated, &delivery).await;

@@ -193,6 +193,7 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         explain: false,
         keep_failed: None,
         source_date_epoch: None,
+        provenance: None,
     };
     query.end()?;
     Ok((request, quiet))

@@ -11,6 +11,7 @@ mod results;
 mod secrets;
 mod solve;
 mod stages;
+mod state;
 
 use solver::ProgressSender;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::export::ExportedImage;
 use crate::history::About;
+use crate::provenance::Asked;
 use crate::request::BuildRequest;
 
 pub use check::{check, fix, outline, targets};
@@ -51,9 +53,16 @@ impl Engine {
         progress: ProgressSender,
         cancel: CancellationToken,
     ) -> Result<BuildOutcome, EngineError> {
+        let asked = Asked::of(request);
         let build = self.begin(Some(About::of(request)), progress)?;
         if let (Some(keep), Some(id)) = (&request.keep_failed, build.id()) {
             keep.begin(id);
+        }
+        if let Some(provenance) = &mut request.provenance
+            && provenance.asked.is_none()
+        {
+            // What is brought in takes the place of what was asked for.
+            provenance.asked = Some(asked);
         }
         let all = async {
             let planned = build.plan(request).await?;

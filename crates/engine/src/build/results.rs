@@ -211,7 +211,7 @@ impl Made {
             .unwrap_or_default()
     }
 
-    fn on_platform(&self) -> Option<&Lowered> {
+    pub(super) fn on_platform(&self) -> Option<&Lowered> {
         let on = self.planned.plan().lowered.get(self.place);
         on.map(|on| &on.lowered)
     }

@@ -15,6 +15,7 @@ use crate::engine::Inner;
 use crate::error::{EngineError, StepFailure};
 use crate::explain::Explain;
 use crate::output::{Output, Stack};
+use crate::provenance::Pins;
 use crate::remote_cache::{Exported, Imports, Steps};
 use crate::request::{BuildRequest, NoCache};
 use crate::session::Session;
@@ -29,6 +30,8 @@ pub(super) struct Solved {
     pub(super) has_run: bool,
     /// What caches need to know, if there are any.
     pub(super) cached: Option<Arc<Exported>>,
+    /// What sources led to.
+    pub(super) pins: Pins,
 }
 
 impl Inner {
@@ -49,6 +52,7 @@ impl Inner {
                 stacks: vec![Stack::default(); targets.len()],
                 has_run: false,
                 cached: None,
+                pins: Pins::new(),
             });
         }
         let session = Arc::new(Session {
@@ -92,9 +96,10 @@ impl Inner {
         };
         let solved = self
             .solver
-            .build(worker, Arc::clone(&graph), &edges, options)
+            .build(Arc::clone(&worker), Arc::clone(&graph), &edges, options)
             .await;
         let solution = solved.map_err(step_error)?;
+        let pins = worker.pins(&graph);
         let has_run = solution
             .vertices
             .iter()
@@ -117,6 +122,7 @@ impl Inner {
             stacks,
             has_run,
             cached,
+            pins,
         })
     }
 

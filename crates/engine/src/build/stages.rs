@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use oci::Reference;
 use snapshot::Tree;
@@ -13,6 +14,7 @@ use store::LayerId;
 
 use super::BuildOutcome;
 use super::results::{Evaluated, Made, Planned};
+use crate::container::new_id;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ProcessExit};
 use crate::export::ImageSet;
@@ -21,6 +23,7 @@ use crate::history::{About, Attachment, Listener, Outcome, Recording};
 use crate::op::{FrontEnd, NewContainer, StepContainer};
 use crate::output::Stack;
 use crate::progress::Task;
+use crate::provenance::Provenance;
 use crate::remote_cache::{CacheTo, InlineRecords};
 use crate::request::{BuildRequest, Export, MoreTarget};
 
@@ -32,6 +35,9 @@ pub struct Build {
     recording: Option<Arc<Listener>>,
     /// Layers of records that could no longer be had; what caches have of them is no hit.
     lost: Mutex<BTreeSet<LayerId>>,
+    /// What what it makes says that it was made by.
+    pub(super) invocation: String,
+    pub(super) started: SystemTime,
 }
 
 /// What becomes of a result.
@@ -43,6 +49,8 @@ pub struct Delivery {
     pub exports: Vec<Export>,
     /// Names for the results of further targets, in their order.
     pub more_targets: Vec<MoreTarget>,
+    /// What is stated about what is made.
+    pub provenance: Option<Provenance>,
 }
 
 impl Delivery {
@@ -53,6 +61,7 @@ impl Delivery {
             tags: request.tags.clone(),
             exports: request.exports.clone(),
             more_targets: request.more_targets.clone(),
+            provenance: request.provenance.clone(),
         }
     }
 }
@@ -76,7 +85,10 @@ impl Engine {
             Some(recording) => progress.recorded(Arc::clone(&recording.0) as Arc<dyn Recorder>),
             None => progress,
         };
+        let id = recording.as_deref().map(|one| one.0.id().to_owned());
         Ok(Build {
+            invocation: id.map_or_else(new_id, Ok)?,
+            started: engine.clock.now(),
             engine,
             progress,
             recording,
@@ -239,7 +251,7 @@ impl Build {
         let (engine, progress) = (&self.engine, &self.progress);
         let solved = evaluated.distinct();
         evaluated.check_caches()?;
-        let targets = self.targets(evaluated).await?;
+        let targets = self.targets(evaluated, delivery).await?;
         let caches = async {
             for Made {
                 planned, solved, ..
@@ -261,6 +273,7 @@ impl Build {
                     .await?;
             }
         }
+        self.attach_statements(&targets);
         let (engine, lease) = (Arc::clone(engine), engine.lease.clone());
         let has_run = solved.iter().any(|made| made.solved.has_run);
         crate::blocking(move || engine.tidy_up(&lease, has_run)).await??;
@@ -272,11 +285,17 @@ impl Build {
     }
 
     /// What each target came to.
-    async fn targets(&self, evaluated: &Evaluated) -> Result<Vec<ImageSet>, EngineError> {
+    async fn targets(
+        &self,
+        evaluated: &Evaluated,
+        delivery: &Delivery,
+    ) -> Result<Vec<ImageSet>, EngineError> {
         let mut targets: Vec<ImageSet> = Vec::new();
         for made in evaluated.images() {
             let cache = self.inline_cache(made).await?;
-            for (number, parts) in made.parts(cache).into_iter().enumerate() {
+            let mut parts = made.parts(cache);
+            self.state(made, delivery, &mut parts)?;
+            for (number, parts) in parts.into_iter().enumerate() {
                 match targets.get_mut(number) {
                     Some(set) => set.images.push(parts),
                     None => targets.push(ImageSet {

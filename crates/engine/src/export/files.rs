@@ -12,9 +12,10 @@ use snapshot::diff::{self, Whole};
 use snapshot::{Dir, Kind};
 use solver::StepProgress;
 
-use super::ImageSet;
-use super::draft::writing;
+use super::draft::{Draft, writing};
 use super::image::send;
+use super::statements::write_statements;
+use super::{Attestation, ImageSet};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::request::{Destination, FilesExport};
@@ -24,6 +25,8 @@ struct Files {
     platform: Platform,
     tree: Tree,
     epoch: Option<i64>,
+    /// What is stated beside them.
+    stated: Vec<Attestation>,
 }
 
 impl Files {
@@ -44,7 +47,11 @@ impl Inner {
         let mut all = Vec::with_capacity(set.images.len());
         for image in &set.images {
             let layers = self.snapshots(&image.stack, Some(progress)).await?;
+            let stated = image.attestations.iter().filter(|one| !one.inline_only);
+            let stated: Vec<Attestation> = stated.cloned().collect();
+            check_stated(&stated, export)?;
             all.push(Files {
+                stated,
                 platform: image.platform(),
                 tree: Tree::layers(&layers, self.marks)?,
                 epoch: image.epoch,
@@ -54,7 +61,7 @@ impl Inner {
         let (engine, export) = (Arc::clone(self), export.clone());
         writing(move |draft| match export {
             FilesExport::Directory { path, split } => {
-                engine.write_directories(&all, &path, split.unwrap_or(several))
+                engine.write_directories(&all, &path, split.unwrap_or(several), draft)
             }
             FilesExport::Tar(Destination::File(path)) => {
                 draft.replace(&path, |file| engine.write_files(&all, several, file))
@@ -78,15 +85,19 @@ impl Inner {
         all: &[Files],
         path: &Path,
         split: bool,
+        draft: &Draft,
     ) -> Result<(), EngineError> {
         if !split {
             check_apart(all)?;
         }
         for files in all {
-            match split {
-                true => self.write_directory(&files.tree, &path.join(files.directory()))?,
-                false => self.write_directory(&files.tree, path)?,
-            }
+            let own = path.join(files.directory());
+            let to = if split { &own } else { path };
+            self.write_directory(&files.tree, to)?;
+            // Side by side they are told apart by their platforms.
+            let is_shared = !split && all.len() > 1;
+            let platform = is_shared.then(|| files.directory());
+            write_statements(&files.tree, &files.stated, to, platform.as_deref(), draft)?;
         }
         Ok(())
     }
@@ -173,4 +184,15 @@ fn shared(one: &Dir, other: &Dir, path: &Path) -> Result<Option<PathBuf>, Engine
         }
     }
     Ok(None)
+}
+
+/// A tar has no place beside its files.
+fn check_stated(stated: &[Attestation], export: &FilesExport) -> Result<(), EngineError> {
+    if !stated.is_empty() && matches!(export, FilesExport::Tar(_)) {
+        return Err(EngineError::Unsupported {
+            what: "an attestation in a tar of files".to_owned(),
+            instead: "use type=local, or inline-only=true for images alone",
+        });
+    }
+    Ok(())
 }

@@ -10,10 +10,11 @@ mod files;
 mod image;
 mod pack;
 mod set;
+mod statements;
 
 pub(crate) use archive::ArchiveImage;
 pub(crate) use assemble::{Assembled, Dialect, ImageLayer, assemble, layer_type};
-pub(crate) use attestation::{Attestation, Statement};
+pub(crate) use attestation::{Attestation, PAYLOAD, Statement, Subject};
 pub(crate) use draft::{Draft, PREFIX, writing};
 pub use image::ExportedImage;
 pub(crate) use pack::{Packed, Packing};

@@ -14,7 +14,7 @@ use crate::error::EngineError;
 use crate::request::LayoutImage;
 
 /// Images of layouts stand under this domain, which can never be one.
-const DOMAIN: &str = "layout.invalid";
+pub(crate) const DOMAIN: &str = "layout.invalid";
 
 /// Indexes within each other; real ones have one or two.
 const MAX_DEPTH: usize = 8;

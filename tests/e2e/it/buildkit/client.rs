@@ -189,9 +189,12 @@ impl Client {
             }),
             definition,
             frontend: wanted.frontend.to_owned(),
-            frontend_attrs: match wanted.frontend {
-                "" => HashMap::new(),
-                _ => owned(&wanted.options),
+            frontend_attrs: {
+                // The daemon is told of attestations when the client is its own front end too.
+                let mut options = owned(&wanted.options);
+                options
+                    .retain(|name, _| !wanted.frontend.is_empty() || name.starts_with("attest:"));
+                options
             },
             ..api::SolveRequest::default()
         };

@@ -1,5 +1,6 @@
 //! What the arguments of `build` mean in this environment; no file is read.
 
+mod attestations;
 mod caches;
 mod exports;
 mod sources;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{
     CacheFrom, CacheMountsTo, CacheTo, Export, ExtraHost, MoreTarget, NamedContext, NetworkMode,
-    NoCache, OfferedSecret, PullPolicy, Remote, Ulimit,
+    NoCache, OfferedSecret, Provenance, PullPolicy, Remote, Ulimit,
 };
 use oci::{Platform, Reference};
 
@@ -90,6 +91,8 @@ pub struct BuildPlan {
     pub on_failure: OnFailure,
     /// The time that stands for all later ones.
     pub source_date_epoch: Option<i64>,
+    /// What is stated about the images.
+    pub provenance: Option<Provenance>,
     /// How progress is shown.
     pub progress: ProgressMode,
     /// Print the image ID alone.
@@ -164,6 +167,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
     let platforms = platforms(&typed.platform, environment)?;
     let exports = exports(typed, epoch.is_some(), environment)?;
     check_platforms(&exports, &platforms)?;
+    let provenance = attestations::provenance(typed, &build_args)?;
     Ok(BuildPlan {
         dockerfile,
         context,
@@ -193,6 +197,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         explain: typed.explain,
         on_failure: on_failure(typed.on_failure.as_deref(), environment)?,
         source_date_epoch: epoch.and_then(Epoch::seconds),
+        provenance,
         progress: progress(typed, environment)?,
         quiet: typed.quiet,
         iidfile: typed

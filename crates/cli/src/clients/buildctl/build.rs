@@ -163,6 +163,9 @@ fn more(build: &mut Build, options: BTreeMap<String, String>) -> Result<(), Erro
             continue;
         }
         match name.as_str() {
+            "attest:provenance" if value.is_empty() => build.provenance = Some("true".to_owned()),
+            "attest:provenance" => build.provenance = Some(value),
+            "attest:sbom" => build.attest.push("type=sbom".to_owned()),
             "target" => build.target.push(value),
             "platform" => build.platform.push(value),
             "no-cache" if value.is_empty() => build.no_cache = true,
@@ -204,7 +207,7 @@ mod tests {
     fn what_options_become() {
         let build = read(
             "--frontend=dockerfile.v0 --local context=. --local dockerfile=d --opt filename=F \
-             --opt target=app --opt build-arg:A=b=c -opt label:l=m --opt context:n=local:o \
+             --opt target=app --opt attest:provenance=mode=min --opt build-arg:A=b=c -opt label:l=m --opt context:n=local:o \
              --local o=/o --output type=image,name=x,push=true --no-cache",
         )
         .unwrap();
@@ -220,6 +223,7 @@ mod tests {
         assert_eq!(build.build_context, ["n=/o"]);
         assert_eq!(build.output, ["type=image,name=x,push=true"]);
         assert!(build.no_cache && build.no_output);
+        assert_eq!(build.provenance.as_deref(), Some("mode=min"));
     }
 
     #[test]
@@ -235,8 +239,8 @@ mod tests {
                 "--local dockerfile=DIRECTORY is missing",
             ),
             (
-                "--frontend dockerfile.v0 --local context=. --local dockerfile=. --opt attest:sbom=x",
-                "kiln does not support --opt attest:sbom: leave it out",
+                "--frontend dockerfile.v0 --local context=. --local dockerfile=. --opt cgroup-parent=x",
+                "kiln does not support --opt cgroup-parent: leave it out",
             ),
             (
                 "--frontend gateway.v0 --opt source=a/b",

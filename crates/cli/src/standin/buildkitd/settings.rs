@@ -102,7 +102,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::key(
         "provenanceEnvDir",
         Text,
-        Nothing("builds of clients that ask for provenance are refused"),
+        Nothing("provenance says what was asked for, and not what the builder has around it"),
     ),
     Setting::key("cache.gha", Any, Refused(&[], "leave it out")),
     Setting::key("registry", Any, Becomes(registry::by_domain)),

@@ -14,7 +14,7 @@ use super::{Copied, Copies, Directory, Made};
 use crate::buildkit::builds::{Job, Ref};
 use crate::buildkit::options::Options;
 use crate::buildkit::session::files::Selection;
-use crate::buildkit::{caches, errors, results};
+use crate::buildkit::{attestations, caches, errors, results};
 
 /// What the history calls it.
 const NAME: &str = "definition";
@@ -32,6 +32,8 @@ pub(in crate::buildkit) async fn definition(
         Some(json) => caches::imports(&json)?,
         None => Vec::new(),
     };
+    // The whole build was asked for them before.
+    options.family(attestations::OPTION);
     options.end()?;
     let cache_from = caches::bring_in(job, cache_from).await?;
     let build = job

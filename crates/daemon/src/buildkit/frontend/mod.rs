@@ -16,7 +16,7 @@ mod values;
 use std::sync::Arc;
 
 use engine::events::{Progress, Warning};
-use engine::{Build, Diagnostic, Location, Planned};
+use engine::{Build, Diagnostic, Location, Planned, Provenance};
 use tonic::Status;
 
 use super::builds::Job;
@@ -45,6 +45,8 @@ pub(super) struct Terms {
     pub(super) caches: Exports,
     /// Steps may use the machine's network as their own.
     pub(super) host_network: bool,
+    /// What is stated about the result.
+    pub(super) provenance: Option<Provenance>,
 }
 
 /// What a front end came to.

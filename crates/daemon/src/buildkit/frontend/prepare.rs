@@ -358,6 +358,7 @@ pub(in crate::buildkit) fn plain_request(job: &Job) -> BuildRequest {
         explain: false,
         keep_failed: None,
         source_date_epoch: None,
+        provenance: None,
     }
 }
 

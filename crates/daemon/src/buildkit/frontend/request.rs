@@ -13,6 +13,7 @@ use tonic::Status;
 
 use super::inputs::Inputs;
 use super::{Directory, values};
+use crate::buildkit::attestations;
 use crate::buildkit::builds::Job;
 use crate::buildkit::caches::{self, Import};
 use crate::buildkit::options::{Options, go_bool};
@@ -101,8 +102,10 @@ impl Request {
     pub(super) fn read(mut options: Options, inputs: &Inputs, job: &Job) -> Result<Self, Status> {
         let options = &mut options;
         capabilities(options)?;
-        // For the provenance of images, which kiln makes none of.
+        // For provenance, of which the whole build was asked before.
         options.family("vcs:");
+        attestations::provenance(options.all())?;
+        options.family(attestations::OPTION);
         let mut build_args = options.family("build-arg:");
         // Another front end was asked first, and asks for this one, whatever the file says.
         if options.any("cmdline").is_some() {

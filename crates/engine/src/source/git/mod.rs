@@ -64,6 +64,11 @@ impl Commits {
         }
     }
 
+    /// The commit, if that is known.
+    pub(crate) fn of_reference(&self, source: &GitSource) -> Option<String> {
+        self.known(source)
+    }
+
     fn known(&self, source: &GitSource) -> Option<String> {
         let commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         commits.get(&name_of(source)).cloned()

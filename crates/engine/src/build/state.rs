@@ -1,0 +1,58 @@
+//! States where the images of a build came from, when that was asked for.
+
+use std::sync::Arc;
+
+use dockerfile::Lowered;
+
+use super::results::Made;
+use super::stages::{Build, Delivery};
+use crate::error::EngineError;
+use crate::export::{Attestation, ImageParts, ImageSet, PAYLOAD};
+use crate::history::Attachment;
+use crate::provenance::Known;
+
+impl Build {
+    /// Adds to each target what is stated about it.
+    pub(super) fn state(
+        &self,
+        made: &Made,
+        delivery: &Delivery,
+        targets: &mut [ImageParts],
+    ) -> Result<(), EngineError> {
+        let Some(provenance) = &delivery.provenance else {
+            return Ok(());
+        };
+        let asked = provenance.asked.clone().unwrap_or_default();
+        let known = Known {
+            request: made.planned.request(),
+            asked: &asked,
+            graph: &made.planned.plan().graph,
+            pins: &made.solved.pins,
+            invocation: &self.invocation,
+            started: self.started,
+        };
+        let lowered = made.on_platform().into_iter().flat_map(Lowered::targets);
+        for (parts, target) in targets.iter_mut().zip(lowered) {
+            let capture = self.engine().capture(&known, target.file_system)?;
+            parts.attestations.push(Attestation {
+                predicate_type: provenance.predicate_type().to_owned(),
+                predicate: Arc::new(provenance.predicate(&capture)),
+                inline_only: provenance.inline_only,
+                file_name: provenance.file_name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Keeps what was stated with the build in the history.
+    pub(super) fn attach_statements(&self, targets: &[ImageSet]) {
+        let images = targets.iter().flat_map(|set| &set.images);
+        for attestation in images.flat_map(|image| &image.attestations) {
+            self.attach(Attachment {
+                media_type: PAYLOAD.to_owned(),
+                predicate: Some(attestation.predicate_type.clone()),
+                data: attestation.predicate.to_string().into_bytes(),
+            });
+        }
+    }
+}
