@@ -1,6 +1,7 @@
 //! BuildKit's API of `kiln serve`, by a client that is written against the protocol. Times of files
 //! follow from their contents here, so that what is the same looks the same.
 
+mod buildx;
 mod by_name;
 mod client;
 mod containers;
@@ -23,7 +24,6 @@ use base64::engine::general_purpose::STANDARD;
 use bollard_buildkit_proto::moby::buildkit::v1 as api;
 use serde_json::json;
 
-use crate::kiln::{Project, Ran, command, finish};
 use crate::serving::Daemon;
 use client::{Built, Client, Wanted, details};
 use offers::Offers;
@@ -371,198 +371,6 @@ fn asks_about_a_dockerfile_in_place_of_a_build() {
         assert_eq!(detail["name"], "frontend.odd");
     });
     assert_eq!(daemon.stop().code, 0);
-}
-
-#[test]
-fn the_real_client_builds() {
-    let daemon = Daemon::new();
-    let Some(version) = buildx(&daemon, &["version"]) else {
-        return;
-    };
-    assert_eq!(version.code, 0, "{}", version.stderr);
-    let project = Project::new(&[
-        ("Dockerfile", MULTI_STAGE),
-        ("a", "first\n"),
-        ("failing/Dockerfile", "FROM alpine\nRUN exit 3\n"),
-    ]);
-    let context = project.path().to_str().unwrap();
-    let host = format!("unix://{}", daemon.socket.display());
-    let remote = ["create", "--name", "remote", "--driver", "remote", &host];
-    buildx(&daemon, &remote).unwrap().ok();
-    let files = project.join("out");
-    let local = format!("type=local,dest={}", files.display());
-    for arguments in [
-        // By way of Docker's API, and by gRPC on the socket itself.
-        ["build", "--builder", "default", "-t", "made", context],
-        ["build", "--builder", "remote", "-o", &local, context],
-    ] {
-        let ran = buildx(&daemon, &arguments).unwrap();
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(ran.stderr.contains("RUN cat /a | tee /x"), "{}", ran.stderr);
-    }
-    let image = daemon.ask("GET /images/made/json", b"").json();
-    assert_eq!(image["Config"]["Labels"], json!({"who": "kiln"}));
-    let content = std::fs::read_to_string(files.join("y")).unwrap();
-    assert_eq!(content, "first\n");
-    let failing = project.join("failing");
-    let arguments = ["build", "--builder", "remote", failing.to_str().unwrap()];
-    let ran = buildx(&daemon, &arguments).unwrap();
-    assert_eq!(ran.code, 1);
-    let called = ["build", "--builder", "remote", "--call", "targets", context];
-    let told = buildx(&daemon, &called).unwrap().ok();
-    assert_eq!(told, "TARGET    DESCRIPTION\none       \n(default) \n");
-    let called = [
-        "build",
-        "--builder",
-        "remote",
-        "--call",
-        "outline,format=json",
-        context,
-    ];
-    let told = buildx(&daemon, &called).unwrap().ok();
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert!(told["sources"][0].is_string(), "{told}");
-    for part in [
-        ">>> RUN exit 3",
-        "process \"/bin/sh -c exit 3\" did not complete successfully: exit code: 3",
-    ] {
-        assert!(ran.stderr.contains(part), "{}", ran.stderr);
-    }
-    assert_eq!(daemon.stop().code, 0);
-}
-
-#[test]
-fn the_real_client_has_caches_and_layouts_in_directories() {
-    let daemon = Daemon::new();
-    if buildx(&daemon, &["version"]).is_none() {
-        return;
-    }
-    let project = Project::new(&[
-        ("Dockerfile", "FROM alpine\nRUN echo made >/made\n"),
-        ("based/Dockerfile", "FROM other\nRUN cat /made\n"),
-    ]);
-    let host = format!("unix://{}", daemon.socket.display());
-    let remote = [
-        "create", "--name", "r", "--use", "--driver", "remote", &host,
-    ];
-    buildx(&daemon, &remote).unwrap().ok();
-    let at = |name: &str| project.join(name).to_str().unwrap().to_owned();
-    let (context, based) = (at(""), at("based"));
-    let to = format!("type=local,dest={},mode=max", at("cache"));
-    let layout = format!("type=oci,tar=false,dest={}", at("layout"));
-    let ran = buildx(
-        &daemon,
-        &["build", "--cache-to", &to, "-o", &layout, &context],
-    )
-    .unwrap();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let other = format!("other=oci-layout://{}", at("layout"));
-    let line = [
-        "build",
-        "--progress",
-        "plain",
-        "--build-context",
-        &other,
-        &based,
-    ];
-    let ran = buildx(&daemon, &line).unwrap();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("made"), "{}", ran.stderr);
-    assert_eq!(daemon.stop().code, 0);
-
-    // A machine that knows nothing has the cache.
-    let daemon = Daemon::new();
-    let host = format!("unix://{}", daemon.socket.display());
-    let remote = [
-        "create", "--name", "r", "--use", "--driver", "remote", &host,
-    ];
-    buildx(&daemon, &remote).unwrap().ok();
-    let from = format!("type=local,src={}", at("cache"));
-    let ran = buildx(&daemon, &["build", "--cache-from", &from, &context]).unwrap();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("CACHED"), "{}", ran.stderr);
-    assert_eq!(daemon.stop().code, 0);
-}
-
-#[test]
-fn the_real_client_reads_the_history() {
-    let daemon = Daemon::new();
-    let Some(version) = buildx(&daemon, &["version"]) else {
-        return;
-    };
-    assert_eq!(version.code, 0, "{}", version.stderr);
-    let files = [
-        ("Dockerfile", "FROM alpine\nARG A\nRUN echo told\n"),
-        ("bad/Dockerfile", "FROM alpine\nRUN echo begun; exit 3\n"),
-    ];
-    let project = Project::new(&files);
-    let context = project.path().to_str().unwrap();
-    let host = format!("unix://{}", daemon.socket.display());
-    let remote = [
-        "create", "--name", "r", "--use", "--driver", "remote", &host,
-    ];
-    buildx(&daemon, &remote).unwrap().ok();
-    let run = |arguments: &[&str]| buildx(&daemon, arguments).unwrap();
-    let build = ["build", "--provenance=false", "--build-arg", "A=b"];
-    let line = [&build[..], &["-o", "type=image,name=made", context]].concat();
-    let ran = run(&line);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let bad = project.join("bad");
-    assert_eq!(
-        run(&[&build[..], &[bad.to_str().unwrap()]].concat()).code,
-        1
-    );
-
-    let list = run(&["history", "ls", "--format", "{{.Name}} {{.Status}}"]).ok();
-    let name = project.path().file_name().unwrap().to_str().unwrap();
-    assert_eq!(list, format!("bad Error\n{name} Completed\n"));
-    let list = run(&[
-        "history",
-        "ls",
-        "--filter",
-        "status=error",
-        "--format",
-        "{{.Name}}",
-    ]);
-    assert_eq!(list.ok(), "bad\n");
-    let logs = run(&["history", "logs", "^1"]);
-    assert!(logs.stderr.contains("told"), "{}", logs.stderr);
-    let shown = run(&["history", "inspect", "--format", "json", "^1"]).ok();
-    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(shown["Status"], "completed");
-    assert_eq!(shown["BuildArgs"], json!([{"Name": "A", "Value": "b"}]));
-    let kind = "application/vnd.oci.image.manifest.v1+json";
-    assert_eq!(shown["Attachments"][0]["Type"], kind);
-    let shown = run(&["history", "inspect"]).ok();
-    for part in [">>> RUN echo begun; exit 3", "exit code: 3"] {
-        assert!(shown.contains(part), "{shown}");
-    }
-    run(&["history", "rm", "--all"]).ok();
-    assert_eq!(run(&["history", "ls", "--format", "{{.Name}}"]).ok(), "");
-    assert_eq!(daemon.stop().code, 0);
-}
-
-/// What `docker buildx` says; nothing if there is none.
-fn buildx(daemon: &Daemon, arguments: &[&str]) -> Option<Ran> {
-    let directory = daemon.socket.with_file_name("client");
-    // That of the peers, where they are.
-    if let Some(peers) = crate::kiln::variable("KILN_TEST_PEERS") {
-        let plugins = peers.join("usr/libexec/docker/cli-plugins");
-        let config = json!({ "cliPluginsExtraDirs": [plugins] });
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
-    }
-    let run = |arguments: &[&str]| {
-        finish(
-            command("docker")
-                .arg("buildx")
-                .args(arguments)
-                .env("DOCKER_HOST", format!("unix://{}", daemon.socket.display()))
-                .env("DOCKER_CONFIG", &directory)
-                .env("BUILDKIT_PROGRESS", "plain"),
-        )
-    };
-    (run(&["version"]).code == 0).then(|| run(arguments))
 }
 
 #[test]
