@@ -19,13 +19,18 @@ struct Docker {
 
 static HELD: Mutex<()> = Mutex::new(());
 
+/// Has the engine to itself as long as it is there.
+pub(crate) fn hold() -> MutexGuard<'static, ()> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Docker {
     /// The engine, if there is one.
     fn new() -> Option<Self> {
         Some(Self {
             root: variable("KILN_TEST_PEERS")?,
             socket: variable("KILN_TEST_DOCKER")?,
-            _held: HELD.lock().unwrap_or_else(PoisonError::into_inner),
+            _held: hold(),
         })
     }
 
