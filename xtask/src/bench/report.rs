@@ -59,9 +59,7 @@ impl Outcome {
     }
 
     fn median(&self, builder: &str) -> Option<Duration> {
-        let mut times = self.times.get(builder)?.clone();
-        times.sort();
-        times.get(times.len() / 2).copied()
+        median(self.times.get(builder)?.clone())
     }
 
     fn time(&self, builder: &str) -> String {
@@ -221,5 +219,31 @@ impl Report<'_> {
         }
         let text = serde_json::to_string_pretty(&all)?;
         std::fs::write(path, text).with_context(|| path.display().to_string())
+    }
+}
+
+/// The middle one, or what lies between the middle two.
+fn median(mut times: Vec<Duration>) -> Option<Duration> {
+    times.sort();
+    let upper = *times.get(times.len() / 2)?;
+    Some(match times.len() % 2 {
+        0 => (times[times.len() / 2 - 1] + upper) / 2,
+        _ => upper,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_lies_in_the_middle() {
+        let of = |times: &[u64]| {
+            let times = times.iter().copied().map(Duration::from_secs).collect();
+            median(times)
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[9, 1, 5]), Some(Duration::from_secs(5)));
+        assert_eq!(of(&[9, 1]), Some(Duration::from_secs(5)));
     }
 }
