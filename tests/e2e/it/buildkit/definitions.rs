@@ -316,15 +316,18 @@ fn a_definition_in_a_file_is_read_and_made() {
         };
         let built = steps.add(&[file], pb::op::Op::Build(built));
         let last = steps.run(&built, "cat /made", &[]);
-        let client = Client::connect(&daemon.socket).await;
-        let _session = client.session("one", "shared", Offers::build(&[])).await;
-        let built = client
-            .define("one", &Wanted::default(), steps.end(&last))
-            .await;
-        built.ok();
-        assert_eq!(built.logs(), "inner\n");
+        assert_eq!(told(&daemon, steps.end(&last)).await, "inner\n");
     });
     assert_eq!(daemon.stop().code, 0);
+}
+
+/// What the steps of a definition say that needs nothing of its client.
+async fn told(daemon: &Daemon, definition: pb::Definition) -> String {
+    let client = Client::connect(&daemon.socket).await;
+    let _session = client.session("one", "shared", Offers::build(&[])).await;
+    let built = client.define("one", &Wanted::default(), definition).await;
+    built.ok();
+    built.logs()
 }
 
 #[test]
@@ -345,13 +348,7 @@ fn a_diff_laid_over_the_one_gives_the_other() {
         let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
         let copied = steps.copy(&base, &merged, "/");
         let last = steps.run(&copied, "cat /a /b /d; test ! -e /c", &[]);
-        let client = Client::connect(&daemon.socket).await;
-        let _session = client.session("one", "shared", Offers::build(&[])).await;
-        let built = client
-            .define("one", &Wanted::default(), steps.end(&last))
-            .await;
-        built.ok();
-        assert_eq!(built.logs(), "sameothernew");
+        assert_eq!(told(&daemon, steps.end(&last)).await, "sameothernew");
     });
     assert_eq!(daemon.stop().code, 0);
 }
