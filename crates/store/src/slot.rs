@@ -1,8 +1,10 @@
 //! Slots for steps: how many run at a time in all builds that work on the store.
 //!
 //! A slot is a file that its holder keeps locked, so that the kernel frees it when the holder dies.
-//! Who finds none free waits in a queue, which is a lock too: the first in it looks again every now
-//! and then, the others wait behind it, and nobody who comes later goes before them.
+//! Who finds none free waits in a queue. A place in it is a numbered file that is locked likewise:
+//! the first looks for a slot every now and then, each of the others sleeps until the one before it
+//! is gone, and nobody who comes later goes before them. One lock that all wait for would not do: it
+//! is free for a moment between two holders, and who comes just then would have it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,6 +17,10 @@ use crate::lock::{FileLock, Mode, Wait};
 
 /// There are no more, whoever asks.
 const MOST: u32 = 4096;
+/// Held while somebody joins the queue, or sees that there is none.
+const DOOR: &str = "queue";
+/// Names of places in the queue begin with it, and end with their number.
+const PLACE: &str = "queue-";
 /// How long the first in the queue waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(3);
 
@@ -43,10 +49,13 @@ impl<'a> Slots<'a> {
     /// # Errors
     /// A lock file cannot be made.
     pub fn attempt(&self, scarce: impl Fn() -> bool) -> Result<Option<Slot>> {
-        let Some(_first) = self.lock("queue", Wait::Not)? else {
+        let Some(_door) = self.lock(DOOR, Wait::Not)? else {
             return Ok(None);
         };
-        self.free(&scarce)
+        match self.last_before(u64::MAX)? {
+            Some(_) => Ok(None),
+            None => self.free(&scarce),
+        }
     }
 
     /// Waits for a slot; none when it is not `wanted` any more.
@@ -58,7 +67,12 @@ impl<'a> Slots<'a> {
         scarce: impl Fn() -> bool,
         wanted: impl Fn() -> bool,
     ) -> Result<Option<Slot>> {
-        let _first = self.lock("queue", Wait::Forever)?;
+        let (_place, number) = self.queue()?;
+        while let Some(before) = self.last_before(number)? {
+            // Whose holder died goes with us.
+            let gone = self.lock(&place(before), Wait::Forever)?;
+            drop(gone.map(FileLock::remove_on_release));
+        }
         while wanted() {
             if let Some(slot) = self.free(&scarce)? {
                 return Ok(Some(slot));
@@ -66,6 +80,27 @@ impl<'a> Slots<'a> {
             std::thread::sleep(PAUSE);
         }
         Ok(None)
+    }
+
+    /// The place behind all others, and its number.
+    fn queue(&self) -> Result<(Option<FileLock>, u64)> {
+        let _door = self.lock(DOOR, Wait::Forever)?;
+        let number = self.last_before(u64::MAX)?.map_or(0, |last| last + 1);
+        let taken = self.lock(&place(number), Wait::Forever)?;
+        Ok((taken.map(FileLock::remove_on_release), number))
+    }
+
+    /// The last place in the queue before `number`.
+    fn last_before(&self, number: u64) -> Result<Option<u64>> {
+        let directory = self.directory();
+        let mut last = None;
+        for entry in fs::read_dir(&directory).map_err(io("list", &directory))? {
+            let name = entry.map_err(io("list", &directory))?.file_name();
+            let place = name.to_str().and_then(|name| name.strip_prefix(PLACE));
+            let place = place.and_then(|place| place.parse().ok());
+            last = last.max(place.filter(|place| *place < number));
+        }
+        Ok(last)
     }
 
     fn free(&self, scarce: &impl Fn() -> bool) -> Result<Option<Slot>> {
@@ -105,6 +140,10 @@ impl<'a> Slots<'a> {
     fn directory(&self) -> PathBuf {
         self.store.layout().slots()
     }
+}
+
+fn place(number: u64) -> String {
+    format!("{PLACE}{number}")
 }
 
 fn make(directory: &Path) -> Result<()> {

@@ -18,7 +18,7 @@
 //! locks/collect         shared while something is taken under a lease, exclusive in collection
 //! locks/policy          held by who collects by policy
 //! locks/keys/<hex>      locks on cache keys
-//! locks/slots/<n>       held while a step runs; `queue` by who waits for one
+//! locks/slots/<n>       held while a step runs; `queue-<n>` while somebody waits
 //! logs/<millis>-<id>.log a build: when it began, its ID; locked by it while it runs
 //! trash/                removed trees on their way out
 //! kiln.db               metadata (SQLite, write-ahead log)

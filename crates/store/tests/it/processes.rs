@@ -5,6 +5,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use oci::{Descriptor, Digest, MediaType, Reference};
 use store::{
@@ -361,6 +363,60 @@ fn slots_are_as_many_as_there_are_and_go_in_order() {
         waiting.join().unwrap()
     });
     assert!(unwanted.is_none());
+}
+
+/// Each waits with a file of its own, as processes do.
+#[test]
+fn slots_go_round() {
+    const WAITING: usize = 12;
+    const ROUNDS: usize = 20;
+    let (_directory, store) = scratch();
+    let slots = store.slots(2);
+    let slots_directory = store.root().join("locks/slots");
+    let waiting = || {
+        let entries = std::fs::read_dir(&slots_directory).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        names
+            .filter(|name| name.starts_with("queue-") && name != "queue-0")
+            .count()
+    };
+    let held = [(); 2].map(|()| slots.attempt(|| false).unwrap().unwrap());
+    // Whoever died while it waited is in nobody's way.
+    std::fs::write(slots_directory.join("queue-0"), "").unwrap();
+    let order = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for number in 0..WAITING {
+            let order = &order;
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    let slot = match slots.attempt(|| false).unwrap() {
+                        Some(slot) => slot,
+                        None => slots.wait(|| false, || true).unwrap().unwrap(),
+                    };
+                    order.lock().unwrap().push(number);
+                    std::thread::sleep(Duration::from_micros(300));
+                    drop(slot);
+                }
+            });
+        }
+        while waiting() < WAITING {
+            std::thread::yield_now();
+        }
+        drop(held);
+    });
+    let order = order.into_inner().unwrap();
+    assert_eq!(order.len(), WAITING * ROUNDS);
+    for (turn, number) in order.iter().enumerate() {
+        let had = order[..=turn]
+            .iter()
+            .filter(|other| *other == number)
+            .count();
+        let least = (0..WAITING).map(|other| order[..turn].iter().filter(|o| **o == other).count());
+        // The two that hold slots at a time may note it in either order, and one may ask again
+        // before the other does.
+        assert!(had <= least.min().unwrap() + 2, "{order:?}");
+    }
+    assert_eq!(waiting(), 0);
 }
 
 #[test]
