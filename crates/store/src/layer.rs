@@ -114,13 +114,37 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// The database or the lease cannot be written.
     pub fn ensure(&self, lease: &Lease, new: &NewLayer) -> Result<LayerId> {
+        self.ensure_with(lease, new, |_, _| Ok(true))
+    }
+
+    /// The same for a layer of an image that is here already. One that was made here is nowhere else
+    /// for that: it gets no sources.
+    ///
+    /// # Errors
+    /// The database or the lease cannot be written.
+    pub fn ensure_stored(&self, lease: &Lease, new: &NewLayer) -> Result<LayerId> {
+        self.ensure_with(lease, new, |connection, id| {
+            Ok(!sources(connection, id)?.is_empty())
+        })
+    }
+
+    /// Sources are added to a layer that is known where `adds_sources` says so.
+    fn ensure_with(
+        &self,
+        lease: &Lease,
+        new: &NewLayer,
+        adds_sources: impl Fn(&Connection, LayerId) -> Result<bool>,
+    ) -> Result<LayerId> {
         let hold = lease.hold()?;
-        let id = self.write(|connection| match same(connection, new)? {
-            Some(id) => {
-                add(connection, id, new)?;
-                Ok(id)
+        let id = self.write(|connection| {
+            let Some(id) = same(connection, new)? else {
+                return insert(connection, new, lease.started());
+            };
+            add(connection, id, new)?;
+            if adds_sources(connection, id)? {
+                add_sources(connection, id, new)?;
             }
-            None => insert(connection, new, lease.started()),
+            Ok(id)
         })?;
         lease.add_under(&hold, &[Resource::Layer(id)])?;
         Ok(id)
@@ -207,7 +231,10 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// The layer is not in the store, or the database cannot be written.
     pub fn update(&self, id: LayerId, new: &NewLayer) -> Result<()> {
-        self.write(|connection| add(connection, id, new))
+        self.write(|connection| {
+            add(connection, id, new)?;
+            add_sources(connection, id, new)
+        })
     }
 
     fn rows(&self, sql: &str, digest: &Digest) -> Result<Vec<LayerRow>> {
@@ -282,6 +309,7 @@ pub(crate) fn insert(connection: &Connection, new: &NewLayer, now: SystemTime) -
         ])?;
     let id = LayerId(connection.last_insert_rowid());
     add_blobs(connection, id, new)?;
+    add_sources(connection, id, new)?;
     Ok(id)
 }
 
@@ -301,6 +329,7 @@ fn same(connection: &Connection, new: &NewLayer) -> Result<Option<LayerId>> {
         .optional()?)
 }
 
+/// Adds what `new` knows more, but for sources.
 fn add(connection: &Connection, id: LayerId, new: &NewLayer) -> Result<()> {
     let changed = connection
         .prepare_cached(
@@ -335,6 +364,10 @@ fn add_blobs(connection: &Connection, id: LayerId, new: &NewLayer) -> Result<()>
                 blob.media_type.as_str()
             ])?;
     }
+    Ok(())
+}
+
+fn add_sources(connection: &Connection, id: LayerId, new: &NewLayer) -> Result<()> {
     for source in &new.sources {
         connection
             .prepare_cached(

@@ -1,5 +1,7 @@
 //! Images in and out of registries.
 
+use std::path::Path;
+
 use testkit::registry::{Effect, Fault};
 
 use crate::kiln::{Kiln, Project, tool};
@@ -68,6 +70,47 @@ fn built_and_pushed_in_one_go() {
         .map(|l| l["mediaType"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["application/vnd.oci.image.layer.v1.tar+zstd"; 2]);
+}
+
+/// What an image was called, saved, run or built from does not change how its layers go out: those
+/// made here compressed, those that came from elsewhere as they came.
+#[test]
+fn layers_go_out_compressed_whatever_was_done_before() {
+    let registry = standin::new_registry();
+    let kiln = Kiln::with_mirror(&registry.host());
+    let name = |tag: &str| format!("{}/me/app:{tag}", registry.host());
+    let kinds = |tag: &str| {
+        let (_, manifest) = registry.manifest("me/app", tag).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let layers = manifest["layers"].as_array().unwrap().iter();
+        let kinds = layers.map(|layer| layer["mediaType"].as_str().unwrap().to_owned());
+        kinds.collect::<Vec<_>>()
+    };
+    let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+    kiln.build(
+        &Project::of("FROM alpine\nRUN echo lower >/x\n"),
+        &["-t", &name("lower")],
+    );
+    kiln.ok(["push", &name("lower")]);
+    assert_eq!(kinds("lower"), [gzip; 2]);
+
+    kiln.ok(["run", "--rm", &name("lower"), "true"]);
+    kiln.ok(["save", "-o", "/dev/null", &name("lower")]);
+    let upper = format!("FROM {}\nRUN echo upper >/x\n", name("lower"));
+    let output = format!("type=registry,name={}", name("upper"));
+    kiln.build(&Project::of(&upper), &["-o", &output]);
+    assert_eq!(kinds("upper"), [gzip; 3]);
+
+    // One that was loaded keeps its bytes, and with them its digest.
+    let archive = kiln.scratch("out").join("lower.tar");
+    let archive = archive.to_str().unwrap();
+    kiln.ok(["save", "-o", archive, &name("lower")]);
+    let other = Kiln::with_mirror(&registry.host());
+    other.lend(Path::new(archive));
+    other.ok(["load", "-i", archive]);
+    other.ok(["tag", &name("lower"), &name("loaded")]);
+    other.ok(["push", &name("loaded")]);
+    assert_eq!(kinds("loaded"), [gzip, gzip.trim_end_matches("+gzip")]);
 }
 
 #[test]

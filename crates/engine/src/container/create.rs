@@ -44,7 +44,7 @@ impl Engine {
     pub async fn create_container(&self, new: CreateContainer) -> Result<String, EngineError> {
         let engine = &self.0;
         let found = engine.find_image(&new.image)?;
-        let layers = engine.note_layers(&found.reference, &found.image)?;
+        let layers = engine.note_stored_layers(&found.reference, &found.image)?;
         engine.snapshots(&Stack::new(layers.clone()), None).await?;
         let image = (found.top.digest, &found.image.config.config);
         engine.note_container(&new, Some(image), layers)

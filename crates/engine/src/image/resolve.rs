@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use graph::PullPolicy;
 use oci::{ChainId, Descriptor, Document, Platform, Reference};
-use store::{Blob, LayerId, LayerSource, NewLayer};
+use store::{Blob, LayerId, LayerSource, Layers, Lease, NewLayer};
 
 use super::{LoadedImage, load, select};
 use crate::clock::parse_rfc3339;
@@ -34,7 +34,9 @@ impl Inner {
         if let Some(top) = self.layout_image(reference)? {
             let image = load(&self.store, &top, platform)?
                 .ok_or(EngineError::MissingBlob { digest: top.digest })?;
-            let layers = self.note_layers(reference, &image)?;
+            let layers = self.note_layers(reference, &image, |layers, lease, new| {
+                layers.ensure(lease, new)
+            })?;
             let reference = reference.clone().with_digest(image.descriptor.digest);
             return Ok(ResolvedImage {
                 reference,
@@ -55,7 +57,7 @@ impl Inner {
                 (Err(error), None) => return Err(error),
             },
         };
-        let layers = self.note_layers(&reference, &image)?;
+        let layers = self.note_stored_layers(&reference, &image)?;
         let reference = reference.with_digest(image.descriptor.digest);
         Ok(ResolvedImage {
             reference,
@@ -135,18 +137,32 @@ impl Inner {
             })?;
         let image = LoadedImage::new(descriptor, manifest, config)?;
         // Before the name: a tag whose layers are nowhere to be had would be a broken one.
-        self.note_layers(reference, &image)?;
+        self.note_layers(reference, &image, |layers, lease, new| {
+            layers.ensure(lease, new)
+        })?;
         self.store
             .images()
             .put_for_build(reference, &top.descriptor, self.clock.now())?;
         Ok(image)
     }
 
-    /// Notes the layers of `image` and where their blobs can be had.
-    pub(crate) fn note_layers(
+    /// Notes the layers of `image`, which was found in the store.
+    pub(crate) fn note_stored_layers(
         &self,
         reference: &Reference,
         image: &LoadedImage,
+    ) -> Result<Vec<LayerId>, EngineError> {
+        self.note_layers(reference, image, |layers, lease, new| {
+            layers.ensure_stored(lease, new)
+        })
+    }
+
+    /// Notes the layers of `image` and where their blobs can be had, as `ensure` does.
+    fn note_layers(
+        &self,
+        reference: &Reference,
+        image: &LoadedImage,
+        ensure: impl Fn(&Layers<'_>, &Lease, &NewLayer) -> store::Result<LayerId>,
     ) -> Result<Vec<LayerId>, EngineError> {
         let repository = reference.without_tag().to_string();
         let mut chain = None;
@@ -180,7 +196,7 @@ impl Inner {
                 }],
                 created: times.next().flatten(),
             };
-            layers.push(self.store.layers().ensure(&self.lease, &new)?);
+            layers.push(ensure(&self.store.layers(), &self.lease, &new)?);
         }
         Ok(layers)
     }

@@ -86,7 +86,7 @@ impl Inner {
         reference: &Reference,
         image: LoadedImage,
     ) -> Result<ImageParts, EngineError> {
-        let layers = self.note_layers(reference, &image)?;
+        let layers = self.note_stored_layers(reference, &image)?;
         Ok(ImageParts {
             stack: Stack::new(layers),
             inherited: image.config.history.len(),

@@ -103,7 +103,7 @@ impl Inner {
         named: &NamedImage,
     ) -> Result<ArchiveImage, EngineError> {
         let image = &named.image;
-        let layers = self.note_layers(&named.reference, image)?;
+        let layers = self.note_stored_layers(&named.reference, image)?;
         for row in self.store.layers().take(&self.lease, &layers)? {
             self.fetch_layer(&row, None).await?;
         }

@@ -86,14 +86,17 @@ impl Inner {
                 (diff_id, row.blobs.first().cloned().unwrap_or(blob))
             }
             (Wanted::DiffId, None) => self.compute_diff_id(row)?,
-            (Wanted::AnyBlob, _) => match self.present(row, None)? {
+            (Wanted::AnyBlob, _) => match self.present(row, |_| true)? {
                 Some(found) => found,
                 None => self.make_blob(row, Compression::Uncompressed, None)?,
             },
             (Wanted::Blob(format), _) => {
                 let keep = is_pulled(row) && !format.force;
-                let compression = (!keep).then_some(format.compression);
-                match self.present(row, compression)? {
+                let fits = |blob: &Descriptor| match keep {
+                    true => row.sources.iter().any(|from| from.digest == blob.digest),
+                    false => blob.media_type.layer_compression() == Some(format.compression),
+                };
+                match self.present(row, fits)? {
                     Some(found) => found,
                     None => self.make_blob(row, format.compression, format.level)?,
                 }
@@ -110,21 +113,17 @@ impl Inner {
         })
     }
 
-    /// A blob of the layer that is here, in this compression if one is given.
+    /// A blob of the layer that is here and `fits`.
     fn present(
         &self,
         row: &LayerRow,
-        compression: Option<Compression>,
+        fits: impl Fn(&Descriptor) -> bool,
     ) -> Result<Option<(DiffId, Descriptor)>, EngineError> {
         let Some(diff_id) = row.diff_id else {
             return Ok(None);
         };
         for blob in &row.blobs {
-            let fits = match compression {
-                None => true,
-                wanted => blob.media_type.layer_compression() == wanted,
-            };
-            if fits
+            if fits(blob)
                 && self
                     .store
                     .blobs()
@@ -249,7 +248,7 @@ impl Inner {
             return Ok(());
         }
         let (_, blob) = self
-            .present(row, None)?
+            .present(row, |_| true)?
             .ok_or(EngineError::EmptyLayer(row.id))?;
         let compression = blob
             .media_type
