@@ -1,6 +1,8 @@
 //! What the fuzz targets share: lowering as far as it goes, with an image for every question; and a
 //! place to unpack archives in.
 
+pub mod connection;
+
 use std::path::PathBuf;
 
 use dockerfile::{ImageAnswer, Lowering, Options, Step, parse};

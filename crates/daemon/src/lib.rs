@@ -28,5 +28,5 @@ pub use buildkit::keep_packets;
 pub use docker::{Daemon, Identity, Open};
 pub use listen::{ListenError, Listener, Tls, TlsFiles};
 pub use log::{Entry, Level, Log};
-pub use server::serve;
+pub use server::{serve, serve_one};
 pub use trace::TraceOptions;
