@@ -1,7 +1,7 @@
 //! What the request says beside its options: build arguments that are meant for the builder, who
 //! is to read the file, and names of contexts.
 
-use oci::Reference;
+use oci::{Platform, Reference};
 
 use super::error::LowerError;
 use super::options::{Options, context_name};
@@ -68,20 +68,27 @@ fn foreign_syntax(parsed: &Parsed, options: &Options) -> Option<Diagnostic> {
 /// Gives contexts their shortest names, by which they are looked up.
 fn normalise_contexts(options: &mut Options, diagnostics: &mut Vec<Diagnostic>) {
     for (key, context) in std::mem::take(&mut options.named_contexts) {
-        let (name, platform) = match key.split_once("::") {
-            Some((name, platform)) => (name, Some(platform)),
-            None => (key.as_str(), None),
-        };
-        match context_name(name) {
-            Some(name) => {
-                let platform = platform.map(|platform| format!("::{platform}"));
-                let key = format!("{name}{}", platform.unwrap_or_default());
+        match context_key(&key) {
+            Some(key) => {
                 options.named_contexts.insert(key, context);
             }
             None => {
-                let error = LowerError::ContextName(key.clone());
+                let error = LowerError::ContextName(key);
                 diagnostics.push(Diagnostic::error([], &error));
             }
         }
     }
+}
+
+/// A name in its shortest form, with its platform if it has one; none when it is neither.
+fn context_key(key: &str) -> Option<String> {
+    let Some((name, platform)) = key.split_once("::") else {
+        return context_name(key);
+    };
+    let platform: Platform = platform.parse().ok()?;
+    Some(format!(
+        "{}::{}",
+        context_name(name)?,
+        platform.normalised()
+    ))
 }

@@ -304,6 +304,60 @@ fn bakes_targets_that_are_contexts_of_others() {
 }
 
 #[test]
+fn bakes_targets_that_are_contexts_of_others_for_several_platforms() {
+    let daemon = Daemon::new();
+    let Some(()) = connect(&daemon) else { return };
+    let project = Project::new(&[
+        (
+            "docker-bake.json",
+            r#"{"target": {
+                "base": {"dockerfile": "Dockerfile.base", "platforms": ["linux/amd64", "linux/arm64"]},
+                "default": {"contexts": {"base": "target:base"}, "platforms": ["linux/amd64", "linux/arm64"]}
+            }}"#,
+        ),
+        (
+            "Dockerfile.base",
+            "FROM --platform=$BUILDPLATFORM alpine AS made\nARG TARGETARCH\n\
+             RUN echo base of $TARGETARCH >/made\n\
+             FROM scratch\nCOPY --from=made /made /\nENV FROM=base\n",
+        ),
+        (
+            "Dockerfile",
+            "FROM --platform=$BUILDPLATFORM alpine AS tools\nCOPY --from=base /made /from\n\
+             RUN cat /from >/copied\n\
+             FROM base\nCOPY --from=tools /copied /is-$FROM\n",
+        ),
+    ]);
+    let file = project.join("docker-bake.json");
+    let context = format!("*.context={}", project.path().display());
+    let output = format!(
+        "default.output=type=local,dest={}",
+        project.join("out").display()
+    );
+    let line = [
+        "bake",
+        "-f",
+        file.to_str().unwrap(),
+        "--set",
+        &context,
+        "--set",
+        &output,
+        "--allow",
+        "fs=*",
+    ];
+    let ran = run(&daemon, &line).unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for arch in ["amd64", "arm64"] {
+        let of_platform = project.join(&format!("out/linux_{arch}"));
+        // The name is of the base's environment.
+        for name in ["made", "is-base"] {
+            let content = std::fs::read_to_string(of_platform.join(name)).unwrap();
+            assert_eq!(content, format!("base of {arch}\n"));
+        }
+    }
+}
+
+#[test]
 fn composes_services_from_others() {
     let daemon = Daemon::new();
     let project = Project::new(&[

@@ -200,6 +200,38 @@ fn all_of_a_build_may_be_defined_by_the_client() {
 }
 
 #[test]
+fn an_input_may_be_for_one_platform() {
+    let daemon = Daemon::new();
+    let dockerfile = "FROM --platform=$BUILDPLATFORM alpine\n\
+                      COPY --from=base /a /a\nCOPY --from=other /a /b\nRUN cat /a /b\n";
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let files = [("Dockerfile", dockerfile)];
+        let _session = client.session("one", "", Offers::build(&files)).await;
+        let mut inputs = HashMap::new();
+        for name in ["0-base::linux/amd64", "0-base::linux/arm64", "0-other"] {
+            let mut steps = Steps::default();
+            let made = steps.files(&[("/a", &format!("{name}\n"))]);
+            inputs.insert(name.to_owned(), steps.end(&made));
+        }
+        let options = [
+            ("platform", "linux/amd64,linux/arm64"),
+            ("context:base::linux/amd64", "input:0-base::linux/amd64"),
+            ("context:base::linux/arm64", "input:0-base::linux/arm64"),
+            ("context:other", "input:0-other"),
+        ];
+        let built = build(&client, "one", &options, inputs).await;
+        built.ok();
+        let logs = built.logs();
+        let mut lines: Vec<&str> = logs.lines().collect();
+        lines.sort_unstable();
+        let [amd64, arm64] = ["0-base::linux/amd64", "0-base::linux/arm64"];
+        assert_eq!(lines, [amd64, arm64, "0-other", "0-other"]);
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
 fn inputs_that_are_not_there_are_named() {
     let daemon = Daemon::new();
     run(async {

@@ -296,6 +296,7 @@ fn remote(
     }
 }
 
+/// A name may be that of a context for one platform alone: `name::os/arch`.
 fn named_contexts(
     options: &mut Options,
     inputs: &Inputs,
@@ -305,9 +306,6 @@ fn named_contexts(
     let mut contexts = BTreeMap::new();
     for (name, text) in given {
         let option = format!("context:{name}");
-        if name.contains("::") {
-            return Err(options.refuse(&option, "name the context without a platform"));
-        }
         let source = match text.split_once(':') {
             Some(("local", directory)) => NamedSource::Client(directory.to_owned()),
             Some(("input", input)) if inputs.contains_key(input) => {
