@@ -307,6 +307,48 @@ fn what_cannot_be_asked_for_is_named() {
 }
 
 #[test]
+fn the_cache_that_is_shown_and_pruned_is_the_builders() {
+    let daemon = Daemon::new();
+    let ask = |line: &[&str]| finish(client(&daemon).args(line));
+    let mount = "--mount=type=cache,target=/c";
+    let project = Project::of(&format!("FROM alpine\nRUN {mount} echo made >/made\n"));
+    let built = build(&daemon, &project, &[]);
+    assert_eq!(built.code, 0, "{}", built.stderr);
+    let kinds = ["{{.Type}} {{.TotalCount}}"];
+    let table = |command: &[&str]| ask(&[command, &["--format"], &kinds].concat()).ok();
+    let shown = table(&["du"]);
+    assert!(shown.contains("exec.cachemount 1\nregular "), "{shown}");
+    assert_eq!(table(&["builder", "du"]), shown);
+    assert_eq!(table(&["system", "df"]), shown);
+    let each = ask(&["du", "--verbose", "--format", "json"]).ok();
+    let records = each.lines().count();
+    assert!(shown.ends_with(&format!("Total {records}\n")), "{shown}");
+
+    let refused = ask(&["builder", "prune", "--force", "--dry-run"]);
+    let why = "--dry-run cannot be had of a builder that is another process";
+    assert!(refused.error().contains(why));
+    let pruned = ask(&["builder", "prune", "--force"]).ok();
+    assert!(pruned.contains("Total reclaimed space: "), "{pruned}");
+    let shown = table(&["du"]);
+    assert!(shown.contains("exec.cachemount 1\n"), "{shown}");
+    let filtered = [
+        "builder",
+        "prune",
+        "--force",
+        "--verbose",
+        "--filter",
+        "type=exec.cachemount",
+    ];
+    let pruned = ask(&filtered).ok();
+    assert!(pruned.contains("\nexec.cachemount "), "{pruned}");
+    assert!(!table(&["du"]).contains("exec.cachemount"));
+    ask(&["builder", "prune", "--force", "--all"]).ok();
+    // The store here is asked for nothing: there is none.
+    assert!(!Path::new("/nowhere/at/all").exists());
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
 fn a_client_that_is_interrupted_ends_its_build() {
     let daemon = Daemon::new();
     let project = Project::of("FROM alpine\nRUN echo begun; sleep 98765\n");

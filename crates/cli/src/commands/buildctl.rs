@@ -1,6 +1,6 @@
 //! What `buildctl` asks for: of a daemon over BuildKit's API, or of this process where none is named.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use client::messages::{DiskUsageRequest, PruneRequest, Timestamp, UsageRecord, WorkerRecord};
@@ -14,6 +14,7 @@ use crate::args::{Arguments, Command, Global};
 use crate::clients::buildctl::{Asked, Call};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::remote::Host;
 use crate::ui::{Ui, human, table};
 
 /// Does what was asked for.
@@ -88,7 +89,10 @@ fn needs_daemon(what: &str) -> Error {
 }
 
 fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Result<(), Error> {
-    let socket = socket.to_owned();
+    let host = Host {
+        socket: socket.to_owned(),
+        way: Way::Straight,
+    };
     let text = match asked {
         // It was taken care of.
         Asked::Build(_) => String::new(),
@@ -98,7 +102,7 @@ fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Resu
                 age_limit: 0,
             };
             let ask = async move |client: Client| client.disk_usage(request).await;
-            let records = daemon(socket, ask)?;
+            let records = daemon(&host, ask)?;
             let text = records_text(session, &records, verbose);
             format!("{text}{}", sums(&records))
         }
@@ -119,26 +123,26 @@ fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Resu
                 min_free_space: min_free,
             };
             let ask = async move |client: Client| client.prune(request).await;
-            let gone = daemon(socket, ask)?;
+            let gone = daemon(&host, ask)?;
             let total = gone.iter().map(|record| bytes(record.size)).sum();
             let text = records_text(session, &gone, false);
             format!("{text}Total:\t{}\n", human::size(total))
         }
         Asked::Workers { verbose } => {
             let ask = async move |client: Client| client.workers().await;
-            workers(&daemon(socket, ask)?, verbose)
+            workers(&daemon(&host, ask)?, verbose)
         }
     };
     session.ui.print(&text)
 }
 
 /// What the daemon answers.
-fn daemon<T>(
-    socket: PathBuf,
+pub(super) fn daemon<T>(
+    host: &Host,
     ask: impl AsyncFnOnce(Client) -> Result<T, Failure>,
 ) -> Result<T, Error> {
     block_on(async move {
-        let client = Client::connect(&socket, Way::Straight).await;
+        let client = Client::connect(&host.socket, host.way).await;
         let client = client.map_err(|error| Error::new(error.to_string()))?;
         ask(client)
             .await
@@ -183,7 +187,8 @@ fn records_text(session: &Session<'_, '_>, records: &[UsageRecord], verbose: boo
     table::align(&text)
 }
 
-fn ago(session: &Session<'_, '_>, at: &Timestamp) -> String {
+/// `2 hours ago`.
+pub(super) fn ago(session: &Session<'_, '_>, at: &Timestamp) -> String {
     let seconds = u64::try_from(at.seconds).unwrap_or_default();
     let used = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     let since = seconds_since(used.unwrap_or(UNIX_EPOCH), session.now());
@@ -204,7 +209,7 @@ fn sums(records: &[UsageRecord]) -> String {
     ))
 }
 
-fn bytes(size: i64) -> u64 {
+pub(super) fn bytes(size: i64) -> u64 {
     u64::try_from(size).unwrap_or_default()
 }
 

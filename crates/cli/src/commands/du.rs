@@ -2,10 +2,12 @@
 
 use engine::{Usage, UsageItem, UsageKind};
 
+use super::elsewhere;
 use super::images::seconds_since;
 use super::session::Session;
 use crate::args::system::Du;
 use crate::error::{CliError, Error};
+use crate::remote;
 use crate::ui::human;
 use crate::ui::listing::Listing;
 
@@ -21,15 +23,19 @@ const KINDS: &[(UsageKind, &str)] = &[
     (UsageKind::Other, "Other"),
 ];
 
-/// Shows what the store takes on disk.
+/// Shows what the store takes on disk, or the cache of a builder that is another process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Du) -> Result<(), Error> {
-    let usage = session.engine()?.usage()?;
-    let text = if args.verbose {
-        items(session, &usage)
-    } else {
-        sums(&usage)
+    let listing = match remote::named(session.environment)? {
+        Some(host) => elsewhere::usage(session, &host, args.verbose)?,
+        None => {
+            let usage = session.engine()?.usage()?;
+            match args.verbose {
+                true => items(session, &usage),
+                false => sums(&usage),
+            }
+        }
     };
-    let text = text
+    let text = listing
         .render(args.format.as_deref())
         .map_err(CliError::from)?;
     session.ui.print(&text)
@@ -42,34 +48,37 @@ pub(super) fn name(kind: UsageKind) -> &'static str {
 }
 
 fn sums(usage: &Usage) -> Listing {
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for (kind, name) in KINDS {
-        let sum = usage.of(*kind);
-        let of_kind = usage.items.iter().filter(|item| item.kind == *kind);
-        let active = of_kind.filter(|item| !item.is_reclaimable()).count();
-        rows.push(vec![
-            (*name).to_owned(),
-            sum.count.to_string(),
-            active.to_string(),
-            human::size(sum.bytes),
-            reclaimable(sum.bytes, sum.reclaimable),
-            sum.bytes.to_string(),
-        ]);
+    let of_kind = |kind: UsageKind| usage.items.iter().filter(move |item| item.kind == kind);
+    let size = |item: &UsageItem| (item.bytes, item.is_reclaimable());
+    let rows = KINDS.iter();
+    let rows = rows.map(|(kind, name)| sum(name, of_kind(*kind).map(size)));
+    let total = sum("Total", usage.items.iter().map(size));
+    sums_of(rows.chain([total]).collect())
+}
+
+/// A row of sums over things, each with its bytes and whether they can be had back.
+pub(super) fn sum(name: &str, things: impl Iterator<Item = (u64, bool)>) -> Vec<String> {
+    let (mut count, mut active, mut bytes, mut free) = (0, 0, 0, 0);
+    for (size, is_reclaimable) in things {
+        count += 1;
+        bytes += size;
+        match is_reclaimable {
+            true => free += size,
+            false => active += 1,
+        }
     }
-    let total = usage.total();
-    rows.push(vec![
-        "Total".to_owned(),
-        total.count.to_string(),
-        usage
-            .items
-            .iter()
-            .filter(|item| !item.is_reclaimable())
-            .count()
-            .to_string(),
-        human::size(total.bytes),
-        reclaimable(total.bytes, total.reclaimable),
-        total.bytes.to_string(),
-    ]);
+    vec![
+        name.to_owned(),
+        count.to_string(),
+        active.to_string(),
+        human::size(bytes),
+        reclaimable(bytes, free),
+        bytes.to_string(),
+    ]
+}
+
+/// The list of such rows.
+pub(super) fn sums_of(rows: Vec<Vec<String>>) -> Listing {
     Listing {
         fields: &[
             ("Type", "TYPE"),
@@ -110,6 +119,12 @@ fn items(session: &Session<'_, '_>, usage: &Usage) -> Listing {
             item.bytes.to_string(),
         ]
     };
+    items_of(usage.items.iter().map(row).collect())
+}
+
+/// The list of things, each with its kind, its name, its size, its last use, whether it can be had
+/// back, what it is of, and its size in bytes.
+pub(super) fn items_of(rows: Vec<Vec<String>>) -> Listing {
     Listing {
         fields: &[
             ("Type", "TYPE"),
@@ -128,6 +143,6 @@ fn items(session: &Session<'_, '_>, usage: &Usage) -> Listing {
             "Reclaimable",
             "Description",
         ],
-        rows: usage.items.iter().map(row).collect(),
+        rows,
     }
 }

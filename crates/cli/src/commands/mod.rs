@@ -13,6 +13,7 @@ mod create;
 mod debug;
 mod doctor;
 mod du;
+mod elsewhere;
 mod fsck;
 mod history;
 mod images;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use client::Way;
 
 use crate::args::image::Image;
-use crate::args::system::Builder;
+use crate::args::system::{Builder, System};
 use crate::args::{Command, build::Build};
 use crate::environment::Environment;
 use crate::error::{Error, choice};
@@ -27,18 +27,35 @@ pub(crate) struct Host {
 /// # Errors
 /// The builder is named in a way that kiln does not know.
 pub(crate) fn builder(args: &Build, environment: &Environment) -> Result<Option<Host>, Error> {
-    let of_variable = environment.text(VARIABLE)?;
-    let (flag, host, way) = match (&args.builder, of_variable, &args.docker_host) {
-        (Some(host), ..) => ("--builder", host.as_str(), Way::Straight),
-        (None, Some(host), _) => (VARIABLE, host, Way::Straight),
-        (None, None, Some(host)) => ("--host", host.as_str(), Way::ByDocker),
-        (None, None, None) => return Ok(None),
-    };
+    match (&args.builder, named(environment)?, &args.docker_host) {
+        (Some(host), ..) => host_at("--builder", host, Way::Straight, environment).map(Some),
+        (None, Some(host), _) => Ok(Some(host)),
+        (None, None, Some(host)) => host_at("--host", host, Way::ByDocker, environment).map(Some),
+        (None, None, None) => Ok(None),
+    }
+}
+
+/// The builder that the environment names.
+///
+/// # Errors
+/// It is named in a way that kiln does not know.
+pub(crate) fn named(environment: &Environment) -> Result<Option<Host>, Error> {
+    let host = environment.text(VARIABLE)?;
+    let host = host.map(|host| host_at(VARIABLE, host, Way::Straight, environment));
+    host.transpose()
+}
+
+fn host_at(
+    flag: &'static str,
+    host: &str,
+    way: Way,
+    environment: &Environment,
+) -> Result<Host, Error> {
     match host.strip_prefix("unix://") {
-        Some(path) if !path.is_empty() => Ok(Some(Host {
+        Some(path) if !path.is_empty() => Ok(Host {
             socket: environment.absolute(Path::new(path)),
             way,
-        })),
+        }),
         _ => {
             let expected = "kiln reaches builders on sockets of this machine: unix://PATH";
             Err(choice(flag, host, expected))
@@ -55,8 +72,19 @@ pub(crate) fn is_elsewhere(command: &Command, environment: &Environment) -> Resu
         Command::Build(args)
         | Command::Image(Image::Build(args))
         | Command::Builder(Builder::Build(args)) => Ok(builder(args, environment)?.is_some()),
+        command if is_asked(command) => Ok(named(environment)?.is_some()),
         _ => Ok(false),
     }
+}
+
+/// Whether a builder that is another process is asked for what the command is about.
+const fn is_asked(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Du(_)
+            | Command::System(System::Df(_))
+            | Command::Builder(Builder::Du(_) | Builder::Prune(_))
+    )
 }
 
 /// Refuses what works on this machine's store while builds are made elsewhere.
@@ -73,7 +101,7 @@ pub(crate) fn refuse_elsewhere(command: &Command, environment: &Environment) -> 
         | Command::Builder(Builder::Build(_) | Builder::Version(_)) => true,
         // These are about this machine, whoever builds.
         Command::Serve(_) | Command::Doctor(_) | Command::Store(_) => true,
-        other => !other.needs_store(),
+        other => is_asked(other) || !other.needs_store(),
     };
     if is_here {
         return Ok(());

@@ -13,7 +13,7 @@ mod outputs;
 mod progress;
 mod request;
 
-pub(crate) use address::{Host, builder, is_elsewhere, refuse_elsewhere};
+pub(crate) use address::{Host, builder, is_elsewhere, named, refuse_elsewhere};
 pub(crate) use outcome::{failure, image};
 pub(crate) use progress::Narrator;
 pub(crate) use request::{Asked, request};
@@ -21,7 +21,7 @@ pub(crate) use request::{Asked, request};
 use crate::error::Error;
 
 /// An error for what a builder cannot be asked for.
-fn refuse(what: &str, instead: &str) -> Error {
+pub(crate) fn refuse(what: &str, instead: &str) -> Error {
     Error::new(format!(
         "{what} cannot be had of a builder that is another process: {instead}"
     ))

@@ -1,20 +1,24 @@
 //! `kiln prune` and its narrower forms.
 
+mod report;
 mod request;
 
 use std::fmt::Write as _;
 use std::io::BufRead as _;
 
-use engine::{ContainerState, Engine, ImageSummary, PruneRequest, Pruned, Removed, UsageKind};
+use engine::{ContainerState, Engine, ImageSummary, PruneRequest, Removed};
 
+use super::elsewhere;
 use super::images::{has_label, shown};
 use super::session::Session;
 use crate::args::prune::{BuilderPrune, Care, Gc, ImagePrune, Prune};
 use crate::error::{Error, FAILURE};
-use crate::ui::listing::Listing;
-use crate::ui::{self, human};
+use crate::remote;
+use crate::ui;
 use crate::values::filter;
 
+pub(super) use report::removed;
+use report::{Detail, report};
 use request::{Filters, Scope};
 
 /// Removes containers that do not run, images that nobody needs, and the build cache.
@@ -83,6 +87,14 @@ pub(super) fn builder(session: &mut Session<'_, '_>, args: &BuilderPrune) -> Res
     } else {
         "WARNING! This will remove all dangling build cache.\n"
     };
+    if let Some(host) = remote::named(session.environment)? {
+        if args.care.dry_run {
+            return Err(remote::refuse("--dry-run", "`kiln du` shows what it keeps"));
+        }
+        confirm(session, args.care, question)?;
+        let request = elsewhere::prune_request(&rule, filters.of_cache(args.all));
+        return elsewhere::prune(session, &host, request, args.verbose);
+    }
     confirm(session, args.care, question)?;
     let engine = session.engine()?;
     let mut request = PruneRequest::new(session.now());
@@ -247,55 +259,4 @@ impl Removal<'_> {
             lines => format!("{verb} {what}:\n{lines}\n"),
         }
     }
-}
-
-/// How much is told of what went of the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
-    None,
-    Ids,
-    All,
-}
-
-fn report(
-    session: &mut Session<'_, '_>,
-    pruned: &Pruned,
-    detail: Detail,
-    dry_run: bool,
-) -> Result<(), Error> {
-    let is_shown = |kind| match detail {
-        Detail::None => false,
-        Detail::Ids => matches!(kind, UsageKind::Record | UsageKind::CacheMount),
-        Detail::All => true,
-    };
-    let shown: Vec<_> = pruned
-        .removed
-        .iter()
-        .filter(|one| is_shown(one.kind))
-        .collect();
-    let (deleted, reclaimed) = if dry_run {
-        ("Would delete", "Total reclaimable space")
-    } else {
-        ("Deleted", "Total reclaimed space")
-    };
-    if detail == Detail::All {
-        let row = |one: &&engine::RemovedItem| {
-            let kind = super::du::name(one.kind).to_owned();
-            vec![kind, one.id.clone(), human::size(one.bytes)]
-        };
-        let listing = Listing {
-            fields: &[("Type", "TYPE"), ("ID", "ID"), ("Size", "SIZE")],
-            shown: vec!["Type", "ID", "Size"],
-            rows: shown.iter().map(row).collect(),
-        };
-        let table = listing.render(None).map_err(crate::error::CliError::from)?;
-        session.ui.print(&format!("{table}\n"))?;
-    } else if !shown.is_empty() {
-        let ids: String = shown.iter().map(|one| format!("{}\n", one.id)).collect();
-        session
-            .ui
-            .print(&format!("{deleted} build cache objects:\n{ids}\n"))?;
-    }
-    let size = human::size(pruned.bytes());
-    session.ui.line(&format!("{reclaimed}: {size}"))
 }

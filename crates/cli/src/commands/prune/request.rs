@@ -115,7 +115,19 @@ impl Filters {
         }
     }
 
-    /// The rule of the command called `name`. Cache mounts go with all, or when they are asked for.
+    /// What goes of the cache, in its words; none for everything. Cache mounts go with all, or when
+    /// they are asked for.
+    pub(super) fn of_cache(&self, all: bool) -> Option<String> {
+        let mut conditions = self.conditions.clone();
+        let asks_for_type =
+            |condition: &String| condition.starts_with("type") || condition == "mutable";
+        if !all && !conditions.iter().any(asks_for_type) {
+            conditions.push("type!=exec.cachemount".to_owned());
+        }
+        (!conditions.is_empty()).then(|| conditions.join(","))
+    }
+
+    /// The rule of the command called `name`.
     pub(super) fn rule(
         &self,
         name: &str,
@@ -123,18 +135,9 @@ impl Filters {
         bounds: &Bounds,
         now: SystemTime,
     ) -> Result<PruneRule, Error> {
-        let mut conditions = self.conditions.clone();
-        let asks_for_type =
-            |condition: &String| condition.starts_with("type") || condition == "mutable";
-        if !all && !conditions.iter().any(asks_for_type) {
-            conditions.push("type!=exec.cachemount".to_owned());
-        }
-        let filter = conditions.join(",");
-        let filters = if conditions.is_empty() {
-            Vec::new()
-        } else {
-            vec![cache_filter(&filter, &filter)?]
-        };
+        let filters = self.of_cache(all);
+        let filters = filters.map(|filter| cache_filter(&filter, &filter));
+        let filters = filters.into_iter().collect::<Result<_, _>>()?;
         let age = |until| now.duration_since(until).unwrap_or(Duration::ZERO);
         let reserved = bounds
             .reserved_space

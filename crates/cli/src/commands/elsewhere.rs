@@ -1,0 +1,99 @@
+//! What a builder that is another process keeps, and its removal, over BuildKit's API.
+
+use std::collections::BTreeMap;
+
+use client::Client;
+use client::messages::{DiskUsageRequest, PruneRequest, UsageRecord};
+use engine::{PruneRule, Told};
+
+use super::buildctl::{ago, bytes, daemon};
+use super::session::Session;
+use super::{du, prune};
+use crate::error::Error;
+use crate::remote::Host;
+use crate::ui::human;
+use crate::ui::listing::Listing;
+
+/// What the builder's cache takes: each record, or the sums of each type.
+pub(super) fn usage(session: &Session<'_, '_>, host: &Host, each: bool) -> Result<Listing, Error> {
+    let request = DiskUsageRequest::default();
+    let ask = async move |client: Client| client.disk_usage(request).await;
+    let records = daemon(host, ask)?;
+    Ok(match each {
+        true => items(session, &records),
+        false => sums(&records),
+    })
+}
+
+/// What a builder is asked for that is to remove what `rule` says.
+pub(super) fn prune_request(rule: &PruneRule, filter: Option<String>) -> PruneRequest {
+    let most = |bytes: &Option<Told<u64>>| {
+        let bytes = bytes.as_ref().map(|bytes| bytes.value);
+        i64::try_from(bytes.unwrap_or_default()).unwrap_or(i64::MAX)
+    };
+    let unused = rule.unused_for.as_ref();
+    let unused = unused.map(|unused| unused.value.as_nanos());
+    PruneRequest {
+        filter: filter.into_iter().collect(),
+        all: rule.all,
+        keep_duration: i64::try_from(unused.unwrap_or_default()).unwrap_or(i64::MAX),
+        reserved_space: most(&rule.reserved),
+        max_used_space: most(&rule.max_used),
+        min_free_space: most(&rule.min_free),
+    }
+}
+
+/// Has the builder remove what `request` says, and shows what that was.
+pub(super) fn prune(
+    session: &mut Session<'_, '_>,
+    host: &Host,
+    request: PruneRequest,
+    each: bool,
+) -> Result<(), Error> {
+    let ask = async move |client: Client| client.prune(request).await;
+    let gone = daemon(host, ask)?;
+    let row = |record: &UsageRecord| {
+        let size = human::size(bytes(record.size));
+        vec![record.record_type.clone(), record.id.clone(), size]
+    };
+    if each {
+        prune::removed(session, gone.iter().map(row).collect())?;
+    } else if !gone.is_empty() {
+        let ids: String = gone.iter().map(|one| format!("{}\n", one.id)).collect();
+        session
+            .ui
+            .print(&format!("Deleted build cache objects:\n{ids}\n"))?;
+    }
+    let total = gone.iter().map(|record| bytes(record.size)).sum();
+    let total = human::size(total);
+    session.ui.line(&format!("Total reclaimed space: {total}"))
+}
+
+fn sums(records: &[UsageRecord]) -> Listing {
+    let size = |record: &&UsageRecord| (bytes(record.size), !record.in_use);
+    let mut types: BTreeMap<&str, Vec<&UsageRecord>> = BTreeMap::new();
+    for record in records {
+        types.entry(&record.record_type).or_default().push(record);
+    }
+    let rows = types.iter();
+    let rows = rows.map(|(name, records)| du::sum(name, records.iter().map(size)));
+    let all: Vec<&UsageRecord> = records.iter().collect();
+    let total = du::sum("Total", all.iter().map(size));
+    du::sums_of(rows.chain([total]).collect())
+}
+
+fn items(session: &Session<'_, '_>, records: &[UsageRecord]) -> Listing {
+    let row = |record: &UsageRecord| {
+        let used = record.last_used_at.as_ref();
+        vec![
+            record.record_type.clone(),
+            record.id.clone(),
+            human::size(bytes(record.size)),
+            used.map(|used| ago(session, used)).unwrap_or_default(),
+            (!record.in_use).to_string(),
+            record.description.clone(),
+            bytes(record.size).to_string(),
+        ]
+    };
+    du::items_of(records.iter().map(row).collect())
+}
