@@ -158,6 +158,19 @@ impl registry::Credentials for Offered {
             CredentialSource::Known(known) => Box::pin(std::future::ready(Ok(known))),
         }
     }
+
+    fn token<'a>(
+        &'a self,
+        domain: &'a str,
+        wanted: registry::WantedToken,
+    ) -> registry::BoxFuture<'a, Result<Option<registry::GivenToken>, registry::CredentialsError>>
+    {
+        match self.config.source(domain) {
+            CredentialSource::Known(registry::Credential::Anonymous)
+            | CredentialSource::Helper { .. } => self.otherwise.token(domain, wanted),
+            CredentialSource::Known(_) => Box::pin(std::future::ready(Ok(None))),
+        }
+    }
 }
 
 impl Inner {

@@ -89,7 +89,10 @@ pub use op::{ContainerProcess, FrontEnd, NewContainer, Speaks, StepContainer, St
 pub use output::{LocalTree, Output, Stack};
 pub use progress::Task;
 pub use provenance::{Asked, Provenance, ProvenanceError, ProvenanceMode, ProvenanceVersion};
-pub use registry::{BoxFuture, Credential, Credentials, CredentialsError, Secret as Password};
+pub use registry::{
+    BoxFuture, Credential, Credentials, CredentialsError, GivenToken, Secret as Password,
+    WantedToken,
+};
 pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
 pub use request::{
     ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,

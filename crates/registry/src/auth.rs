@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::error::At;
 use crate::wire::Wire;
-use crate::{Credential, Credentials, Error};
+use crate::{Credential, Credentials, CredentialsError, Error};
 pub(crate) use challenge::{Challenge, TokenService};
 pub(crate) use scope::Scopes;
 use token::{Token, TokenRequest};
@@ -103,22 +103,32 @@ impl Auth {
         scopes: &Scopes,
         refused: Option<&Authorization>,
     ) -> Result<Option<Authorization>, Error> {
-        let credential = self.credential(asker, host).await?;
-        match (challenge, credential) {
-            (_, Credential::RegistryToken(token)) => Ok(bearer(token.expose(), true)),
-            (Challenge::Basic, Credential::Basic { username, password }) => {
-                Ok(basic(username, password.expose()))
-            }
-            (Challenge::Basic, _) => Ok(None),
-            (Challenge::Bearer(service), credential) => {
-                let slot = Arc::clone(lock(&host.tokens).entry(scopes.clone()).or_default());
-                let request = TokenRequest {
-                    service,
-                    scopes,
-                    credential,
-                };
-                token::get(asker, &slot, request, refused).await.map(Some)
-            }
+        let Challenge::Bearer(service) = challenge else {
+            return Ok(match self.credential(asker, host).await? {
+                Credential::RegistryToken(token) => bearer(token.expose(), true),
+                Credential::Basic { username, password } => basic(username, password.expose()),
+                Credential::Anonymous | Credential::IdentityToken(_) => None,
+            });
+        };
+        let slot = Arc::clone(lock(&host.tokens).entry(scopes.clone()).or_default());
+        let request = TokenRequest { service, scopes };
+        let new = self.token(asker, host, request);
+        token::get(&slot, new, refused).await.map(Some)
+    }
+
+    /// A new token; only who gives none is asked for credentials.
+    async fn token(
+        &self,
+        asker: Asker<'_>,
+        host: &HostAuth,
+        request: TokenRequest<'_>,
+    ) -> Result<Token, Error> {
+        if let Some(given) = token::given(asker, &*self.credentials, request).await? {
+            return Ok(given);
+        }
+        match self.credential(asker, host).await? {
+            Credential::RegistryToken(secret) => token::of_registry(asker, request, secret),
+            credential => token::fetch(asker, request, credential).await,
         }
     }
 
@@ -131,10 +141,7 @@ impl Auth {
         host.credential
             .get_or_try_init(lookup)
             .await
-            .map_err(|source| Error::Credentials {
-                at: Box::new(asker.at.clone()),
-                source,
-            })
+            .map_err(|source| no_credentials(asker, source))
     }
 
     fn host(&self, endpoint: &Endpoint) -> Arc<HostAuth> {
@@ -153,6 +160,13 @@ impl Challenge {
                 ..service.clone()
             }),
         }
+    }
+}
+
+fn no_credentials(asker: Asker<'_>, source: CredentialsError) -> Error {
+    Error::Credentials {
+        at: Box::new(asker.at.clone()),
+        source,
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +39,37 @@ pub trait Credentials: Send + Sync + fmt::Debug {
     /// registry asks, and at most once for each client and domain unless it fails.
     fn lookup<'a>(&'a self, domain: &'a str)
     -> BoxFuture<'a, Result<Credential, CredentialsError>>;
+
+    /// A token for `domain`, from a source that asks the token service itself and so keeps what it
+    /// knows for itself. `None` when the service is to be asked with what [`Self::lookup`] gives.
+    fn token<'a>(
+        &'a self,
+        domain: &'a str,
+        wanted: WantedToken,
+    ) -> BoxFuture<'a, Result<Option<GivenToken>, CredentialsError>> {
+        drop((domain, wanted));
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// What a registry asks a token of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedToken {
+    /// The address of its token service.
+    pub realm: String,
+    /// What it calls itself there.
+    pub service: Option<String>,
+    /// What the token is to allow.
+    pub scopes: Vec<String>,
+}
+
+/// A token that somebody else got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenToken {
+    /// The token.
+    pub token: Secret,
+    /// How long it holds, where that is known.
+    pub life: Option<Duration>,
 }
 
 /// Why a credential could not be had.

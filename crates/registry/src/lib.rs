@@ -24,7 +24,10 @@ mod wire;
 
 pub use client::Client;
 pub use config::{Config, ConfigError, HostConfig, Limits, Proxy};
-pub use credentials::{Anonymous, BoxFuture, Credential, Credentials, CredentialsError, Secret};
+pub use credentials::{
+    Anonymous, BoxFuture, Credential, Credentials, CredentialsError, GivenToken, Secret,
+    WantedToken,
+};
 pub use error::{At, Error, Hint, Problem, Problems, SetupError, TransportError, What};
 pub use pull::{BlobStream, Resolved};
 pub use push::{BlobBody, BlobSource, Pushed};

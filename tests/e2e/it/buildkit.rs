@@ -13,6 +13,7 @@ mod layouts;
 mod offers;
 mod platforms;
 mod stores;
+mod tokens;
 mod traces;
 mod usage;
 

@@ -7,10 +7,10 @@ use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use tokio::sync::Mutex;
 
-use super::{Asker, Authorization, Scopes, TokenService, basic, bearer};
+use super::{Asker, Authorization, Scopes, TokenService, basic, bearer, no_credentials};
 use crate::error::{Asked, Shown, What, check_status, read_bounded};
 use crate::wire::host_of;
-use crate::{Credential, Error};
+use crate::{Credential, Credentials, Error, Secret, WantedToken};
 
 /// The most that is read of an answer.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -35,7 +35,17 @@ pub(super) struct Token {
 pub(super) struct TokenRequest<'a> {
     pub(super) service: &'a TokenService,
     pub(super) scopes: &'a Scopes,
-    pub(super) credential: &'a Credential,
+}
+
+impl TokenRequest<'_> {
+    /// What it is to allow, with what the registry named by itself.
+    fn all_scopes(&self) -> Scopes {
+        let scopes = self.scopes.clone();
+        match &self.service.scope {
+            Some(text) => scopes.and_challenge(text),
+            None => scopes,
+        }
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -45,11 +55,10 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
-/// The token in `slot`, or a new one when there is none, it is old, or it was `refused`.
+/// The token in `slot`, or a `new` one when there is none, it is old, or it was `refused`.
 pub(super) async fn get(
-    asker: Asker<'_>,
     slot: &Mutex<Option<Token>>,
-    request: TokenRequest<'_>,
+    new: impl Future<Output = Result<Token, Error>>,
     refused: Option<&Authorization>,
 ) -> Result<Authorization, Error> {
     let mut slot = slot.lock().await;
@@ -59,17 +68,54 @@ pub(super) async fn get(
             return Ok(token.authorization.clone());
         }
     }
-    let token = fetch(asker, request).await?;
+    let token = new.await?;
     let authorization = token.authorization.clone();
     *slot = Some(token);
     Ok(authorization)
 }
 
-async fn fetch(asker: Asker<'_>, request: TokenRequest<'_>) -> Result<Token, Error> {
+/// A token that whoever has the credentials got by itself; none when it gives none.
+pub(super) async fn given(
+    asker: Asker<'_>,
+    credentials: &dyn Credentials,
+    request: TokenRequest<'_>,
+) -> Result<Option<Token>, Error> {
+    let start = Instant::now();
+    let wanted = WantedToken {
+        realm: request.service.realm.to_string(),
+        service: request.service.service.clone(),
+        scopes: request.all_scopes().texts().collect(),
+    };
+    let given = credentials.token(&asker.endpoint.domain, wanted).await;
+    let given = given.map_err(|source| no_credentials(asker, source))?;
+    // Whether there is an account behind it is not said.
+    let token = given.map(|given| {
+        let life = given.life.unwrap_or(DEFAULT_LIFE);
+        token(asker, request, (given.token.expose(), true), (start, life))
+    });
+    token.transpose()
+}
+
+/// The user's own token, which no service was asked for.
+pub(super) fn of_registry(
+    asker: Asker<'_>,
+    request: TokenRequest<'_>,
+    secret: &Secret,
+) -> Result<Token, Error> {
+    let holds = (Instant::now(), MAX_LIFE);
+    token(asker, request, (secret.expose(), true), holds)
+}
+
+/// A token of the service.
+pub(super) async fn fetch(
+    asker: Asker<'_>,
+    request: TokenRequest<'_>,
+    credential: &Credential,
+) -> Result<Token, Error> {
     // The clock starts before the request: a token is never used longer than it holds.
     let start = Instant::now();
-    let with_credentials = *request.credential != Credential::Anonymous;
-    let response = send(asker, request, with_credentials).await?;
+    let with_credentials = *credential != Credential::Anonymous;
+    let response = send(asker, request, credential).await?;
     let body = read_bounded(
         asker.at,
         MAX_ANSWER,
@@ -86,10 +132,22 @@ async fn fetch(asker: Asker<'_>, request: TokenRequest<'_>) -> Result<Token, Err
         .find(|text| !text.is_empty())
         .ok_or_else(|| failed("the answer has no token"))?;
     let life = answer.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs);
+    token(asker, request, (&text, with_credentials), (start, life))
+}
+
+/// A token, with whether there are credentials behind it, from when on it holds and how long.
+fn token(
+    asker: Asker<'_>,
+    request: TokenRequest<'_>,
+    (text, with_credentials): (&str, bool),
+    (start, life): (Instant, Duration),
+) -> Result<Token, Error> {
+    let unusable = "the token has characters that no header carries";
+    let authorization = bearer(text, with_credentials);
     let life = life.min(MAX_LIFE);
     Ok(Token {
-        authorization: bearer(&text, with_credentials)
-            .ok_or_else(|| failed("the token has characters that no header carries"))?,
+        authorization: authorization
+            .ok_or_else(|| failure(asker, request.service, unusable.to_owned(), false))?,
         use_until: start + life.saturating_sub(MARGIN.min(life / 4)),
     })
 }
@@ -97,18 +155,14 @@ async fn fetch(asker: Asker<'_>, request: TokenRequest<'_>) -> Result<Token, Err
 async fn send(
     asker: Asker<'_>,
     request: TokenRequest<'_>,
-    with_credentials: bool,
+    credential: &Credential,
 ) -> Result<Response, Error> {
     let realm = &request.service.realm;
     let client = asker
         .wire
         .client(asker.endpoint, asker.scheme, asker.at, realm)?;
-    let scopes = request.scopes.clone();
-    let scopes = match &request.service.scope {
-        Some(text) => scopes.and_challenge(text),
-        None => scopes,
-    };
-    let builder = match request.credential {
+    let scopes = request.all_scopes();
+    let builder = match credential {
         Credential::IdentityToken(secret) => client
             .request(Method::POST, realm.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -122,10 +176,9 @@ async fn send(
     let asked = Asked {
         at: asker.at,
         what: What::Api,
-        shown: if with_credentials {
-            Shown::Credentials
-        } else {
-            Shown::Nothing
+        shown: match credential {
+            Credential::Anonymous => Shown::Nothing,
+            _ => Shown::Credentials,
         },
         stall: asker.wire.limits.stall_timeout,
     };

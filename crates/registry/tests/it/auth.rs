@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use registry::{Anonymous, Client, Credential, Credentials, Secret};
+use registry::{Anonymous, Client, Credential, Credentials, GivenToken, Secret, WantedToken};
 use testkit::FakeRegistry;
 use testkit::registry::{Effect, Fault, Login, Rules};
 
@@ -366,6 +366,87 @@ async fn credentials_that_cannot_be_had() {
         credentials: Arc::new(Failing),
         outcome: "ok",
         log: "M 200, B 200",
+    })
+    .await;
+}
+
+/// Gives tokens that it gets from elsewhere, and never its credentials.
+#[derive(Debug)]
+struct Giving {
+    token: Option<&'static str>,
+    asked: std::sync::Mutex<Vec<WantedToken>>,
+}
+
+impl Credentials for Giving {
+    fn lookup<'a>(
+        &'a self,
+        domain: &'a str,
+    ) -> registry::BoxFuture<'a, Result<Credential, registry::CredentialsError>> {
+        Box::pin(std::future::ready(Err(registry::CredentialsError {
+            domain: domain.to_owned(),
+            source: "they are kept".into(),
+        })))
+    }
+
+    fn token<'a>(
+        &'a self,
+        domain: &'a str,
+        wanted: WantedToken,
+    ) -> registry::BoxFuture<'a, Result<Option<GivenToken>, registry::CredentialsError>> {
+        self.asked.lock().unwrap().push(wanted);
+        let given = self.token.map(|text| GivenToken {
+            token: Secret::new(text),
+            life: None,
+        });
+        let refused = || registry::CredentialsError {
+            domain: domain.to_owned(),
+            source: "the service does not know you".into(),
+        };
+        Box::pin(std::future::ready(given.map(Some).ok_or_else(refused)))
+    }
+}
+
+fn giving(token: Option<&'static str>) -> Arc<Giving> {
+    Arc::new(Giving {
+        token,
+        asked: std::sync::Mutex::default(),
+    })
+}
+
+#[tokio::test]
+async fn tokens_that_others_get() {
+    let giver = giving(Some("given"));
+    check(Case {
+        title: "taken",
+        rules: |rules| rules.login = Login::Given("given"),
+        faults: vec![],
+        credentials: Arc::clone(&giver) as Arc<dyn Credentials>,
+        outcome: "ok",
+        log: "M 401, M 200, B 200",
+    })
+    .await;
+    let asked = giver.asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1);
+    let wanted = &asked[0];
+    assert!(wanted.realm.ends_with("/token"), "{wanted:?}");
+    assert_eq!(wanted.service.as_deref(), Some("fake"));
+    assert_eq!(wanted.scopes, ["repository:app:pull"]);
+    check(Case {
+        title: "worth nothing",
+        rules: |rules| rules.login = Login::Given("given"),
+        faults: vec![],
+        credentials: giving(Some("other")),
+        outcome: "HOST/app:1: not authorized: authentication required (UNAUTHORIZED) [CheckCredentials]",
+        log: "M 401, M 401",
+    })
+    .await;
+    check(Case {
+        title: "not to be had",
+        rules: |rules| rules.login = Login::Given("given"),
+        faults: vec![],
+        credentials: giving(None),
+        outcome: "HOST/app:1: no credentials <- cannot get credentials for HOST <- the service does not know you [CheckCredentials]",
+        log: "M 401",
     })
     .await;
 }

@@ -17,6 +17,8 @@ pub enum Login {
     PublicBearer(&'static str, &'static str),
     /// A token of its own service, for which this identity token is needed.
     Identity(&'static str),
+    /// This token, which its own service gives nobody.
+    Given(&'static str),
 }
 
 impl State {
@@ -32,7 +34,10 @@ impl State {
             _ => {
                 let scope = needed(request);
                 let token = authorization.strip_prefix("Bearer ");
-                let is_right = token.is_some_and(|token| self.use_token(token, &scope));
+                let is_right = match self.rules.login {
+                    Login::Given(right) => token == Some(right),
+                    _ => token.is_some_and(|token| self.use_token(token, &scope)),
+                };
                 let realm = self
                     .rules
                     .realm

@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::client::Received;
 use super::stores::{Blobs, Stores};
+use super::tokens::Tokens;
 
 type Messages<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -35,6 +36,7 @@ pub(crate) struct Offers {
     directories: HashMap<String, Arc<Files>>,
     secrets: HashMap<String, Vec<u8>>,
     stores: Stores,
+    tokens: Option<Tokens>,
     /// What was exported as an archive.
     archive: Option<Received<Vec<u8>>>,
     /// What was exported as files.
@@ -67,6 +69,11 @@ impl Offers {
     pub(crate) fn secret(mut self, id: &str, value: &str) -> Self {
         self.secrets
             .insert(id.to_owned(), value.as_bytes().to_vec());
+        self
+    }
+
+    pub(super) fn tokens(mut self, tokens: Tokens) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -109,6 +116,9 @@ impl Offers {
         if !self.secrets.is_empty() {
             methods.push("/moby.buildkit.secrets.v1.Secrets/GetSecret");
         }
+        if self.tokens.is_some() {
+            methods.extend(Tokens::METHODS);
+        }
         methods
     }
 
@@ -119,7 +129,8 @@ impl Offers {
         let router = server
             .add_service(sync::FileSyncServer::new(self.clone()))
             .add_service(SecretsServer::new(self.clone()))
-            .add_service(self.stores.clone());
+            .add_service(self.stores.clone())
+            .add_optional_service(self.tokens.clone().map(Tokens::server));
         let router = match archive {
             Some(_) => router.add_service(archives::FileSendServer::new(self)),
             None => router.add_service(directories::FileSendServer::new(self)),
