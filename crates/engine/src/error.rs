@@ -343,6 +343,9 @@ pub enum EngineError {
         /// What to do instead.
         instead: &'static str,
     },
+    /// What a target takes is asked for, and it depends on the platform.
+    #[error("the target takes other things on each of the platforms: name one of them")]
+    OutlineOfPlatforms,
     /// A pattern of an ignore file is malformed.
     #[error(transparent)]
     Ignore(#[from] dockerfile::ignore::IgnoreError),

@@ -46,6 +46,44 @@ fn what_the_store_knows_of_a_base_counts() {
 }
 
 #[test]
+fn every_platform_is_looked_at() {
+    let kiln = Kiln::new();
+    let project = Project::of(
+        "FROM scratch AS base-amd64\nENV A=$BOTH\n\
+         FROM scratch AS base-arm64\nARG MORE\nENV A=$BOTH$ARM\n\
+         FROM base-$TARGETARCH AS out\nARG TARGETARCH\nENV A=$OUT\n",
+    );
+    let found = |platforms: &str| {
+        let check = ["--check", "--target=out", "--platform", platforms];
+        let (_, stdout, _) = ask(&kiln, &project, &check);
+        ["$BOTH", "$ARM", "$OUT"].map(|name| {
+            let text = format!("Usage of undefined variable '{name}'");
+            stdout.matches(&text).count()
+        })
+    };
+    assert_eq!(found("linux/amd64"), [1, 0, 1]);
+    assert_eq!(found("linux/amd64,linux/arm64"), [2, 1, 1]);
+    let outline = |platforms: &str| {
+        let outline = ["--call=outline", "--target=out", "--platform", platforms];
+        ask(&kiln, &project, &outline)
+    };
+    assert!(outline("linux/arm64").1.contains("MORE"));
+    let (code, _, stderr) = outline("linux/amd64,linux/arm64");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("name one of them"), "{stderr}");
+    // An argument that every platform has is told without the value of one.
+    let project = Project::of("FROM scratch\nARG TARGETARCH\nARG A=1\n");
+    let platforms = "linux/amd64,linux/arm64";
+    let outline = ["--call=outline", "--platform", platforms];
+    let (code, stdout, _) = ask(&kiln, &project, &outline);
+    assert_eq!(code, 0);
+    assert!(
+        stdout.contains("A ") && !stdout.contains("amd64"),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn errors_are_shown_together() {
     let project = Project::of("FROM scratch\nFOO x\nCOPY --form=a /b /c\nMAINTAINER me\n");
     let kiln = Kiln::new();

@@ -3,8 +3,11 @@
 //! No network is needed: what the store does not know of a base image is left open, unless the
 //! caller's pull policy says to ask for it.
 
+use std::cmp::Reverse;
+
 use dockerfile::{Change, Diagnostic, ImageAnswer, ImageQuestion, Lowered, Lowering, Step};
 use graph::PullPolicy;
+use oci::Platform;
 
 use super::definition::Images;
 use super::frontend::options;
@@ -13,7 +16,8 @@ use crate::error::EngineError;
 use crate::request::{BuildRequest, Dockerfile};
 
 /// What is wrong with the Dockerfile of `request` or likely to be: errors first, then warnings,
-/// each in the order of the file. Without a target every stage is looked at.
+/// each in the order of the file. Without a target every stage is looked at. What is so on any of
+/// several platforms is told once.
 ///
 /// # Errors
 /// The context cannot be read, or an image cannot be had that the pull policy asks for.
@@ -21,15 +25,44 @@ pub async fn check(
     request: &BuildRequest,
     engine: Option<&Engine>,
 ) -> Result<Vec<Diagnostic>, EngineError> {
+    let mut all: Vec<Diagnostic> = Vec::new();
+    for platform in platforms(request) {
+        let found = check_for(request, platform, engine).await?;
+        for one in found {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+    }
+    if request.platforms.len() > 1 {
+        all.sort_by_key(|one| (Reverse(one.severity), one.spans.first().copied()));
+    }
+    Ok(all)
+}
+
+async fn check_for(
+    request: &BuildRequest,
+    platform: Option<Platform>,
+    engine: Option<&Engine>,
+) -> Result<Vec<Diagnostic>, EngineError> {
     let options = dockerfile::Options {
         every_stage: request.target.is_none(),
         kiln_checks: true,
+        target_platform: platform,
         ..options(request, &Images::new())?
     };
     match lower(request, options, engine).await {
         Ok(lowered) => Ok(lowered.warnings),
         Err(EngineError::Dockerfile(diagnostics)) => Ok(diagnostics),
         Err(error) => Err(error),
+    }
+}
+
+/// What a build is for; one that is not said is that of the machine.
+fn platforms(request: &BuildRequest) -> Vec<Option<Platform>> {
+    match request.platforms.as_slice() {
+        [] => vec![None],
+        platforms => platforms.iter().cloned().map(Some).collect(),
     }
 }
 
@@ -59,13 +92,37 @@ pub async fn fix(
 /// What the target of `request` takes.
 ///
 /// # Errors
-/// The Dockerfile is wrong, or as for [`check`].
+/// The Dockerfile is wrong, the target takes something else on each platform, or as for [`check`].
 pub async fn outline(
     request: &BuildRequest,
     engine: Option<&Engine>,
 ) -> Result<dockerfile::Outline, EngineError> {
-    let lowered = lower(request, options(request, &Images::new())?, engine).await?;
-    Ok(lowered.outline)
+    let mut merged: Option<dockerfile::Outline> = None;
+    for platform in platforms(request) {
+        let options = dockerfile::Options {
+            target_platform: platform,
+            ..options(request, &Images::new())?
+        };
+        let outline = lower(request, options, engine).await?.outline;
+        merged = Some(match merged {
+            None => outline,
+            Some(other) => both(other, outline).ok_or(EngineError::OutlineOfPlatforms)?,
+        });
+    }
+    Ok(merged.unwrap_or_default())
+}
+
+/// What the target takes on either platform; an argument that differs has no value.
+fn both(
+    mut one: dockerfile::Outline,
+    mut other: dockerfile::Outline,
+) -> Option<dockerfile::Outline> {
+    for (arg, its) in one.args.iter_mut().zip(&mut other.args) {
+        if arg.value != its.value {
+            (arg.value, its.value) = (None, None);
+        }
+    }
+    (one == other).then_some(one)
 }
 
 /// The stages of a Dockerfile.
