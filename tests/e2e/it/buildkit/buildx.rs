@@ -1,11 +1,15 @@
 //! What `docker buildx` and `docker compose` ask for by themselves, and what only they have. Where
 //! they are not there is nothing to run.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use testkit::registry::Login;
 
 use super::MULTI_STAGE;
 use crate::kiln::{Project, Ran, command, finish, tool, variable};
 use crate::serving::Daemon;
+use crate::standin::new_registry;
 
 /// What `docker buildx` says; nothing if there is none.
 pub(super) fn run(daemon: &Daemon, arguments: &[&str]) -> Option<Ran> {
@@ -18,9 +22,7 @@ fn plug_in(daemon: &Daemon, name: &str, arguments: &[&str]) -> Option<Ran> {
     // That of the peers, where they are.
     if let Some(peers) = variable("KILN_TEST_PEERS") {
         let plugins = peers.join("usr/libexec/docker/cli-plugins");
-        let config = json!({ "cliPluginsExtraDirs": [plugins] });
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
+        configure(daemon, "cliPluginsExtraDirs", json!([plugins]));
     }
     let run = |arguments: &[&str]| {
         finish(
@@ -33,6 +35,18 @@ fn plug_in(daemon: &Daemon, name: &str, arguments: &[&str]) -> Option<Ran> {
         )
     };
     (run(&["version"]).code == 0).then(|| run(arguments))
+}
+
+/// Sets a key of the client's configuration.
+fn configure(daemon: &Daemon, key: &str, value: Value) {
+    let directory = daemon.socket.with_file_name("client");
+    let file = directory.join("config.json");
+    let known = std::fs::read(&file).ok();
+    let known = known.map(|text| serde_json::from_slice(&text).unwrap());
+    let mut config: Value = known.unwrap_or_else(|| json!({}));
+    config[key] = value;
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(file, config.to_string()).unwrap();
 }
 
 /// Makes the daemon the client's builder, by BuildKit's API; nothing if there is no client.
@@ -259,6 +273,35 @@ fn pushes_images_for_platforms_with_a_statement_about_each() {
         ("unknown", digest(1)),
     ];
     assert_eq!(told.collect::<Vec<_>>(), expected, "{raw}");
+}
+
+#[test]
+fn gets_tokens_by_itself() {
+    let daemon = Daemon::new();
+    let Some(()) = connect(&daemon) else { return };
+    let registry = new_registry();
+    registry.rules(|rules| rules.login = Login::Bearer("me", "password"));
+    let auth = STANDARD.encode("me:password");
+    configure(&daemon, "auths", json!({registry.host(): {"auth": auth}}));
+    let base = format!("FROM {}/library/alpine\nRUN true\n", registry.host());
+    let project = Project::of(&base);
+    let name = format!("{}/made:1", registry.host());
+    let context = project.path().to_str().unwrap();
+    let line = ["build", "--push", "-t", &name, context];
+    let ran = run(&daemon, &line).unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(registry.manifest("made", "1").is_some());
+    // Who shows the password is not the daemon.
+    let mut shown = 0;
+    for request in registry.noted() {
+        let authorization = request.header("authorization").unwrap_or_default();
+        if authorization.starts_with("Basic ") {
+            let agent = request.header("user-agent").unwrap_or_default();
+            assert!(!agent.contains("kiln"), "{request:?}");
+            shown += 1;
+        }
+    }
+    assert_ne!(shown, 0);
 }
 
 #[test]
