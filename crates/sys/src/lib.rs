@@ -20,6 +20,7 @@ mod raw;
 pub mod resolve;
 pub mod seccomp;
 pub mod user_namespace;
+pub mod write_back;
 pub mod xattr;
 
 pub use handed::handed;

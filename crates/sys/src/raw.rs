@@ -57,6 +57,24 @@ pub(crate) fn mount_setattr(
     check(result).map(|_| ())
 }
 
+/// `sync_file_range(2)`: begins to write what is in the range and not yet on disk.
+pub(crate) fn begin_write_back(
+    file: BorrowedFd<'_>,
+    offset: i64,
+    length: i64,
+) -> Result<(), Errno> {
+    // SAFETY: plain numbers and an open descriptor; no memory of ours is read or written.
+    let result = unsafe {
+        libc::sync_file_range(
+            file.as_raw_fd(),
+            offset,
+            length,
+            libc::SYNC_FILE_RANGE_WRITE,
+        )
+    };
+    check(c_long::from(result)).map(|_| ())
+}
+
 /// The C library's convention (-1 and `errno`) as a result.
 pub(crate) fn check(result: c_long) -> Result<c_long, Errno> {
     if result == -1 {

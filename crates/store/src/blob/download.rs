@@ -7,6 +7,8 @@
 use std::fs::File;
 use std::io::{self as std_io, Read, Write};
 
+use sys::write_back::WriteBack;
+
 use super::{Blob, Tally, publish, take};
 use crate::error::{Result, StoreError, io};
 use crate::fail;
@@ -32,6 +34,7 @@ pub struct Download {
     lease: Lease,
     lock: FileLock,
     tally: Tally,
+    back: WriteBack,
 }
 
 pub(super) fn ingest(layout: &Layout, lease: &Lease, blob: Blob, wait: Wait) -> Result<Ingest> {
@@ -49,6 +52,7 @@ pub(super) fn ingest(layout: &Layout, lease: &Lease, blob: Blob, wait: Wait) -> 
         lease: lease.clone(),
         lock,
         tally: Tally::new(Some(blob)),
+        back: WriteBack::default(),
     };
     download.resume()?;
     Ok(Ingest::Open(Box::new(download)))
@@ -71,6 +75,7 @@ impl Download {
             .set_len(0)
             .map_err(io("truncate", self.lock.path()))?;
         self.tally = Tally::new(self.tally.expected);
+        self.back = WriteBack::default();
         Ok(())
     }
 
@@ -127,6 +132,7 @@ impl Write for Download {
         fail::point("write a download")?;
         let written = self.lock.file().write(&bytes[..room])?;
         self.tally.add(&bytes[..written]);
+        self.back.advance(self.lock.file(), self.tally.written);
         Ok(written)
     }
 

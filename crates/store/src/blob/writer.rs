@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self as std_io, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use sys::write_back::WriteBack;
+
 use super::{Blob, Tally, publish};
 use crate::error::{Result, io};
 use crate::layout::Layout;
@@ -22,6 +24,7 @@ pub struct BlobWriter {
     file: BufWriter<File>,
     path: PathBuf,
     tally: Tally,
+    back: WriteBack,
     published: bool,
 }
 
@@ -34,6 +37,7 @@ impl BlobWriter {
             file: BufWriter::with_capacity(BUFFER, file::create(&path)?),
             path,
             tally: Tally::new(expected),
+            back: WriteBack::default(),
             published: false,
         })
     }
@@ -72,6 +76,7 @@ impl Write for BlobWriter {
         fail::point("write a blob")?;
         let written = self.file.write(&bytes[..room])?;
         self.tally.add(&bytes[..written]);
+        self.back.advance(self.file.get_ref(), self.tally.written);
         Ok(written)
     }
 
