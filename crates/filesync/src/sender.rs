@@ -70,9 +70,13 @@ where
     /// Takes in what the receiver says.
     ///
     /// # Errors
-    /// It failed, or it sends files itself.
+    /// It failed, sends files itself, or asks for more than there are.
     pub fn hear(&mut self, packet: &Packet) -> Result<Heard, Status> {
         match packet.r#type() {
+            // Each is asked for once, so that what waits is bounded by what was told.
+            PacketType::PacketReq if self.asked.len() >= self.contents.len() => Err(
+                Status::invalid_argument("the receiver asks for more files than there are"),
+            ),
             PacketType::PacketReq => {
                 self.asked.push_back(packet.id);
                 Ok(Heard::Asked)
@@ -228,6 +232,14 @@ mod tests {
 
     #[test]
     fn gives_nothing_twice_and_nothing_that_it_does_not_have() {
+        let mut sender = Sender::new([file("f", Some(b"F"))].into_iter());
+        sent(&mut sender);
+        sender.hear(&asked(0)).unwrap();
+        let error = sender.hear(&asked(0)).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "the receiver asks for more files than there are"
+        );
         for wrong in [0, 2, u32::MAX] {
             let mut sender = Sender::new([file("d", None), file("f", Some(b"F"))].into_iter());
             sent(&mut sender);

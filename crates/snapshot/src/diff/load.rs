@@ -1,13 +1,15 @@
 //! Reads what a member needs before its turn comes, several files at a time.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::mpsc;
 
-use rayon::ThreadPool;
 use rayon::prelude::*;
+use rayon::{Scope, ThreadPool};
 
-use super::walk::Item;
+use super::walk::{Item, Walk};
 use super::{DiffError, Meaning};
 use crate::file::{FileError, Kind, Stat, failed};
 use crate::marks;
@@ -16,6 +18,10 @@ use crate::{Dir, Entry};
 
 /// Content up to this size is read ahead; larger files are only opened.
 const SMALL: u64 = 32 * 1024;
+/// Batches that are loaded ahead.
+const AHEAD: usize = 4;
+/// So few files are loaded at once by whoever wants them.
+const FEW: usize = 4;
 
 /// A file with all that its member needs.
 #[derive(Debug)]
@@ -57,35 +63,61 @@ impl<'a> Loader<'a> {
         Self { meaning, pool }
     }
 
-    pub(super) fn load(&self, batch: Vec<Item>) -> Result<Vec<Loaded>, DiffError> {
-        match self.pool {
-            Some(pool) if batch.len() > 4 => pool.install(|| {
-                batch
-                    .into_par_iter()
-                    .with_min_len(8)
-                    .map(|item| self.one(item))
-                    .collect()
-            }),
-            _ => batch.into_iter().map(|item| self.one(item)).collect(),
-        }
+    /// Gives what was loaded of each batch of `walk` to `work`, in order. On a pool the next batches
+    /// are loaded meanwhile.
+    pub(super) fn each(
+        &self,
+        walk: &mut Walk,
+        mut work: impl FnMut(Vec<Loaded>) -> Result<(), DiffError>,
+    ) -> Result<(), DiffError> {
+        let Some(pool) = self.pool else {
+            loop {
+                match walk.batch()? {
+                    batch if batch.is_empty() => return Ok(()),
+                    batch => work(self.load(batch)?)?,
+                }
+            }
+        };
+        pool.in_place_scope(|scope| {
+            let mut ahead = VecDeque::new();
+            loop {
+                while ahead.len() < AHEAD {
+                    match walk.batch()? {
+                        batch if batch.is_empty() => break,
+                        batch => ahead.push_back(self.begin(scope, batch)),
+                    }
+                }
+                // Of one that panicked the scope tells when it ends.
+                match ahead.pop_front().map(|next| next.recv()) {
+                    Some(Ok(loaded)) => work(loaded?)?,
+                    Some(Err(_)) | None => return Ok(()),
+                }
+            }
+        })
     }
 
-    /// Loads a batch, on the pool if there is one, while `work` runs on this thread.
-    pub(super) fn beside<A>(
-        &self,
+    /// Begins to load a batch. A few files are not worth waking somebody for.
+    fn begin<'scope>(
+        &'scope self,
+        scope: &Scope<'scope>,
         batch: Vec<Item>,
-        work: impl FnOnce() -> A,
-    ) -> (Result<Vec<Loaded>, DiffError>, A) {
-        let Some(pool) = self.pool else {
-            let done = work();
-            return (self.load(batch), done);
-        };
-        let mut loaded = Ok(Vec::new());
-        let done = pool.in_place_scope(|scope| {
-            scope.spawn(|_| loaded = self.load(batch));
-            work()
-        });
-        (loaded, done)
+    ) -> mpsc::Receiver<Result<Vec<Loaded>, DiffError>> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        // Whom nobody waits for any more is not missed.
+        if batch.len() > FEW {
+            scope.spawn(move |_| drop(sender.send(self.load(batch))));
+        } else {
+            drop(sender.send(self.load(batch)));
+        }
+        receiver
+    }
+
+    fn load(&self, batch: Vec<Item>) -> Result<Vec<Loaded>, DiffError> {
+        if self.pool.is_none() || batch.len() <= FEW {
+            return batch.into_iter().map(|item| self.one(item)).collect();
+        }
+        let items = batch.into_par_iter().with_min_len(8);
+        items.map(|item| self.one(item)).collect()
     }
 
     fn one(&self, item: Item) -> Result<Loaded, DiffError> {

@@ -157,12 +157,5 @@ fn emit<W: Write>(
     loader: &Loader<'_>,
     emitter: &mut Emitter<W>,
 ) -> Result<(), DiffError> {
-    let mut ready = loader.load(walk.batch()?)?;
-    while !ready.is_empty() {
-        let batch = walk.batch()?;
-        let (next, emitted) = loader.beside(batch, || emitter.all(ready));
-        emitted?;
-        ready = next?;
-    }
-    Ok(())
+    loader.each(&mut walk, |files| emitter.all(files))
 }

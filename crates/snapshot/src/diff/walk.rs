@@ -10,7 +10,7 @@ use crate::tree::Found;
 use crate::{Dir, Entry, FileError, Kind, Tree};
 
 /// Files that are looked at together.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 
 /// A walk in progress. Only the directories from the root to the current place are open.
 #[derive(Debug)]
