@@ -50,6 +50,24 @@ pub enum SandboxError {
     /// It takes mounts or namespaces, and this process may make none.
     #[error("{0} cannot be had in a chroot: it takes namespaces and mounts")]
     NotInChroot(&'static str),
+    /// No control group can be made that would have the limit.
+    #[error("the limit {limit:?} of a step cannot be had here: {why}")]
+    NoMeans {
+        /// Which limit.
+        limit: &'static str,
+        /// Why, and what would allow it.
+        why: String,
+    },
+    /// The kernel does not take a limit.
+    #[error("the limit {limit:?} of a step cannot be {value}")]
+    Limit {
+        /// Which limit.
+        limit: &'static str,
+        /// What it was to be.
+        value: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// A device node does not work where the root is.
     #[error("no device works in {}: its file system is mounted without devices", .0.display())]
     DeadDevices(PathBuf),

@@ -14,6 +14,7 @@
 mod cgroup;
 mod chroot;
 mod error;
+mod group;
 mod hosts;
 mod owners;
 mod place;
@@ -28,13 +29,15 @@ mod terminal;
 pub mod user;
 
 pub use error::{LookupError, SandboxError};
+pub use group::{Exceeded, Means};
 pub use hosts::{ExtraHost, hosts, resolv_conf};
 pub use place::{Place, PlaceStdio};
 pub use plan::is_device_path;
 pub use running::Running;
 pub use seccomp::FilterError;
 pub use spec::{
-    DeviceKind, DeviceNode, Isolation, Limit, Network, Process, Resource, Security, Spec, Stdio,
+    DeviceKind, DeviceNode, GroupLimits, Isolation, Limit, Network, Process, Resource, Security,
+    Spec, Stdio,
 };
 pub use start::Sandbox;
 pub use sys::capability::CapabilitySet;

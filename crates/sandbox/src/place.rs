@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -15,6 +15,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use sys::process::Program;
 
 use crate::error::SandboxError;
+use crate::group;
 use crate::plan::{Joined, MountPoints, Plan};
 use crate::running::{Left, Running};
 use crate::spec::Process;
@@ -29,6 +30,8 @@ pub struct Place(Arc<Inner>);
 struct Inner {
     pidfd: OwnedFd,
     pid: i32,
+    /// The control groups that hold it.
+    groups: Vec<PathBuf>,
 }
 
 /// Standard input, output and error of a process that comes later.
@@ -41,8 +44,8 @@ pub enum PlaceStdio {
 }
 
 impl Place {
-    pub(crate) fn new(pidfd: OwnedFd, pid: i32) -> Place {
-        Place(Arc::new(Inner { pidfd, pid }))
+    pub(crate) fn new(pidfd: OwnedFd, pid: i32, groups: Vec<PathBuf>) -> Place {
+        Place(Arc::new(Inner { pidfd, pid, groups }))
     }
 
     /// The number of the process in our own PID namespace.
@@ -142,11 +145,15 @@ impl Sandbox {
             })
         };
         let joined = joined().map_err(setup("open the container"))?;
+        let mut plan = Plan::joining(process, &self.host, joined, is_terminal, ask)?;
+        let enter = group::enter(place.0.groups.iter().map(PathBuf::as_path))?;
+        // It comes into the namespaces of the other one.
+        plan.begin_with(enter, false);
         let Plan {
             steps,
             labels,
             execute,
-        } = Plan::joining(process, &self.host, joined, is_terminal, ask)?;
+        } = plan;
         let program = Program {
             stdio,
             steps,

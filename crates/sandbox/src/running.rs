@@ -2,12 +2,14 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use sys::process::{Child, Exit, Reaped};
 
 use crate::chroot::Placed;
 use crate::error::SandboxError;
+use crate::group::{Exceeded, Group};
 use crate::owners::Supervisor;
 use crate::place::Place;
 use crate::plan::MountPoints;
@@ -22,6 +24,9 @@ pub struct Running {
     left: Left,
     /// Ends with the process, and may hold on to its mounts as long.
     supervisor: Option<Supervisor>,
+    /// What it is held to; removed when the process has ended.
+    group: Option<Group>,
+    exceeded: Option<Exceeded>,
     /// The process would be killed if the thread that started it ended.
     _spawner: Arc<Spawner>,
 }
@@ -109,6 +114,8 @@ impl Running {
             exit: None,
             left,
             supervisor: None,
+            group: None,
+            exceeded: None,
             _spawner: spawner,
         }
     }
@@ -117,6 +124,18 @@ impl Running {
     pub(crate) fn supervised_by(mut self, supervisor: Option<Supervisor>) -> Running {
         self.supervisor = supervisor;
         self
+    }
+
+    /// The same in a control group.
+    pub(crate) fn held_by(mut self, group: Option<Group>) -> Running {
+        self.group = group;
+        self
+    }
+
+    /// Which limit of [`crate::Spec::group`] it has met, once it has ended.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        self.exceeded
     }
 
     /// Readable as soon as the process has ended; [`Running::wait`] does not block then.
@@ -145,6 +164,11 @@ impl Running {
         Ok(Place::new(
             self.started.process().try_clone_to_owned()?,
             self.started.pid(),
+            self.group
+                .iter()
+                .flat_map(Group::places)
+                .map(Path::to_owned)
+                .collect(),
         ))
     }
 
@@ -170,6 +194,9 @@ impl Running {
         self.exit = Some(exit);
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.finish();
+        }
+        if let Some(group) = self.group.take() {
+            self.exceeded = group.exceeded();
         }
         self.left.undo()?;
         Ok(exit)

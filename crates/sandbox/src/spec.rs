@@ -35,6 +35,34 @@ pub struct Spec {
     pub limits: Vec<Limit>,
     /// The size of `/dev/shm` in bytes; 64 MiB without.
     pub shm_size: Option<u64>,
+    /// What the process, and all that it starts, may take together.
+    pub group: GroupLimits,
+}
+
+/// What a process, and all that it starts, may take together; what is not said is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// Bytes of memory, pages of files included.
+    pub memory: Option<u64>,
+    /// Bytes of memory and swap together; `u64::MAX` is no limit. As much swap as memory without.
+    pub memory_swap: Option<u64>,
+    /// The weight among all who want a CPU: 1024 is the usual one.
+    pub cpu_shares: Option<u64>,
+    /// In how many microseconds [`cpu_quota`](Self::cpu_quota) is spent; a tenth of a second without.
+    pub cpu_period: Option<u64>,
+    /// Microseconds of all CPUs in a period.
+    pub cpu_quota: Option<u64>,
+    /// Which CPUs, as `0-2,5`.
+    pub cpuset_cpus: Option<String>,
+    /// Which nodes of memory.
+    pub cpuset_mems: Option<String>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+}
+
+impl GroupLimits {
+    /// The kernel's own period, in microseconds.
+    pub const PERIOD: u64 = 100_000;
 }
 
 /// The process.

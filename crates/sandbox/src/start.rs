@@ -14,6 +14,7 @@ use sys::process::{Failure, Program, Stage, Step};
 use crate::cgroup::Hierarchies;
 use crate::chroot;
 use crate::error::{LookupError, SandboxError, reason};
+use crate::group::{Groups, Means};
 use crate::owners::Supervisor;
 use crate::plan::{Host, Identities, Plan};
 use crate::running::{Left, Running};
@@ -26,6 +27,7 @@ use crate::user::User;
 pub struct Sandbox {
     pub(crate) spawner: Arc<Spawner>,
     pub(crate) host: Arc<Host>,
+    groups: Arc<Groups>,
 }
 
 impl Sandbox {
@@ -53,7 +55,14 @@ impl Sandbox {
         Ok(Sandbox {
             spawner,
             host: Arc::new(host),
+            groups: Arc::default(),
         })
+    }
+
+    /// What of [`Spec::group`] can be limited here, and what not. Looks, and makes nothing.
+    #[must_use]
+    pub fn group_means(&self) -> Vec<Means> {
+        self.groups.means()
     }
 
     /// How processes are kept away from the host; waits until that is known.
@@ -77,7 +86,13 @@ impl Sandbox {
                 source,
             })?;
         let (supervisor, ask) = supervise(&spec.process.user)?;
-        let (plan, left) = self.plan(spec, standard.terminal, ask)?;
+        // Before anything is made in the root: where there are no groups nothing is to be undone.
+        let group = self.groups.make(&spec.group)?;
+        let (mut plan, left) = self.plan(spec, standard.terminal, ask)?;
+        if let Some(group) = &group {
+            let isolated = self.isolation() == Isolation::Namespaces;
+            plan.begin_with(group.steps()?, isolated);
+        }
         let stdio = standard.files;
         let Plan {
             steps,
@@ -92,7 +107,7 @@ impl Sandbox {
         match self.spawner.spawn(program, None)? {
             Ok(started) => {
                 let running = Running::new(started, left, Arc::clone(&self.spawner));
-                Ok(running.supervised_by(supervisor))
+                Ok(running.supervised_by(supervisor).held_by(group))
             }
             Err(failure) => Err(explain(failure, &spec.process, &labels)),
         }

@@ -282,6 +282,13 @@ pub(crate) fn load_seccomp(instructions: &[Instruction]) -> Result<(), Errno> {
     check(result).map(drop)
 }
 
+/// Moves to a new namespace of control groups. For a new process.
+pub(crate) fn isolate_groups() -> Result<(), Errno> {
+    // SAFETY: no memory or descriptor is unshared.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
+    check(result.into()).map(drop)
+}
+
 /// Moves to a new network namespace and brings its loopback interface up. For a new process.
 pub(crate) fn isolate_network() -> Result<(), Errno> {
     // SAFETY: no memory or descriptor is unshared.

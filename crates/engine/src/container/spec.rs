@@ -48,6 +48,7 @@ impl Inner {
             security: Security::Sandbox,
             limits: Vec::new(),
             shm_size: config.more.shm_size,
+            group: sandbox::GroupLimits::default(),
         })
     }
 

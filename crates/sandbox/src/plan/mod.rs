@@ -183,6 +183,20 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The same, in control groups from the first step on; they are all that it sees of groups if they
+    /// are to be isolated.
+    pub(crate) fn begin_with(&mut self, enter: Vec<(String, Step)>, isolated: bool) {
+        let (mut labels, mut steps): (Vec<_>, Vec<_>) = enter.into_iter().unzip();
+        if isolated && !steps.is_empty() {
+            labels.push("isolate the control groups".to_owned());
+            steps.push(Step::IsolateGroups);
+        }
+        self.labels.splice(0..0, labels);
+        self.steps.splice(0..0, steps);
+    }
+}
+
 /// What a process may at most, and what holds it to that.
 #[derive(Debug)]
 struct Rights {

@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use sandbox::{
-    CapabilitySet, Exit, Network, Process, Running, Sandbox, SandboxError, Security, Spec, Stdio,
-    User,
+    CapabilitySet, Exit, GroupLimits, Network, Process, Running, Sandbox, SandboxError, Security,
+    Spec, Stdio, User,
 };
 use sys::mount::{MountKind, OverlayMount};
 
@@ -112,6 +112,7 @@ impl Fixture {
             limits: Vec::new(),
             devices: Vec::new(),
             shm_size: None,
+            group: GroupLimits::default(),
         }
     }
 

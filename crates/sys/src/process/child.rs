@@ -120,6 +120,9 @@ fn take(step: &Step) -> Result<(), Errno> {
             root,
             network,
         } => join(process.as_fd(), root.as_fd(), *network),
+        // Nought is whoever writes it.
+        Step::EnterGroup(processes) => rustix::io::write(processes, b"0").map(drop),
+        Step::IsolateGroups => raw::isolate_groups(),
         Step::NewSession => setsid().map(drop),
         Step::ControllingTerminal => ioctl_tiocsctty(rustix::stdio::stdin()),
         Step::IsolateNetwork => raw::isolate_network(),

@@ -62,6 +62,10 @@ pub enum Step {
         /// again by root of a user namespace.
         network: bool,
     },
+    /// Move to a control group, by its file `cgroup.procs`.
+    EnterGroup(OwnedFd),
+    /// See the control groups that the process is in as the outermost ones.
+    IsolateGroups,
     /// Become the leader of a new session.
     NewSession,
     /// Make standard input the controlling terminal.
@@ -154,7 +158,8 @@ impl Step {
     /// The descriptors that the step needs.
     pub(super) fn fds(&self) -> [Option<RawFd>; 2] {
         match self {
-            Step::EnterRoot(fd)
+            Step::EnterGroup(fd)
+            | Step::EnterRoot(fd)
             | Step::ChangeRoot(fd)
             | Step::Attach { mount: fd, .. }
             | Step::Ask { to: fd, .. } => [Some(fd.as_raw_fd()), None],
