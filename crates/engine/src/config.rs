@@ -11,8 +11,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::resources::Resources;
 pub use dns::DnsConfig;
 pub use gc::{GcConfig, PolicyRule, Space};
+
 pub use serve::{Entitlement, LogFormat, LogLevel, ServeConfig, TlsConfig, UnknownName};
 
 /// The whole file; everything may be left out.
@@ -142,6 +144,8 @@ pub struct LimitsConfig {
     pub archive_ratio: Option<u64>,
     /// Bytes of the names of directories and hard links in one archive; 256 MiB when none.
     pub archive_names: Option<Bytes>,
+    /// What each step may take, unless its build says otherwise.
+    pub step: Resources,
 }
 
 impl LimitsConfig {
@@ -289,6 +293,19 @@ mod tests {
             ..snapshot::Limits::default()
         };
         assert_eq!(archive, expected);
+        let text = "[limits.step]\nmemory = \"1GB\"\npids = 7\ncpus = 1.5\ntime = \"5m\"\n";
+        let step = Config::parse(text).unwrap().limits.step;
+        let expected = Resources {
+            memory: Some(1 << 30),
+            pids: Some(7),
+            cpu_period: Some(100_000),
+            cpu_quota: Some(150_000),
+            time: Some(std::time::Duration::from_secs(300)),
+            ..Resources::default()
+        };
+        assert_eq!(step, expected);
+        let error = Config::parse("[limits.step]\nmemory-swap = \"1GB\"\n").unwrap_err();
+        assert!(error.to_string().contains("needs memory beside it"));
         let error = Config::parse("[limits]\nfree-memory = \"much\"\n").unwrap_err();
         assert!(
             error

@@ -82,6 +82,14 @@ pub enum EngineError {
         /// How it ended.
         exit: ProcessExit,
     },
+    /// A step's process took more than it may.
+    #[error("process {command:?} did not complete within its limits: it {exceeded}")]
+    Exceeded {
+        /// The process.
+        command: String,
+        /// Which limit that was.
+        exceeded: crate::resources::Exceeded,
+    },
     /// The client was asked for a secret and did not answer.
     #[error("cannot get secret {id}: {reason}")]
     SecretStore {

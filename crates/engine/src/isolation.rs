@@ -28,6 +28,14 @@ impl Engine {
         Ok(!self.0.takes_overlay()?)
     }
 
+    /// What of a step the kernel can limit here. Time, output and disk can be limited anywhere.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn kernel_limits(&self) -> Result<Vec<sandbox::Means>, EngineError> {
+        Ok(self.0.sandbox()?.group_means())
+    }
+
     /// Asks the registry of `domain` whether it takes the client's credentials; by how many seconds
     /// our clock is ahead of its, if it tells.
     ///

@@ -39,6 +39,7 @@ mod provenance;
 mod purl;
 mod remote_cache;
 mod request;
+mod resources;
 mod session;
 mod source;
 mod ssh;
@@ -100,6 +101,7 @@ pub use request::{
     LayoutImage, MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
     SecretStore, Sink, Steps,
 };
+pub use resources::{Exceeded, ResourceError, Resources};
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};
 pub use snapshot::{Kind as FileKind, Overwrite, Owners, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};

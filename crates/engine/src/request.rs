@@ -55,6 +55,8 @@ pub struct BuildRequest {
     pub shm_size: Option<u64>,
     /// Limits of steps.
     pub ulimits: Vec<Ulimit>,
+    /// What each step may take; what the configuration says where this says nothing.
+    pub resources: crate::resources::Resources,
     /// What steps may ask for with `--mount=type=secret`.
     pub secrets: BTreeMap<String, OfferedSecret>,
     /// Asked for secrets that are not among them.

@@ -9,6 +9,7 @@ use crate::debug::KeepFailed;
 use crate::device::Catalogue;
 use crate::error::EngineError;
 use crate::request::{BuildRequest, Context, NamedContext, OfferedSecret, Secret, SecretStore};
+use crate::resources::Resources;
 use crate::ssh::SshAgent;
 
 /// What the graph calls the main context.
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) devices: Arc<Catalogue>,
     /// Where cache mounts come from that the machine does not have.
     pub(crate) carried: Option<Carried>,
+    /// What each step may take.
+    pub(crate) resources: Resources,
     /// The client wants the first step that fails.
     pub(crate) keep_failed: Option<KeepFailed>,
 }
@@ -64,6 +67,7 @@ impl Session {
             agents: request.ssh.clone(),
             devices: Arc::default(),
             carried: None,
+            resources: request.resources.clone(),
             keep_failed: request.keep_failed.clone(),
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Nothing of a step that failed or was cancelled stays: its directories and mounts are guards.
 
+mod bounds;
 mod devices;
 mod environment;
 mod foreign;
@@ -23,13 +24,15 @@ use crate::debug::{FailedStep, Left};
 use crate::engine::Inner;
 use crate::error::{EngineError, ProcessExit};
 use crate::output::Output;
+use crate::resources::{Exceeded, Resources};
 use crate::session::Session;
 
+use bounds::Bounds;
 pub(crate) use environment::SystemFiles;
 pub use front_end::FrontEnd;
 pub use interactive::{ContainerProcess, NewContainer, Speaks, StepContainer, StepProcess};
-use process::run_to_end;
 pub(crate) use process::wait_for;
+use process::{Ended, run_to_end};
 
 pub(crate) use mounts::Prepared;
 
@@ -56,17 +59,23 @@ impl Inner {
             let (engine, session, op) = (Arc::clone(self), Arc::clone(session), op.clone());
             crate::blocking(move || Prepared::new(&engine, &session, &op, inputs, seeds)).await??
         };
-        let ended = run_to_end(self, step.progress(), &prepared.spec, root.as_ref()).await?;
-        if !is_success(op, ended.exit) {
+        let resources = self.resources(session);
+        let bounds = Bounds::new(&resources, prepared.written_directories()).await?;
+        let ended = run_to_end(
+            self,
+            step.progress(),
+            &prepared.spec,
+            root.as_ref(),
+            &bounds,
+        )
+        .await?;
+        if let Some(failure) = failure(op, &ended, &resources) {
             // What could not be taken out of its root again is nothing to keep.
             if let (Some((keep, failed)), Ok(moved)) = (failed, ended.moved) {
                 let left = Left { prepared, moved };
                 self.keep_failed(keep, step, failed, left).await;
             }
-            return Err(EngineError::Process {
-                command: op.process.args.join(" "),
-                exit: ended.exit,
-            });
+            return Err(failure);
         }
         let moved = ended.moved?;
         let engine = Arc::clone(self);
@@ -75,6 +84,33 @@ impl Inner {
         self.discarded.add(rubbish);
         Ok(outputs)
     }
+}
+
+impl Inner {
+    /// What each step of a build may take.
+    pub(crate) fn resources(&self, session: &Session) -> Resources {
+        session.resources.or(&self.config.limits.step)
+    }
+}
+
+/// Why the process is taken to have failed, if it has. One that has met a limit of the kernel's may
+/// have done without what it was refused.
+fn failure(op: &ExecOp, ended: &Ended, resources: &Resources) -> Option<EngineError> {
+    let command = || op.process.args.join(" ");
+    let met = || match ended.met? {
+        sandbox::Exceeded::Memory => resources.memory.map(Exceeded::Memory),
+        sandbox::Exceeded::Processes => resources.pids.map(Exceeded::Pids),
+    };
+    let failed = !is_success(op, ended.exit);
+    let exceeded = ended.exceeded.or_else(|| failed.then(met).flatten());
+    if let Some(exceeded) = exceeded {
+        let command = command();
+        return Some(EngineError::Exceeded { command, exceeded });
+    }
+    failed.then(|| EngineError::Process {
+        command: command(),
+        exit: ended.exit,
+    })
 }
 
 /// The input that the process's root is made of, by its number.

@@ -174,6 +174,16 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// Where the file systems are written that the process may change.
+    pub(super) fn written_directories(&self) -> Vec<PathBuf> {
+        let directory = |writable: &Writable| match writable.active.mount() {
+            MountKind::Overlay(overlay) => overlay.upper.clone(),
+            MountKind::Bind { source, .. } => Some(source.clone()),
+            _ => None,
+        };
+        self.writable.iter().filter_map(directory).collect()
+    }
+
     /// What is mounted at `target`, as it is now; none if nothing can be written there.
     pub(super) fn written(
         &self,
@@ -432,6 +442,7 @@ impl Builder<'_> {
             security: security(op.security),
             limits: limits(&op.ulimits)?,
             shm_size: op.shm_size,
+            group: self.engine.resources(self.session).group(),
         })
     }
 

@@ -13,9 +13,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc;
 
+use super::bounds::{Bounds, Meter};
 use crate::engine::Inner;
 use crate::error::{EngineError, ProcessExit};
 use crate::op::InputTree;
+use crate::resources::Exceeded;
 
 /// Bytes of output that are passed on at a time, at most.
 const PIECE: usize = 32 << 10;
@@ -26,6 +28,10 @@ pub(crate) struct Ended {
     /// Files in its root whose time of change says nothing; an error if it has changed what it was
     /// not to change.
     pub(crate) moved: Result<Vec<u64>, SandboxError>,
+    /// What it was ended for.
+    pub(super) exceeded: Option<Exceeded>,
+    /// Which limit of the kernel's it has met, if it did.
+    pub(super) met: Option<sandbox::Exceeded>,
 }
 
 impl From<ProcessExit> for Ended {
@@ -33,16 +39,20 @@ impl From<ProcessExit> for Ended {
         Self {
             exit,
             moved: Ok(Vec::new()),
+            exceeded: None,
+            met: None,
         }
     }
 }
 
-/// Runs the process without input and passes on what it writes. Dropping the future kills it.
-pub(crate) async fn run_to_end(
+/// Runs the process without input and passes on what it writes, until it ends or has taken too much.
+/// Dropping the future kills it.
+pub(super) async fn run_to_end(
     engine: &Arc<Inner>,
     progress: &StepProgress,
     spec: &Spec,
     root: Option<&InputTree>,
+    bounds: &Bounds,
 ) -> Result<Ended, EngineError> {
     let (stdout, stdout_end) = pipe()?;
     let (stderr, stderr_end) = pipe()?;
@@ -58,13 +68,18 @@ pub(crate) async fn run_to_end(
         Ok(running) => running,
         Err(error) => return Ok(not_started(engine, progress, error, root).await?.into()),
     };
-    let (exit, out, err) = tokio::join!(
-        wait(running),
-        pass_on(progress, LogStream::Stdout, stdout),
-        pass_on(progress, LogStream::Stderr, stderr)
+    let meter = &bounds.meter;
+    let (ended, out, err) = tokio::join!(
+        wait(running, bounds.exceeded()),
+        pass_on(progress, LogStream::Stdout, stdout, meter),
+        pass_on(progress, LogStream::Stderr, stderr, meter)
     );
     out.and(err)?;
-    exit
+    let mut ended = ended?;
+    if ended.exceeded.is_none() {
+        ended.exceeded = bounds.at_end().await?;
+    }
+    Ok(ended)
 }
 
 /// A missing program is the step's own fault, and ends as a shell would end for it.
@@ -95,7 +110,7 @@ pub(crate) async fn wait_for(
         .process()
         .try_clone_to_owned()
         .map_err(io("watch a process"))?;
-    let ended = wait(running);
+    let ended = wait(running, std::future::pending());
     tokio::pin!(ended);
     loop {
         tokio::select! {
@@ -112,21 +127,39 @@ fn pass_signal(process: &OwnedFd, signal: i32) {
     }
 }
 
-/// Waits without blocking a thread.
-async fn wait(mut running: Running) -> Result<Ended, EngineError> {
+/// Waits without blocking a thread, and ends the process when it is `too_much`.
+async fn wait(
+    mut running: Running,
+    too_much: impl Future<Output = Result<Exceeded, EngineError>>,
+) -> Result<Ended, EngineError> {
     let pidfd = running
         .pidfd()
         .try_clone_to_owned()
         .map_err(io("watch a process"))?;
     let pidfd = watch(pidfd)?;
     // Dropped here, the process is killed by its guard.
-    let _ready = pidfd.readable().await.map_err(io("watch a process"))?;
-    let exit = match running.wait().map_err(io("wait for a process"))? {
+    let exceeded = tokio::select! {
+        biased;
+        ready = pidfd.readable() => {
+            let _ready = ready.map_err(io("watch a process"))?;
+            None
+        }
+        exceeded = too_much => Some(exceeded?),
+    };
+    let ended = match exceeded {
+        None => running.wait(),
+        Some(_) => running.kill(),
+    };
+    let exit = match ended.map_err(io("wait for a process"))? {
         Exit::Code(code) => ProcessExit::Code(code),
         Exit::Signal(signal) => ProcessExit::Signal(signal),
     };
-    let moved = running.moved().map(<[u64]>::to_vec);
-    Ok(Ended { exit, moved })
+    Ok(Ended {
+        exit,
+        moved: running.moved().map(<[u64]>::to_vec),
+        exceeded,
+        met: running.exceeded(),
+    })
 }
 
 #[expect(
@@ -141,6 +174,7 @@ async fn pass_on(
     progress: &StepProgress,
     stream: LogStream,
     mut pipe: Receiver,
+    meter: &Meter,
 ) -> Result<(), EngineError> {
     let mut buffer = BytesMut::new();
     loop {
@@ -152,7 +186,10 @@ async fn pass_on(
         if read == 0 {
             return Ok(());
         }
-        progress.log(stream, buffer.split().freeze()).await;
+        let piece = meter.take(buffer.split().freeze());
+        if !piece.is_empty() {
+            progress.log(stream, piece).await;
+        }
     }
 }
 
