@@ -75,6 +75,7 @@ pub fn load(
         allow_devices: plan.allowed.devices,
         shm_size: plan.shm_size,
         ulimits: plan.ulimits,
+        resources: plan.resources,
         secrets: plan.secrets,
         more_secrets: None,
         ssh: agents(plan.ssh)?,

@@ -29,6 +29,9 @@ pub enum ValueError {
         /// The hard limit.
         hard: i64,
     },
+    /// Not what a step may take.
+    #[error(transparent)]
+    Resource(#[from] engine::ResourceError),
     /// Not a host and addresses.
     #[error("invalid host {0}")]
     Host(String),

@@ -8,7 +8,7 @@ use api::docker::{Aux, Message};
 use engine::events::channel;
 use engine::{
     AttestationFormat, BuildOutcome, BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn,
-    Engine, EngineError, Export, ImageExport, LayerFormat, NoCache, PullPolicy, Remote,
+    Engine, EngineError, Export, ImageExport, LayerFormat, NoCache, PullPolicy, Remote, Resources,
     git_context,
 };
 use hyper::HeaderMap;
@@ -174,6 +174,7 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         allow_devices: engine::AllowedDevices::default(),
         shm_size: size(&mut query, "shmsize")?,
         ulimits: Vec::new(),
+        resources: resources(&mut query)?,
         secrets: BTreeMap::new(),
         more_secrets: None,
         ssh: BTreeMap::new(),
@@ -238,6 +239,28 @@ fn size(query: &mut Query, name: &str) -> Result<Option<u64>, Refusal> {
         .parse()
         .map_err(|_| Refusal::bad(format!("invalid {name}: {text:?}")))?;
     Ok(Some(parsed).filter(|size| *size > 0))
+}
+
+/// What each step may take, by Docker's names. As for Docker, 0 says nothing.
+fn resources(query: &mut Query) -> Result<Resources, Refusal> {
+    let mut resources = Resources::default();
+    for (name, key) in [
+        ("memory", "memory"),
+        ("memswap", "memory-swap"),
+        ("cpushares", "cpu-shares"),
+        ("cpuperiod", "cpu-period"),
+        ("cpuquota", "cpu-quota"),
+        ("cpusetcpus", "cpuset-cpus"),
+        ("cpusetmems", "cpuset-mems"),
+    ] {
+        if let Some(value) = query.one(name) {
+            let set = resources.set(key, &value);
+            set.map_err(|error| Refusal::bad(error.to_string()))?;
+        }
+    }
+    let check = resources.check();
+    check.map_err(|error| Refusal::bad(error.to_string()))?;
+    Ok(resources)
 }
 
 fn tags(query: &mut Query) -> Result<Vec<Reference>, Refusal> {

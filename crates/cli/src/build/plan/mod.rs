@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{
     CacheFrom, CacheMountsTo, CacheTo, Export, ExtraHost, MoreTarget, NamedContext, NetworkMode,
-    NoCache, OfferedSecret, Provenance, PullPolicy, Remote, Ulimit,
+    NoCache, OfferedSecret, Provenance, PullPolicy, Remote, Resources, Ulimit,
 };
 use oci::{Platform, Reference};
 
@@ -28,7 +28,7 @@ use exports::{check_platforms, exports};
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
-    Epoch, allowed, jobs, no_cache, on_failure, platforms, progress, pull, shm_size,
+    Epoch, allowed, jobs, no_cache, on_failure, platforms, progress, pull, resources, shm_size,
     source_date_epoch,
 };
 
@@ -67,6 +67,8 @@ pub struct BuildPlan {
     pub shm_size: Option<u64>,
     /// Limits of steps.
     pub ulimits: Vec<Ulimit>,
+    /// What each step may take.
+    pub resources: Resources,
     /// What steps may ask for.
     pub secrets: BTreeMap<String, OfferedSecret>,
     /// Agents that steps may use: a socket, or files with keys.
@@ -184,6 +186,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         extra_hosts: hosts(&typed.add_host)?,
         allowed: allowed(&typed.allow)?,
         shm_size: shm_size(typed.shm_size.as_deref())?,
+        resources: resources(typed)?,
         ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
         secrets: secrets(&typed.secret, environment)?,
         ssh: agents(&typed.ssh, environment)?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::{
-    AllowedDevices, ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy, Secret,
+    AllowedDevices, ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy, Resources, Secret,
     SecretSource,
 };
 use oci::Platform;
@@ -14,7 +14,7 @@ use crate::args::build::Build;
 use crate::environment::Environment;
 use crate::error::{CliError, Error, choice};
 use crate::values::secret::SecretFrom;
-use crate::values::{host, secret, size, ssh};
+use crate::values::{ValueError, host, secret, size, ssh};
 
 /// The network that `text` names.
 ///
@@ -179,6 +179,27 @@ pub(super) fn shm_size(text: Option<&str>) -> Result<Option<u64>, Error> {
         source,
     })?;
     Ok(Some(bytes).filter(|bytes| *bytes > 0))
+}
+
+/// What each step may take: docker's own flags first, as docker reads them.
+pub(super) fn resources(typed: &Build) -> Result<Resources, Error> {
+    let mut resources = Resources::default();
+    let invalid = |flag, value: &str, source| CliError::Flag {
+        flag,
+        value: value.to_owned(),
+        source: ValueError::Resource(source),
+    };
+    for (key, flag, value) in typed.limits.typed() {
+        let set = resources.set(key, value);
+        set.map_err(|source| invalid(flag, value, source))?;
+    }
+    for text in &typed.resource {
+        let read = resources.read(text);
+        read.map_err(|source| invalid("--resource", text, source))?;
+    }
+    let check = resources.check();
+    check.map_err(|source| Error::new(source.to_string()))?;
+    Ok(resources)
 }
 
 pub(super) fn jobs(text: Option<&str>) -> Result<Option<usize>, Error> {

@@ -40,6 +40,7 @@ pub(super) fn run(
         found.in_chroot = engine.runs_in_chroot()?;
         all.push(checks::store(&root, &engine));
         all.push(checks::disk(&root));
+        all.push(checks::limits(&engine));
         all.extend(checks::registries(&ask(&engine, domains)?));
     }
     let diagnosis = found.diagnose();

@@ -314,6 +314,7 @@ fn engine_request(
         extra_hosts: request.extra_hosts,
         shm_size: request.shm_size.filter(|size| *size > 0),
         ulimits: request.ulimits,
+        resources: request.resources,
         source_date_epoch: request.source_date_epoch,
         ..plain_request(job)
     }
@@ -345,6 +346,7 @@ pub(in crate::buildkit) fn plain_request(job: &Job) -> BuildRequest {
         allow_devices: AllowedDevices::default(),
         shm_size: None,
         ulimits: Vec::new(),
+        resources: engine::Resources::default(),
         secrets: BTreeMap::new(),
         more_secrets: secrets.map(|secrets| secrets as Arc<dyn SecretStore>),
         ssh: BTreeMap::new(),

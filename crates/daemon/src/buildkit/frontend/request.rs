@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{
-    About, DockerfileIn, ExtraHost, GitSource, NetworkMode, NoCache, PullPolicy, Remote, Ulimit,
-    git_context,
+    About, DockerfileIn, ExtraHost, GitSource, NetworkMode, NoCache, PullPolicy, Remote, Resources,
+    Ulimit, git_context,
 };
 use oci::{Digest, ImageConfig, Platform, Reference};
 use tonic::Status;
@@ -56,6 +56,7 @@ pub(super) struct Request {
     pub(super) extra_hosts: Vec<ExtraHost>,
     pub(super) shm_size: Option<u64>,
     pub(super) ulimits: Vec<Ulimit>,
+    pub(super) resources: Resources,
     pub(super) cache_from: Vec<Import>,
     pub(super) source_date_epoch: Option<i64>,
     /// What is asked for in place of a build.
@@ -125,6 +126,7 @@ impl Request {
             extra_hosts: values::hosts(options)?,
             shm_size: options.parsed("shm-size", "expected bytes")?,
             ulimits: values::ulimits(options)?,
+            resources: values::resources(options)?,
             cache_from: cache_from(options)?,
             source_date_epoch: build_args
                 .get("SOURCE_DATE_EPOCH")

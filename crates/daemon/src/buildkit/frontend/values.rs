@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::{ExtraHost, Ulimit};
+use engine::{ExtraHost, Resources, Ulimit};
 use oci::ImageConfig;
 use tonic::Status;
 
@@ -37,6 +37,28 @@ pub(super) fn ulimits(options: &mut Options) -> Result<Vec<Ulimit>, Status> {
             hard,
         })
     })
+}
+
+/// What each step may take: `memory`, `cpuquota` and the like.
+pub(super) fn resources(options: &mut Options) -> Result<Resources, Status> {
+    let mut resources = Resources::default();
+    for (name, key) in [
+        ("memory", "memory"),
+        ("memswap", "memory-swap"),
+        ("cpushares", "cpu-shares"),
+        ("cpuperiod", "cpu-period"),
+        ("cpuquota", "cpu-quota"),
+        ("cpusetcpus", "cpuset-cpus"),
+        ("cpusetmems", "cpuset-mems"),
+    ] {
+        if let Some(value) = options.one(name) {
+            let set = resources.set(key, &value);
+            set.map_err(|error| options.invalid(name, &value, &error.to_string()))?;
+        }
+    }
+    let check = resources.check();
+    check.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(resources)
 }
 
 /// What is said of an input as an image: `containerimage.config` among its metadata, whose values
