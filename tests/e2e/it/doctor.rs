@@ -33,7 +33,7 @@ fn each_place_is_known() {
         assert_eq!(states("store"), ["ok"], "{found:#}");
         // The registry of the tests sends no date.
         assert_eq!(states("clock"), ["warning"], "{found:#}");
-        assert_eq!(checks.len(), 4, "{found:#}");
+        assert_eq!(checks.len(), 5, "{found:#}");
     }
 }
 
