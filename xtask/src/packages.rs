@@ -43,6 +43,10 @@ pub(crate) const PGREP: Tool = tool("pgrep", "procps");
 pub(crate) const PYTHON: Tool = tool("python3", "python3");
 /// Gives ordinary users further ones.
 pub(crate) const UIDMAP: Tool = tool("newuidmap", "uidmap");
+/// Connects networks of steps.
+pub(crate) const PASTA: Tool = tool("pasta", "passt");
+/// Does the same otherwise.
+pub(crate) const SLIRP4NETNS: Tool = tool("slirp4netns", "slirp4netns");
 /// Records what a process asks of the kernel.
 pub(crate) const STRACE: Tool = tool("strace", "strace");
 /// Fetches Node's own packages for the node image.

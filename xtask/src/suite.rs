@@ -41,7 +41,7 @@ use crate::{base_images, command, environment, packages, paths, ui};
 const IMAGES: [&str; 5] = ["alpine", "busybox", "golang", "node", "nginx"];
 
 /// What tests run. What is missing is installed, so that nothing is passed over for want of it.
-const PROGRAMS: [packages::Tool; 13] = [
+const PROGRAMS: [packages::Tool; 15] = [
     packages::GCC,
     packages::SKOPEO,
     packages::UMOCI,
@@ -50,8 +50,10 @@ const PROGRAMS: [packages::Tool; 13] = [
     packages::CURL,
     packages::GIT,
     packages::OPENSSL,
+    packages::PASTA,
     packages::PGREP,
     packages::PYTHON,
+    packages::SLIRP4NETNS,
     packages::SSH,
     packages::STRACE,
     packages::UIDMAP,

@@ -4,6 +4,7 @@
 
 mod dns;
 mod gc;
+mod network;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use crate::resources::Resources;
 pub use dns::DnsConfig;
 pub use gc::{GcConfig, PolicyRule, Space};
-
+pub use network::StepNetwork;
 pub use serve::{Entitlement, LogFormat, LogLevel, ServeConfig, TlsConfig, UnknownName};
 
 /// The whole file; everything may be left out.
@@ -66,6 +67,8 @@ pub struct BuildConfig {
     pub jobs: Option<usize>,
     /// How steps are kept away from the machine; the best that is to be had when none.
     pub isolation: Option<Isolation>,
+    /// The network of steps that choose none.
+    pub network: StepNetwork,
     /// How names are found in steps and containers.
     pub dns: DnsConfig,
 }

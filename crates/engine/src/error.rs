@@ -343,6 +343,17 @@ pub enum EngineError {
     /// An SSH agent is required that the client does not offer.
     #[error("no SSH key {0:?} forwarded from the client")]
     MissingAgent(String),
+    /// A step wants the machine's network where others have their own.
+    #[error("network.host is not allowed")]
+    HostNetwork,
+    /// No program connects networks of steps.
+    #[error("a network of a step's own takes {programs}, which is not installed")]
+    NoConnector {
+        /// What would do.
+        programs: String,
+        /// Where distributions have it.
+        packages: String,
+    },
     /// Something that Docker has and kiln has not.
     #[error("{what} is not supported by kiln: {instead}")]
     Unsupported {

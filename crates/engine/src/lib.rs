@@ -57,7 +57,7 @@ pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{
     BuildConfig, CdiConfig, Config, ConfigError, DnsConfig, Entitlement, GcConfig, HistoryConfig,
     Isolation, LimitsConfig, LogFormat, LogLevel, PolicyRule, RegistryConfig, ServeConfig, Space,
-    TlsConfig, UnknownIsolation, UnknownName,
+    StepNetwork, TlsConfig, UnknownIsolation, UnknownName,
 };
 pub use container::{
     CommitContainer, ContainerLife, ContainerMount, ContainerRun, ContainerSettings,

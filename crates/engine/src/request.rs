@@ -12,6 +12,7 @@ use oci::{Compression, ImageConfig, Platform, Reference};
 use zeroize::Zeroizing;
 
 use crate::build::Definition;
+use crate::config::StepNetwork;
 use crate::debug::KeepFailed;
 use crate::error::EngineError;
 use crate::ssh::SshAgent;
@@ -45,6 +46,11 @@ pub struct BuildRequest {
     pub indexed: bool,
     /// Network of `RUN` steps that do not choose one.
     pub network: NetworkMode,
+    /// What their default network is; what the configuration says when none.
+    pub default_network: Option<StepNetwork>,
+    /// Steps may ask for the machine's network with `RUN --network=host` where it is not the
+    /// default.
+    pub allow_host_network: bool,
     /// Further lines of `/etc/hosts` in steps.
     pub extra_hosts: Vec<ExtraHost>,
     /// Steps may ask for all rights with `RUN --security=insecure`.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use graph::NetworkMode;
+
 use crate::cache_mount::Carried;
+use crate::config::StepNetwork;
 use crate::debug::KeepFailed;
 use crate::device::Catalogue;
 use crate::error::EngineError;
@@ -41,6 +44,10 @@ pub(crate) struct Session {
     pub(crate) carried: Option<Carried>,
     /// What each step may take.
     pub(crate) resources: Resources,
+    /// The network of steps that choose none, in place of what the configuration says.
+    pub(crate) network: Option<StepNetwork>,
+    /// Steps may have the machine's network where it is not the default.
+    pub(crate) host_network: bool,
     /// The client wants the first step that fails.
     pub(crate) keep_failed: Option<KeepFailed>,
 }
@@ -68,6 +75,8 @@ impl Session {
             devices: Arc::default(),
             carried: None,
             resources: request.resources.clone(),
+            network: request.default_network,
+            host_network: request.allow_host_network || request.network == NetworkMode::Host,
             keep_failed: request.keep_failed.clone(),
         }
     }

@@ -109,6 +109,17 @@ pub enum SandboxError {
         /// Why it failed.
         source: io::Error,
     },
+    /// No network can be given an interface.
+    #[error("open /dev/net/tun, which a network of a step's own takes")]
+    Tun(#[source] io::Error),
+    /// The program that connects a network does not.
+    #[error("connect a step's network by {}: {said}", program.display())]
+    Connect {
+        /// Which program.
+        program: PathBuf,
+        /// What it said.
+        said: String,
+    },
     /// The thread that starts processes could not leave the host's mounts.
     #[error("prepare the sandbox")]
     Prepare(#[source] std::sync::Arc<MountError>),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use crate::network::NAME_SERVER;
 use crate::spec::Network;
 
 /// A host that the process is to know by name.
@@ -28,11 +29,17 @@ pub fn hosts(hostname: &str, extra: &[ExtraHost]) -> String {
 }
 
 /// The text of `/etc/resolv.conf`, made of the host's. On a network of its own the process could
-/// not reach name servers at the host's loopback addresses, so those are left out.
+/// not reach name servers at the host's loopback addresses, so those are left out; where it is
+/// connected, whoever does that answers.
 #[must_use]
-pub fn resolv_conf(host: &str, network: Network) -> String {
+pub fn resolv_conf(host: &str, network: &Network) -> String {
     match network {
         Network::Host => host.to_owned(),
+        Network::Connected(_) => {
+            let others = host.lines().filter(|line| !is_nameserver(line));
+            let others = others.map(|line| format!("{line}\n"));
+            format!("nameserver {NAME_SERVER}\n{}", others.collect::<String>())
+        }
         Network::None => host
             .split_inclusive('\n')
             .filter(|line| !nameserver(line).is_some_and(|address| address.is_loopback()))
@@ -40,12 +47,15 @@ pub fn resolv_conf(host: &str, network: Network) -> String {
     }
 }
 
+fn is_nameserver(line: &str) -> bool {
+    line.split_whitespace().next() == Some("nameserver")
+}
+
 fn nameserver(line: &str) -> Option<IpAddr> {
-    let mut words = line.split_whitespace();
-    if words.next() != Some("nameserver") {
+    if !is_nameserver(line) {
         return None;
     }
-    let address = words.next()?;
+    let address = line.split_whitespace().nth(1)?;
     // A scope (`fe80::1%eth0`) is no part of the address.
     address.split('%').next()?.parse().ok()
 }
@@ -53,6 +63,7 @@ fn nameserver(line: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::{Connector, ConnectorKind};
 
     #[test]
     fn hosts_in_order() {
@@ -71,10 +82,18 @@ mod tests {
     fn loopback_name_servers_only_on_the_hosts_network() {
         let host = "# c\nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.2\nsearch x\n\
                     nameserver fe80::1%eth0\noptions edns0";
-        assert_eq!(resolv_conf(host, Network::Host), host);
+        assert_eq!(resolv_conf(host, &Network::Host), host);
         assert_eq!(
-            resolv_conf(host, Network::None),
+            resolv_conf(host, &Network::None),
             "# c\nnameserver 10.0.0.2\nsearch x\nnameserver fe80::1%eth0\noptions edns0"
+        );
+        let connected = Network::Connected(Connector {
+            kind: ConnectorKind::Pasta,
+            program: "/usr/bin/pasta".into(),
+        });
+        assert_eq!(
+            resolv_conf(host, &connected),
+            "nameserver 10.0.2.3\n# c\nsearch x\noptions edns0\n"
         );
     }
 }

@@ -9,13 +9,15 @@
 //!
 //! Reading order: [`spec`] says what can be asked for, [`plan`](self) turns it into the steps that
 //! the new process takes, a [`Sandbox`] starts them, and [`Running`] is what has been started. Where
-//! there is one user only, [`owners`] is what processes believe instead.
+//! there is one user only, [`owners`] is what processes believe instead; [`network`] is who
+//! passes on what comes out of a network of a process's own.
 
 mod cgroup;
 mod chroot;
 mod error;
 mod group;
 mod hosts;
+pub mod network;
 mod owners;
 mod place;
 mod plan;
@@ -31,6 +33,7 @@ pub mod user;
 pub use error::{LookupError, SandboxError};
 pub use group::{Exceeded, Means};
 pub use hosts::{ExtraHost, hosts, resolv_conf};
+pub use network::{Connector, ConnectorKind};
 pub use place::{Place, PlaceStdio};
 pub use plan::is_device_path;
 pub use running::Running;

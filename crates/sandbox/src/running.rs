@@ -10,6 +10,7 @@ use sys::process::{Child, Exit, Reaped};
 use crate::chroot::Placed;
 use crate::error::SandboxError;
 use crate::group::{Exceeded, Group};
+use crate::network::Connection;
 use crate::owners::Supervisor;
 use crate::place::Place;
 use crate::plan::MountPoints;
@@ -27,6 +28,8 @@ pub struct Running {
     /// What it is held to; removed when the process has ended.
     group: Option<Group>,
     exceeded: Option<Exceeded>,
+    /// Ends with the process.
+    connection: Option<Connection>,
     /// The process would be killed if the thread that started it ended.
     _spawner: Arc<Spawner>,
 }
@@ -116,6 +119,7 @@ impl Running {
             supervisor: None,
             group: None,
             exceeded: None,
+            connection: None,
             _spawner: spawner,
         }
     }
@@ -136,6 +140,12 @@ impl Running {
     #[must_use]
     pub fn exceeded(&self) -> Option<Exceeded> {
         self.exceeded
+    }
+
+    /// The same in a network that is connected.
+    pub(crate) fn connected_by(mut self, connection: Option<Connection>) -> Running {
+        self.connection = connection;
+        self
     }
 
     /// Readable as soon as the process has ended; [`Running::wait`] does not block then.
@@ -192,6 +202,7 @@ impl Running {
         }
         let exit = self.started.wait()?;
         self.exit = Some(exit);
+        drop(self.connection.take());
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.finish();
         }

@@ -8,6 +8,7 @@ use sys::capability::CapabilitySet;
 use sys::mount::{Mount, MountKind};
 use sys::node::Device;
 
+use crate::network::Connector;
 use crate::terminal::Terminal;
 use crate::user::User;
 
@@ -132,12 +133,14 @@ pub enum Isolation {
 }
 
 /// Which network a process has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
     /// The host's.
     Host,
     /// A loopback interface of its own and nothing else.
     None,
+    /// One of its own, in which a program passes on what is for others.
+    Connected(Connector),
 }
 
 /// How far a process is held back.

@@ -15,11 +15,12 @@ use crate::cgroup::Hierarchies;
 use crate::chroot;
 use crate::error::{LookupError, SandboxError, reason};
 use crate::group::{Groups, Means};
+use crate::network::Connection;
 use crate::owners::Supervisor;
 use crate::plan::{Host, Identities, Plan};
 use crate::running::{Left, Running};
 use crate::spawner::Spawner;
-use crate::spec::{Isolation, Process, Spec, Stdio};
+use crate::spec::{Isolation, Network, Process, Spec, Stdio};
 use crate::user::User;
 
 /// Starts processes. One is enough for a program; clones share what has been prepared.
@@ -88,7 +89,7 @@ impl Sandbox {
         let (supervisor, ask) = supervise(&spec.process.user)?;
         // Before anything is made in the root: where there are no groups nothing is to be undone.
         let group = self.groups.make(&spec.group)?;
-        let (mut plan, left) = self.plan(spec, standard.terminal, ask)?;
+        let (mut plan, left, connection) = self.plan(spec, standard.terminal, ask)?;
         if let Some(group) = &group {
             let isolated = self.isolation() == Isolation::Namespaces;
             plan.begin_with(group.steps()?, isolated);
@@ -107,32 +108,38 @@ impl Sandbox {
         match self.spawner.spawn(program, None)? {
             Ok(started) => {
                 let running = Running::new(started, left, Arc::clone(&self.spawner));
-                Ok(running.supervised_by(supervisor).held_by(group))
+                let running = running.supervised_by(supervisor).held_by(group);
+                Ok(running.connected_by(connection))
             }
             Err(failure) => Err(explain(failure, &spec.process, &labels)),
         }
     }
 
-    /// What the process does, and what is to be undone when it has ended.
+    /// What the process does, what is to be undone when it has ended, and who connects its network.
     fn plan(
         &self,
         spec: &Spec,
         terminal: OfTerminal,
         ask: Option<Step>,
-    ) -> Result<(Plan, Left), SandboxError> {
+    ) -> Result<(Plan, Left, Option<Connection>), SandboxError> {
         match self.isolation() {
             Isolation::Namespaces => {
                 let devpts = match terminal {
                     OfTerminal::Own(devpts) => Some(devpts),
                     OfTerminal::None | OfTerminal::Hosts => None,
                 };
-                let (plan, points) = Plan::new(spec, &self.host, devpts, ask)?;
-                Ok((plan, Left::Points(points)))
+                let (connection, network) = match &spec.network {
+                    Network::Connected(connector) => Some(Connection::start(connector)?),
+                    Network::Host | Network::None => None,
+                }
+                .unzip();
+                let (plan, points) = Plan::new(spec, &self.host, network, devpts, ask)?;
+                Ok((plan, Left::Points(points), connection))
             }
             Isolation::Chroot => {
                 let is_terminal = !matches!(terminal, OfTerminal::None);
                 let (plan, placed) = chroot::plan(spec, &self.host, is_terminal, ask)?;
-                Ok((plan, Left::Placed(Box::new(placed))))
+                Ok((plan, Left::Placed(Box::new(placed)), None))
             }
         }
     }

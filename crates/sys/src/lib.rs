@@ -13,6 +13,7 @@ pub mod copy;
 mod handed;
 pub mod mount;
 pub mod namespace;
+pub mod network;
 pub mod node;
 pub mod owner;
 pub mod process;

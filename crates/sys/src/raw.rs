@@ -289,7 +289,7 @@ pub(crate) fn isolate_groups() -> Result<(), Errno> {
     check(result.into()).map(drop)
 }
 
-/// Moves to a new network namespace and brings its loopback interface up. For a new process.
+/// Moves this thread to a new network namespace and brings its loopback interface up.
 pub(crate) fn isolate_network() -> Result<(), Errno> {
     // SAFETY: no memory or descriptor is unshared.
     let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };

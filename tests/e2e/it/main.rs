@@ -50,6 +50,7 @@ mod life;
 mod limits;
 mod listening;
 mod matrix;
+mod network;
 mod pages;
 mod peers;
 mod place;

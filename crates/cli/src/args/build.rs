@@ -77,7 +77,8 @@ pub struct Build {
     /// Write build result metadata to a file
     #[arg(long, value_name = "string")]
     pub metadata_file: Option<String>,
-    /// Set the networking mode for the "RUN" instructions during build ("default", "none", "host")
+    /// Set the networking mode for the "RUN" instructions during build ("default", "none",
+    /// "host", "sandbox", "pasta", "slirp4netns")
     #[arg(
         long,
         value_name = "string",

@@ -70,6 +70,8 @@ pub fn load(
         platforms: plan.platforms,
         indexed: false,
         network: plan.network,
+        default_network: plan.default_network,
+        allow_host_network: plan.allowed.host_network,
         extra_hosts: plan.extra_hosts,
         allow_insecure: plan.allowed.insecure,
         allow_devices: plan.allowed.devices,

@@ -107,6 +107,15 @@ fn hint(error: &EngineError) -> Option<String> {
         EngineError::Sandbox(SandboxError::DeadDevices(_)) => {
             Some("put the store (--root or KILN_ROOT) on a file system without nodev".to_owned())
         }
+        EngineError::Sandbox(SandboxError::Tun(_)) => {
+            Some("as root: modprobe tun && chmod 0666 /dev/net/tun".to_owned())
+        }
+        EngineError::HostNetwork => {
+            Some("--allow network.host grants it to steps that ask for it".to_owned())
+        }
+        EngineError::NoConnector { packages, .. } => {
+            Some(format!("install the package {packages}"))
+        }
         EngineError::OtherOwners { .. } => {
             Some("choose another with --root or KILN_ROOT, or remove it".to_owned())
         }

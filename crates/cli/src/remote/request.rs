@@ -114,6 +114,11 @@ fn check(build: &BuildRequest) -> Result<(), Error> {
         ),
         (build.explain, "--explain", "ask there: kiln history why"),
         (
+            build.default_network.is_some(),
+            "a network of this kind",
+            "what its default network is, the builder is told where it runs",
+        ),
+        (
             build.keep_failed.is_some(),
             "--on-failure",
             "build in this process",

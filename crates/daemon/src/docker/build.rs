@@ -169,6 +169,8 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         platforms: platform(&mut query)?.into_iter().collect(),
         indexed: false,
         network: create::network(&query.one("networkmode").unwrap_or_default())?,
+        default_network: None,
+        allow_host_network: false,
         extra_hosts: create::hosts(&query.all("extrahosts"))?,
         allow_insecure: false,
         allow_devices: engine::AllowedDevices::default(),

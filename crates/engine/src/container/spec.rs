@@ -32,7 +32,7 @@ impl Inner {
         };
         let hosts = extra_hosts(&config);
         let dns = &self.config.build.dns;
-        let files = SystemFiles::write(scratch.path(), &config.hostname, &hosts, network, dns)?;
+        let files = SystemFiles::write(scratch.path(), &config.hostname, &hosts, &network, dns)?;
         let tree = upper.tree()?;
         let mut mounts = files.mounts(MountFlags::NONE);
         for mount in &config.more.mounts {

@@ -12,6 +12,10 @@ pub(super) fn check(spec: &Spec) -> Result<(), SandboxError> {
             spec.network == Network::None,
             "a network of a step's own (--network=none)",
         ),
+        (
+            matches!(spec.network, Network::Connected(_)),
+            "a network of a step's own",
+        ),
         (spec.security == Security::Insecure, "security.insecure"),
         (!spec.devices.is_empty(), "a device"),
         (spec.shm_size.is_some(), "a size of /dev/shm"),

@@ -129,11 +129,13 @@ const OPEN_FILES: Limit = Limit {
 const UMASK: u32 = 0o022;
 
 impl Plan {
-    /// Plans one process, with mount points that must be undone when it has ended. `devpts` is the
-    /// instance that its terminal is in, if it has one.
+    /// Plans one process, with mount points that must be undone when it has ended. `network` is the
+    /// one that is connected for it, and `devpts` the instance that its terminal is in, if it has
+    /// these.
     pub(crate) fn new(
         spec: &Spec,
         host: &Host,
+        network: Option<OwnedFd>,
         devpts: Option<OwnedFd>,
         ask: Option<Step>,
     ) -> Result<(Plan, MountPoints), SandboxError> {
@@ -143,8 +145,10 @@ impl Plan {
         if devpts.is_some() {
             steps.push("take the terminal", Step::ControllingTerminal);
         }
-        if spec.network == Network::None {
-            steps.push("isolate the network", Step::IsolateNetwork);
+        match network {
+            Some(network) => steps.push("enter the network", Step::EnterNetwork(network)),
+            None if spec.network == Network::Host => {}
+            None => steps.push("isolate the network", Step::IsolateNetwork),
         }
         let mount_points = mounts::plan(spec, host, devpts, &mut steps)?;
         if spec.security == Security::Sandbox {

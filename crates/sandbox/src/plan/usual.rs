@@ -66,7 +66,7 @@ pub(super) fn usual(
 /// has the host's by a bind, which comes with all that is mounted there.
 fn sys(spec: &Spec, host: &Host, flags: MountFlags) -> Result<Planned, SandboxError> {
     const AT: &str = "/sys";
-    if host.identities.are_whole() || spec.network == Network::None {
+    if host.identities.are_whole() || spec.network != Network::Host {
         return Ok(later(AT, MountKind::Sysfs, flags));
     }
     let of_host = MountKind::Bind {

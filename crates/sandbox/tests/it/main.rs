@@ -14,4 +14,5 @@ mod command;
 mod end;
 mod fixture;
 mod inside;
+mod network;
 mod speed;

@@ -53,7 +53,7 @@ fn sandboxed(fixture: &Fixture, name: &str, network: Network) -> Times {
     measure(|number| {
         let mut spec = fixture.spec(&["busybox", "true"]);
         spec.root = fixture.overlay(&format!("{name}{number}"));
-        spec.network = network;
+        spec.network = network.clone();
         let mut running = fixture.start(&spec).unwrap();
         assert_eq!(running.wait().unwrap(), Exit::Code(0));
     })

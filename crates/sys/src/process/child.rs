@@ -24,8 +24,9 @@ use rustix::process::{
     setsid, umask,
 };
 use rustix::thread::{
-    ThreadNameSpaceType, move_into_thread_name_spaces, set_capabilities, set_keep_capabilities,
-    set_no_new_privs, set_thread_gid, set_thread_groups, set_thread_uid,
+    LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space,
+    move_into_thread_name_spaces, set_capabilities, set_keep_capabilities, set_no_new_privs,
+    set_thread_gid, set_thread_groups, set_thread_uid,
 };
 
 use super::program::{Candidates, Failure, Program, Stage, Step};
@@ -126,6 +127,9 @@ fn take(step: &Step) -> Result<(), Errno> {
         Step::NewSession => setsid().map(drop),
         Step::ControllingTerminal => ioctl_tiocsctty(rustix::stdio::stdin()),
         Step::IsolateNetwork => raw::isolate_network(),
+        Step::EnterNetwork(network) => {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+        }
         Step::EnterRoot(root) => enter_root(root.as_fd()),
         Step::ChangeRoot(root) => change_root(root.as_fd()),
         Step::Attach { mount, target } => attach(mount.as_fd(), target),

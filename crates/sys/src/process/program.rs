@@ -72,6 +72,8 @@ pub enum Step {
     ControllingTerminal,
     /// Move to a new network namespace, and bring its loopback interface up.
     IsolateNetwork,
+    /// Move to the network namespace that a descriptor leads to.
+    EnterNetwork(OwnedFd),
     /// Make a detached mount the root, and leave nothing of the old one.
     EnterRoot(OwnedFd),
     /// Make a directory the root of this process alone.
@@ -161,6 +163,7 @@ impl Step {
             Step::EnterGroup(fd)
             | Step::EnterRoot(fd)
             | Step::ChangeRoot(fd)
+            | Step::EnterNetwork(fd)
             | Step::Attach { mount: fd, .. }
             | Step::Ask { to: fd, .. } => [Some(fd.as_raw_fd()), None],
             Step::Join { process, root, .. } => [process, root].map(|fd| Some(fd.as_raw_fd())),

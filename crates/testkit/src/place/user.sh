@@ -6,6 +6,13 @@ shift 3
 mount --bind "$accounts/passwd" /etc/passwd
 mount --bind "$accounts/subordinate" /etc/subuid
 mount --bind "$accounts/subordinate" /etc/subgid
+# Everybody may open it, as on machines whose devices udev makes.
+if [ -c /dev/net/tun ]; then
+    mkdir -p "$accounts/devices"
+    mount -t tmpfs -o mode=755 tmpfs "$accounts/devices"
+    mknod -m 666 "$accounts/devices/tun" c 10 200
+    mount --bind "$accounts/devices/tun" /dev/net/tun
+fi
 mount --bind "$program" "$accounts/kiln"
 count=0
 while read -r above path; do

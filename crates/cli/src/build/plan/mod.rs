@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{
     CacheFrom, CacheMountsTo, CacheTo, Export, ExtraHost, MoreTarget, NamedContext, NetworkMode,
-    NoCache, OfferedSecret, Provenance, PullPolicy, Remote, Resources, Ulimit,
+    NoCache, OfferedSecret, Provenance, PullPolicy, Remote, Resources, StepNetwork, Ulimit,
 };
 use oci::{Platform, Reference};
 
@@ -28,8 +28,8 @@ use exports::{check_platforms, exports};
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
-    Epoch, allowed, jobs, no_cache, on_failure, platforms, progress, pull, resources, shm_size,
-    source_date_epoch,
+    Epoch, allowed, jobs, networks, no_cache, on_failure, platforms, progress, pull, resources,
+    shm_size, source_date_epoch,
 };
 
 /// One build, resolved; paths are absolute.
@@ -59,6 +59,8 @@ pub struct BuildPlan {
     pub platforms: Vec<Platform>,
     /// Network of `RUN` steps.
     pub network: NetworkMode,
+    /// What their default network is; what the configuration says when none.
+    pub default_network: Option<StepNetwork>,
     /// Further lines of `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
     /// What steps may ask for beyond what all have.
@@ -170,6 +172,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
     let exports = exports(typed, epoch.is_some(), environment)?;
     check_platforms(&exports, &platforms)?;
     let provenance = attestations::provenance(typed, &build_args)?;
+    let (network, default_network) = networks(&typed.network)?;
     Ok(BuildPlan {
         dockerfile,
         context,
@@ -182,7 +185,8 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         no_cache: no_cache(typed)?,
         pull: pull(typed.pull.as_deref())?,
         platforms,
-        network: network("--network", &typed.network)?,
+        network,
+        default_network,
         extra_hosts: hosts(&typed.add_host)?,
         allowed: allowed(&typed.allow)?,
         shm_size: shm_size(typed.shm_size.as_deref())?,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{
     AllowedDevices, ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy, Resources, Secret,
-    SecretSource,
+    SecretSource, StepNetwork,
 };
 use oci::Platform;
 
@@ -31,6 +31,26 @@ pub fn network(flag: &'static str, text: &str) -> Result<NetworkMode, Error> {
             "kiln has the networks default, none and host",
         )),
     }
+}
+
+/// The network of steps, and what their default one is, by `--network` of a build.
+///
+/// # Errors
+/// It names none that kiln has.
+pub(super) fn networks(text: &str) -> Result<(NetworkMode, Option<StepNetwork>), Error> {
+    let default = match text {
+        "sandbox" => StepNetwork::Sandbox,
+        "pasta" => StepNetwork::Pasta,
+        "slirp4netns" => StepNetwork::Slirp4netns,
+        "" | "default" | "bridge" | "none" | "host" => {
+            return Ok((network("--network", text)?, None));
+        }
+        _ => {
+            let known = "kiln has the networks default, none, host, sandbox, pasta and slirp4netns";
+            return Err(choice("--network", text, known));
+        }
+    };
+    Ok((NetworkMode::Default, Some(default)))
 }
 
 /// The platforms of `--platform`, else of the environment, else this machine's: each once, in the
@@ -120,11 +140,13 @@ pub(super) fn pull(text: Option<&str>) -> Result<PullPolicy, Error> {
 pub struct Allowed {
     /// All rights.
     pub insecure: bool,
+    /// The machine's network, which is open to steps without permission where it is the default.
+    pub host_network: bool,
     /// Devices of the machine.
     pub devices: AllowedDevices,
 }
 
-/// What `--allow` allows. The host's network is open to steps without permission.
+/// What `--allow` allows.
 pub(super) fn allowed(entitlements: &[String]) -> Result<Allowed, Error> {
     let mut allowed = Allowed::default();
     for text in entitlements {
@@ -134,7 +156,7 @@ pub(super) fn allowed(entitlements: &[String]) -> Result<Allowed, Error> {
         }
         for entitlement in text.split(',') {
             match entitlement {
-                "network.host" => {}
+                "network.host" => allowed.host_network = true,
                 "security.insecure" => allowed.insecure = true,
                 "device" => allowed.devices.all = true,
                 other => {

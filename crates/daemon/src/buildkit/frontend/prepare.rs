@@ -341,6 +341,8 @@ pub(in crate::buildkit) fn plain_request(job: &Job) -> BuildRequest {
         platforms: Vec::new(),
         indexed: false,
         network: NetworkMode::Default,
+        default_network: None,
+        allow_host_network: job.terms.host_network,
         extra_hosts: Vec::new(),
         allow_insecure: false,
         allow_devices: AllowedDevices::default(),

@@ -26,7 +26,7 @@ impl SystemFiles {
         directory: &Path,
         hostname: &str,
         extra: &[ExtraHost],
-        network: Network,
+        network: &Network,
         dns: &DnsConfig,
     ) -> Result<Self, EngineError> {
         let extra = extra

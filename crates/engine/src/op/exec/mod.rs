@@ -10,13 +10,14 @@ mod foreign;
 mod front_end;
 mod interactive;
 mod mounts;
+mod network;
 mod placed;
 mod private;
 mod process;
 
 use std::sync::Arc;
 
-use graph::{ExecOp, MountSource, NetworkMode, SecurityMode};
+use graph::{ExecOp, MountSource, SecurityMode};
 use solver::Step;
 
 use crate::cache_mount::Seeds;
@@ -127,14 +128,6 @@ fn is_success(op: &ExecOp, exit: ProcessExit) -> bool {
         (ProcessExit::Code(code), []) => code == 0,
         (ProcessExit::Code(code), valid) => u32::try_from(code).is_ok_and(|c| valid.contains(&c)),
         _ => false,
-    }
-}
-
-/// The sandbox's word for a network.
-pub(crate) const fn network(mode: NetworkMode) -> sandbox::Network {
-    match mode {
-        NetworkMode::Default | NetworkMode::Host => sandbox::Network::Host,
-        NetworkMode::None => sandbox::Network::None,
     }
 }
 

@@ -13,7 +13,7 @@ use sys::owner::{self, Owner};
 
 use super::environment::{HOSTNAME, SystemFiles, limits};
 use super::private::SecretFile;
-use super::{network, security};
+use super::security;
 use crate::cache_mount::{CacheMountIdentity, Seeds};
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -405,10 +405,10 @@ impl Builder<'_> {
     fn spec(&mut self, op: &ExecOp) -> Result<Spec, EngineError> {
         let root = self.root.take().ok_or(EngineError::NoCommand)?;
         self.check_step(op)?;
-        let network = network(op.network);
+        let network = self.engine.network(self.session, op.network)?;
         let hostname = op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned());
         let dns = &self.engine.config.build.dns;
-        let files = SystemFiles::write(&self.scratch, &hostname, &op.extra_hosts, network, dns)?;
+        let files = SystemFiles::write(&self.scratch, &hostname, &op.extra_hosts, &network, dns)?;
         let mut mounts = files.mounts(MountFlags::READ_ONLY);
         let mut user = self.user(&op.process.user)?;
         let nodes = self.devices(&op.devices, &mut user)?;

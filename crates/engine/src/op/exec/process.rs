@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use sandbox::{Exit, Running, SandboxError, Spec, Stdio};
+use sandbox::{Exit, Network, Running, SandboxError, Spec, Stdio};
 use solver::StepProgress;
 use solver::progress::LogStream;
 use tokio::io::AsyncReadExt as _;
@@ -64,7 +64,7 @@ pub(super) async fn run_to_end(
         stdout: stdout_end,
         stderr: stderr_end,
     };
-    let running = match engine.sandbox()?.start(spec, stdio) {
+    let running = match start(engine, spec, stdio).await? {
         Ok(running) => running,
         Err(error) => return Ok(not_started(engine, progress, error, root).await?.into()),
     };
@@ -80,6 +80,20 @@ pub(super) async fn run_to_end(
         ended.exceeded = bounds.at_end().await?;
     }
     Ok(ended)
+}
+
+/// Connecting a network takes many times as long as all the rest.
+async fn start(
+    engine: &Arc<Inner>,
+    spec: &Spec,
+    stdio: Stdio,
+) -> Result<Result<Running, SandboxError>, EngineError> {
+    let sandbox = engine.sandbox()?;
+    if !matches!(spec.network, Network::Connected(_)) {
+        return Ok(sandbox.start(spec, stdio));
+    }
+    let (sandbox, spec) = (sandbox.clone(), spec.clone());
+    crate::blocking(move || sandbox.start(&spec, stdio)).await
 }
 
 /// A missing program is the step's own fault, and ends as a shell would end for it.

@@ -1,0 +1,205 @@
+//! Networks of steps' own, which pasta or slirp4netns connects.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crate::kiln::{Kiln, Project, finish};
+use crate::place::skip;
+
+const PROGRAMS: [&str; 2] = ["pasta", "slirp4netns"];
+
+/// The address by which others reach this machine; nothing, and why, where there are no connected
+/// networks.
+fn own_address() -> Option<IpAddr> {
+    let mut options = std::fs::File::options();
+    if let Err(error) = options.read(true).write(true).open("/dev/net/tun") {
+        skip(&format!("networks of steps: /dev/net/tun: {error}"));
+        return None;
+    }
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    if socket.connect("203.0.113.1:9").is_err() {
+        skip("networks of steps: this machine reaches nobody");
+        return None;
+    }
+    Some(socket.local_addr().unwrap().ip())
+}
+
+/// Answers all who ask it something; its port.
+fn server(address: IpAddr) -> u16 {
+    let listener = TcpListener::bind((address, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 64]);
+            let _ = stream.write_all(b"hello\n");
+            // Whoever has asked ends it: half of a connection older versions of pasta do not take to
+            // an end.
+            kept.push(stream);
+        }
+    });
+    port
+}
+
+/// A step that asks a server, and writes its answer to `/NAME`.
+fn asks(options: &str, address: IpAddr, port: u16, name: &str) -> String {
+    let talk = format!("sh -c 'echo hello?; read answer; echo $answer >/{name}'");
+    format!("RUN {options} nc -w 3 {address} {port} -e {talk}\n")
+}
+
+/// The processes that pass on for the processes `of`.
+fn connecting(of: u32) -> usize {
+    let own = format!("\nPPid:\t{of}\n");
+    let names = ["pasta", "passt", "slirp4netns"].map(|name| format!("Name:\t{name}"));
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let statuses =
+        processes.filter_map(|process| std::fs::read_to_string(process.path().join("status")).ok());
+    let ours = statuses.filter(|status| {
+        names.iter().any(|name| status.starts_with(name)) && status.contains(&own)
+    });
+    ours.count()
+}
+
+#[test]
+fn leads_outside_and_not_to_the_machine_itself() {
+    let Some(address) = own_address() else { return };
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let (outside, inside) = (server(address), server(loopback));
+    let kiln = Kiln::new();
+    for program in PROGRAMS {
+        let mut dockerfile = "FROM alpine\n".to_owned();
+        dockerfile += &asks("", address, outside, "outside");
+        for (number, host) in ["127.0.0.1", "10.0.2.2", "10.0.2.100"]
+            .into_iter()
+            .enumerate()
+        {
+            let step = asks(
+                "! ",
+                host.parse().unwrap(),
+                inside,
+                &format!("inside{number}"),
+            );
+            dockerfile += &step;
+        }
+        dockerfile += "RUN cp /etc/resolv.conf /resolved && ip addr >/interfaces\n\
+                       RUN nc -w 3 169.254.169.254 80 -e true 2>&1 | tail -n 1 >/metadata\n\
+                       RUN --network=none ip addr >/alone\n";
+        let project = Project::of(&dockerfile);
+        let (network, out) = (format!("--network={program}"), kiln.scratch(program));
+        let output = format!("type=local,dest={}", out.display());
+        kiln.build(&project, &[&network, "--no-cache", "-o", &output]);
+        let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap_or_default();
+        assert_eq!(read("outside"), "hello\n", "{program}");
+        for number in 0..3 {
+            assert_eq!(read(&format!("inside{number}")), "", "{program}");
+        }
+        let servers = read("resolved");
+        let servers: Vec<_> = servers
+            .lines()
+            .filter(|line| line.starts_with("nameserver"))
+            .collect();
+        assert_eq!(servers, ["nameserver 10.0.2.3"], "{program}");
+        assert!(read("interfaces").contains("10.0.2.100/24"), "{program}");
+        assert!(!read("alone").contains("10.0.2.100"), "{program}");
+        let told = read("metadata");
+        assert!(told.ends_with(": No route to host\n"), "{program}: {told}");
+    }
+    kiln.assert_clean();
+}
+
+#[test]
+fn ends_with_the_step() {
+    if own_address().is_none() {
+        return;
+    }
+    let kiln = Kiln::new();
+    for program in PROGRAMS {
+        let project = Project::of("FROM alpine\nRUN --network=default sleep 1000\n");
+        let network = format!("--network={program}");
+        let mut command = kiln.command();
+        command.args(["build", &network]).arg(project.path());
+        for signal in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
+            let mut build = kiln.start(&mut command);
+            let of = build.id();
+            wait_until(|| connecting(of) == 1);
+            let pid = rustix::process::Pid::from_child(&build);
+            rustix::process::kill_process(pid, signal).unwrap();
+            build.wait().unwrap();
+            // Whoever lost kiln is somebody else's child now, if it lives.
+            wait_until(|| connecting(of) == 0 && connecting(1) == 0);
+        }
+        project.write("Dockerfile", "FROM alpine\nRUN exit 3\n");
+        let ran = kiln.try_build(&project, &[&network]);
+        assert!(
+            ran.clone().error().ends_with("exit code: 3"),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(connecting(1), 0);
+    }
+}
+
+fn wait_until(holds: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "it does not come"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_machines_owner_chooses() {
+    let Some(address) = own_address() else { return };
+    let port = server(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let kiln = Kiln::configured("[build]\nnetwork = \"sandbox\"\n");
+    let machines = asks("--network=host", "127.0.0.1".parse().unwrap(), port, "o");
+    let project = Project::of(&format!("FROM alpine\n{machines}"));
+    let ran = kiln.try_build(&project, &[]);
+    let hint = "--allow network.host grants it to steps that ask for it";
+    assert_eq!(ran.hints(), [hint], "{}", ran.stderr);
+    let error = ran.error();
+    assert!(error.ends_with("network.host is not allowed"), "{error}");
+    kiln.build(&project, &["--allow", "network.host"]);
+    kiln.build(&project, &["--no-cache", "--network", "host"]);
+    let port = server(address);
+    project.write(
+        "Dockerfile",
+        &format!("FROM alpine\n{}", asks("", address, port, "o")),
+    );
+    kiln.build(&project, &[]);
+    // What connects the network is no part of what the step is.
+    let again = kiln.build(&project, &["--network=slirp4netns"]);
+    assert!(again.contains("CACHED"), "{again}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let kiln = Kiln::new();
+    let project = Project::of("FROM alpine\nRUN true\n");
+    for (network, programs, packages) in [
+        ("pasta", "pasta", "passt"),
+        ("slirp4netns", "slirp4netns", "slirp4netns"),
+        ("sandbox", "pasta or slirp4netns", "passt or slirp4netns"),
+    ] {
+        let mut command = kiln.command();
+        command
+            .env("PATH", "/nowhere")
+            .args(["build", "--network", network]);
+        let ran = finish(command.arg(project.path()));
+        let hint = format!("install the package {packages}");
+        assert_eq!(ran.hints(), [&hint], "{}", ran.stderr);
+        let error = ran.error();
+        let expected =
+            format!(": a network of a step's own takes {programs}, which is not installed");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+    let error = kiln.try_build(&project, &["--network", "cni"]).error();
+    let expected = "ERROR: invalid argument \"cni\" for \"--network\" flag: kiln has the networks \
+                    default, none, host, sandbox, pasta and slirp4netns";
+    assert_eq!(error, expected);
+}
