@@ -75,6 +75,8 @@ impl Inner {
             secrets: enter.secrets,
             agents: enter.ssh,
             devices: Arc::new(Catalogue::read(self.config.cdi.spec_dirs.as_deref())),
+            // It was granted to the step when that ran.
+            host_network: true,
             ..Session::default()
         };
         let layers = Stack::new(container.layers.clone());
