@@ -68,6 +68,12 @@ fn what_is_not_provided_is_refused_by_name() {
             "the parameter \"squash\" is not provided by kiln",
         ),
         (
+            "POST /build?memory=5",
+            "",
+            400,
+            "invalid value \"5\" for resource memory: a size of 6m or more, such as 2g, or unlimited",
+        ),
+        (
             "POST /build?version=2",
             "",
             501,

@@ -266,6 +266,11 @@ fn what_cannot_be_asked_for_is_named() {
             "set it in the builder's configuration",
         ),
         (
+            vec!["--resource", "memory=64m,time=5m"],
+            "--resource with pids, time, output, disk or unlimited",
+            "set it in the builder's configuration",
+        ),
+        (
             vec!["--cache-to", "type=local,dest=x"],
             "a cache in a directory (type=local)",
             "use type=registry",

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::kiln::{Kiln, Project, Ran, ended};
+use crate::daemon::context;
+use crate::kiln::{Kiln, Project, Ran, ended, finish};
 use crate::place::{Place, skip};
+use crate::serving::Daemon;
 
 /// Whether groups can be made here.
 fn can_limit() -> bool {
@@ -162,6 +164,32 @@ fn a_step_sees_its_limits_and_nothing_above() {
     ];
     kiln.build(&project, &arguments);
     assert_eq!(kiln.ok(["run", "--rm", "show", "cat", "/limits"]), expected);
+}
+
+/// What Docker's and BuildKit's clients ask for, and a chroot.
+#[test]
+fn limits_hold_however_they_are_asked_for() {
+    if !can_limit() {
+        return;
+    }
+    let daemon = Daemon::new();
+    let bomb = Project::of("FROM alpine\nRUN dd if=/dev/zero of=/dev/null bs=200M count=1\n");
+    let expected = "it needs more than 67108864 bytes of memory";
+    let host = format!("unix://{}", daemon.socket.display());
+    let mut through = daemon.kiln.command();
+    through.env("KILN_HOST", host).args(["build", "-m", "64m"]);
+    let error = finish(through.args(["--memory-swap", "64m"]).arg(bomb.path())).error();
+    assert!(error.contains(expected), "{error}");
+    let context = context("FROM alpine\nRUN dd if=/dev/zero of=/dev/null bs=200M count=1\n");
+    let line = "POST /build?memory=67108864&memswap=67108864&cpushares=0&cpusetcpus=";
+    let told = daemon.ask(line, &context).text();
+    assert!(told.contains(expected), "{told}");
+    let kiln = Kiln::new();
+    let mut chroot = kiln.command();
+    chroot.env("KILN_ISOLATION", "chroot");
+    chroot.args(["build", "--resource", "memory=64m,memory-swap=64m"]);
+    let error = finish(chroot.arg(bomb.path())).error();
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]
