@@ -29,7 +29,7 @@ fn can_limit() -> bool {
 fn groups(kiln: u32) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut todo = vec![PathBuf::from("/sys/fs/cgroup")];
-    let prefix = format!("kiln-{kiln}-");
+    let prefix = format!("kiln-step-{kiln}-");
     while let Some(path) = todo.pop() {
         // Others come and go.
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {

@@ -21,8 +21,8 @@ use crate::spec::GroupLimits;
 
 /// The file that lists the processes of a group, and takes new ones.
 pub(super) const PROCESSES: &str = "cgroup.procs";
-/// Groups of steps begin so.
-const PREFIX: &str = "kiln-";
+/// Names of the groups of steps begin so, and go on with two numbers.
+const PREFIX: &str = "kiln-step-";
 /// How often an attempt is made to remove a group, and what is waited at most in between: processes
 /// that have been killed are in it until they have given back what they had.
 const ATTEMPTS: u32 = 400;
@@ -156,10 +156,20 @@ pub(super) fn sweep(parent: &Path) {
         if name.starts_with(unified::SELF) {
             // Only if nobody is in it.
             let _ = std::fs::remove_dir(&path);
-        } else if name.starts_with(PREFIX) && path.is_dir() && lock(&path).is_some() {
+        } else if is_of_step(&name) && path.is_dir() && lock(&path).is_some() {
             let _ = remove(&path);
         }
     }
+}
+
+/// Whether a group of this name is a step's. Others may be called after kiln too, as a container that
+/// it runs in is, and nobody may end what is in those.
+fn is_of_step(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let numbers = name
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_once('-'));
+    numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
 }
 
 /// The processes in a group; 0 is one that cannot be seen from here.
@@ -236,6 +246,34 @@ fn count(file: &Path, name: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_groups_of_steps_are_swept() {
+        let parent = tempfile::tempdir().unwrap();
+        let others = [
+            "kiln-test-17",
+            "kiln-17-3",
+            "kiln-step-",
+            "kiln-step-17",
+            "kiln-step-17-",
+            "kiln-step-17-3.scope",
+            "kiln",
+        ];
+        for name in others.iter().chain(&["kiln-step-17-3", "kiln-self-17"]) {
+            std::fs::create_dir(parent.path().join(name)).unwrap();
+        }
+        let locked = parent.path().join("kiln-step-17-4");
+        std::fs::create_dir(&locked).unwrap();
+        let held = lock(&locked);
+        sweep(parent.path());
+        let entries = std::fs::read_dir(parent.path()).unwrap().flatten();
+        let mut left: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        let mut expected = [&others[..], &["kiln-step-17-4"]].concat();
+        left.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+        drop(held);
+    }
 
     #[test]
     fn what_the_kernel_counts() {
