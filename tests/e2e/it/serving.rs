@@ -1,6 +1,6 @@
 //! A daemon on a store of its own, and what it answers.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -98,13 +98,19 @@ impl Daemon {
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
+        // What it refuses by the head it answers and closes, whatever is still to come.
+        if let Err(error) = stream.write_all(body) {
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+        }
         stream
     }
 
     pub(crate) fn ask(&self, line: &str, body: &[u8]) -> Answer {
         let mut bytes = Vec::new();
-        self.send(line, body).read_to_end(&mut bytes).unwrap();
+        if let Err(error) = self.send(line, body).read_to_end(&mut bytes) {
+            // Of a body that it did not read it tells so when the answer has come.
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+        }
         Answer::parse(&bytes)
     }
 
