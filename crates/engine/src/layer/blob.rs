@@ -91,12 +91,7 @@ impl Inner {
                 None => self.make_blob(row, Compression::Uncompressed, None)?,
             },
             (Wanted::Blob(format), _) => {
-                let keep = is_pulled(row) && !format.force;
-                let fits = |blob: &Descriptor| match keep {
-                    true => row.sources.iter().any(|from| from.digest == blob.digest),
-                    false => blob.media_type.layer_compression() == Some(format.compression),
-                };
-                match self.present(row, fits)? {
+                match self.present(row, |blob| is_as_wanted(row, blob, format))? {
                     Some(found) => found,
                     None => self.make_blob(row, format.compression, format.level)?,
                 }
@@ -264,6 +259,15 @@ impl Inner {
 /// Its bytes are somebody else's and cannot be made again from its files.
 const fn is_pulled(row: &LayerRow) -> bool {
     !row.sources.is_empty()
+}
+
+/// Whether the layer goes out as this blob: one that it came as, unless another compression is
+/// forced, or in the format that is asked for.
+pub(crate) fn is_as_wanted(row: &LayerRow, blob: &Descriptor, format: LayerFormat) -> bool {
+    match is_pulled(row) && !format.force {
+        true => row.sources.iter().any(|from| from.digest == blob.digest),
+        false => blob.media_type.layer_compression() == Some(format.compression),
+    }
 }
 
 fn clamp_key(layer: LayerId, epoch: i64) -> Key {

@@ -8,4 +8,4 @@ pub(crate) mod owners;
 mod unpack;
 
 pub(crate) use active::adopt_root;
-pub(crate) use blob::Wanted;
+pub(crate) use blob::{Wanted, is_as_wanted};

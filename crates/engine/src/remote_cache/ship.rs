@@ -20,7 +20,7 @@ use crate::engine::{Inner, source_references};
 use crate::error::EngineError;
 use crate::export::writing;
 use crate::image::blob_file;
-use crate::layer::Wanted;
+use crate::layer::{Wanted, is_as_wanted};
 use crate::output::Stack;
 use crate::progress::{Task, Transfer};
 
@@ -236,10 +236,8 @@ fn failed(reference: &Reference, source: registry::Error) -> EngineError {
 
 /// The blob that the layer will have in the cache, as far as it was ever made.
 fn known<'a>(row: &'a LayerRow, export: &CacheExport) -> Option<&'a Descriptor> {
-    let keeps = !row.sources.is_empty() && !export.layers.force;
-    row.blobs.iter().find(|blob| {
-        keeps || blob.media_type.layer_compression() == Some(export.layers.compression)
-    })
+    let mut blobs = row.blobs.iter();
+    blobs.find(|blob| is_as_wanted(row, blob, export.layers))
 }
 
 /// The blob as the cache names it.
