@@ -6,12 +6,12 @@
 //! removes before anybody looks does not count.
 
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use snapshot::{Dir, Kind, Tree};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -159,20 +159,28 @@ async fn taken(directories: &[PathBuf]) -> Result<u64, EngineError> {
 }
 
 /// Bytes on disk of all that is beneath `directory`, each file once. What vanishes meanwhile is not
-/// there, and what cannot be read is not counted.
+/// there, and what cannot be read is not counted. The process may put links in the place of
+/// directories while we look, so each is opened from the one that it is in.
 fn size_of(directory: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
-    const BLOCK: u64 = 512;
+    let level = |dir: Dir| Some((dir.entries().ok()?.into_iter(), dir));
+    let root = Tree::directory(directory).ok();
+    let mut levels: Vec<_> = root
+        .and_then(|tree| level(tree.root().clone()))
+        .into_iter()
+        .collect();
     let mut sum: u64 = 0;
-    let mut todo = vec![directory.to_owned()];
-    while let Some(path) = todo.pop() {
-        for entry in std::fs::read_dir(&path).into_iter().flatten().flatten() {
-            let Ok(stat) = entry.metadata() else { continue };
-            if stat.is_dir() {
-                todo.push(entry.path());
-            }
-            if stat.nlink() == 1 || stat.is_dir() || seen.insert((stat.dev(), stat.ino())) {
-                sum = sum.saturating_add(stat.blocks().saturating_mul(BLOCK));
-            }
+    while let Some((entries, dir)) = levels.last_mut() {
+        let Some(entry) = entries.next() else {
+            levels.pop();
+            continue;
+        };
+        let Ok(stat) = dir.stat(&entry) else { continue };
+        let is_directory = stat.kind == Kind::Directory;
+        if is_directory || stat.links == 1 || seen.insert((stat.device, stat.inode)) {
+            sum = sum.saturating_add(stat.allocated);
+        }
+        if is_directory && let Ok(inner) = dir.enter(&entry) {
+            levels.extend(level(inner));
         }
     }
     sum
