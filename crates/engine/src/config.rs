@@ -299,10 +299,13 @@ mod tests {
         let text = "[limits.step]\nmemory = \"1GB\"\npids = 7\ncpus = 1.5\ntime = \"5m\"\n";
         let step = Config::parse(text).unwrap().limits.step;
         let expected = Resources {
-            memory: Some(1 << 30),
-            pids: Some(7),
-            cpu_period: Some(100_000),
-            cpu_quota: Some(150_000),
+            kernel: sandbox::GroupLimits {
+                memory: Some(1 << 30),
+                pids: Some(7),
+                cpu_period: Some(100_000),
+                cpu_quota: Some(150_000),
+                ..sandbox::GroupLimits::default()
+            },
             time: Some(std::time::Duration::from_secs(300)),
             ..Resources::default()
         };

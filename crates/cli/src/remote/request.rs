@@ -7,7 +7,7 @@ use client::messages::SolveRequest;
 use client::{Agent, Offers, Secrets};
 use engine::{
     AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, Provenance,
-    PullPolicy, Resources, SshAgent, Ulimit,
+    PullPolicy, SshAgent, Ulimit,
 };
 
 use super::contexts::{Contexts, contexts};
@@ -108,7 +108,7 @@ fn check(build: &BuildRequest) -> Result<(), Error> {
             "use --pull, or leave it out",
         ),
         (
-            is_beyond(&build.resources),
+            build.resources.to_clients().is_none(),
             "--resource with pids, time, output, disk or unlimited",
             "set it in the builder's configuration",
         ),
@@ -129,25 +129,6 @@ fn check(build: &BuildRequest) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Limits that BuildKit's API has no word for.
-fn is_beyond(resources: &Resources) -> bool {
-    let Resources {
-        memory,
-        memory_swap: _,
-        cpu_shares: _,
-        cpu_period: _,
-        cpu_quota,
-        cpuset_cpus: _,
-        cpuset_mems: _,
-        pids,
-        time,
-        output,
-        disk,
-    } = resources;
-    let lifts = [memory, cpu_quota].contains(&&Some(u64::MAX));
-    lifts || time.is_some() || [pids, output, disk].iter().any(|limit| limit.is_some())
 }
 
 /// The attributes as one record; a value with a comma stands in quotes.
@@ -187,29 +168,14 @@ fn options(build: &BuildRequest) -> HashMap<String, String> {
             build.provenance.as_ref().map(provenance),
         ),
     ];
-    for (name, value) in texts.into_iter().chain(resources(&build.resources)) {
+    let limits = build.resources.to_clients().unwrap_or_default();
+    let limits = limits.into_iter().map(|(name, value)| (name, Some(value)));
+    for (name, value) in texts.into_iter().chain(limits) {
         if let Some(value) = value {
             put(name, value);
         }
     }
     options
-}
-
-fn resources(resources: &Resources) -> [(&'static str, Option<String>); 7] {
-    let number = |value: Option<u64>| value.map(|value| value.to_string());
-    let swap = resources.memory_swap.map(|swap| match swap {
-        u64::MAX => "-1".to_owned(),
-        swap => swap.to_string(),
-    });
-    [
-        ("memory", number(resources.memory)),
-        ("memswap", swap),
-        ("cpushares", number(resources.cpu_shares)),
-        ("cpuperiod", number(resources.cpu_period)),
-        ("cpuquota", number(resources.cpu_quota)),
-        ("cpusetcpus", resources.cpuset_cpus.clone()),
-        ("cpusetmems", resources.cpuset_mems.clone()),
-    ]
 }
 
 fn no_cache(no_cache: &NoCache) -> Option<String> {

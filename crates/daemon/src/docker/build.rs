@@ -176,7 +176,8 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         allow_devices: engine::AllowedDevices::default(),
         shm_size: size(&mut query, "shmsize")?,
         ulimits: Vec::new(),
-        resources: resources(&mut query)?,
+        resources: Resources::of_clients(|name| query.one(name))
+            .map_err(|error| Refusal::bad(error.to_string()))?,
         secrets: BTreeMap::new(),
         more_secrets: None,
         ssh: BTreeMap::new(),
@@ -241,28 +242,6 @@ fn size(query: &mut Query, name: &str) -> Result<Option<u64>, Refusal> {
         .parse()
         .map_err(|_| Refusal::bad(format!("invalid {name}: {text:?}")))?;
     Ok(Some(parsed).filter(|size| *size > 0))
-}
-
-/// What each step may take, by Docker's names. As for Docker, 0 says nothing.
-fn resources(query: &mut Query) -> Result<Resources, Refusal> {
-    let mut resources = Resources::default();
-    for (name, key) in [
-        ("memory", "memory"),
-        ("memswap", "memory-swap"),
-        ("cpushares", "cpu-shares"),
-        ("cpuperiod", "cpu-period"),
-        ("cpuquota", "cpu-quota"),
-        ("cpusetcpus", "cpuset-cpus"),
-        ("cpusetmems", "cpuset-mems"),
-    ] {
-        if let Some(value) = query.one(name) {
-            let set = resources.set(key, &value);
-            set.map_err(|error| Refusal::bad(error.to_string()))?;
-        }
-    }
-    let check = resources.check();
-    check.map_err(|error| Refusal::bad(error.to_string()))?;
-    Ok(resources)
 }
 
 fn tags(query: &mut Query) -> Result<Vec<Reference>, Refusal> {

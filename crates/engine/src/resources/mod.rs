@@ -18,22 +18,8 @@ pub use parse::ResourceError;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, Scalar>")]
 pub struct Resources {
-    /// Bytes of memory.
-    pub memory: Option<u64>,
-    /// Bytes of memory and swap together.
-    pub memory_swap: Option<u64>,
-    /// The weight among those who want a CPU.
-    pub cpu_shares: Option<u64>,
-    /// In how many microseconds the quota is spent.
-    pub cpu_period: Option<u64>,
-    /// Microseconds of all CPUs in a period.
-    pub cpu_quota: Option<u64>,
-    /// Which CPUs.
-    pub cpuset_cpus: Option<String>,
-    /// Which nodes of memory.
-    pub cpuset_mems: Option<String>,
-    /// Processes and threads.
-    pub pids: Option<u64>,
+    /// What the kernel limits.
+    pub kernel: GroupLimits,
     /// From the start of the process to its end.
     pub time: Option<Duration>,
     /// Bytes of its log.
@@ -91,31 +77,19 @@ pub enum Exceeded {
 
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = match self {
-            Self::Memory(bytes) => {
-                write!(f, "needs more than {bytes} bytes of memory")?;
-                "memory"
-            }
-            Self::Pids(count) => {
-                write!(f, "needs more than {count} processes at once")?;
-                "pids"
-            }
-            Self::Time(duration) => {
-                write!(f, "takes longer than {duration:?}")?;
-                "time"
-            }
-            Self::Output(bytes) => {
-                write!(f, "writes more than {bytes} bytes of output")?;
-                "output"
-            }
-            Self::Disk(bytes) => {
-                write!(f, "takes more than {bytes} bytes of disk")?;
-                "disk"
-            }
+        let (key, excess) = match self {
+            Self::Memory(bytes) => ("memory", format!("needs more than {bytes} bytes of memory")),
+            Self::Pids(count) => ("pids", format!("needs more than {count} processes at once")),
+            Self::Time(duration) => ("time", format!("takes longer than {duration:?}")),
+            Self::Output(bytes) => (
+                "output",
+                format!("writes more than {bytes} bytes of output"),
+            ),
+            Self::Disk(bytes) => ("disk", format!("takes more than {bytes} bytes of disk")),
         };
         write!(
             f,
-            "; --resource {key}=…, or {key} of [limits.step] in kiln.toml, allows it more"
+            "{excess}; --resource {key}=…, or {key} of [limits.step] in kiln.toml, allows it more"
         )
     }
 }
@@ -128,43 +102,43 @@ impl Resources {
             (None, None) => theirs,
             ours => ours,
         };
+        let (ours, theirs) = (&self.kernel, &others.kernel);
         let (memory, memory_swap) = pair(
-            (self.memory, self.memory_swap),
-            (others.memory, others.memory_swap),
+            (ours.memory, ours.memory_swap),
+            (theirs.memory, theirs.memory_swap),
         );
         let (cpu_period, cpu_quota) = pair(
-            (self.cpu_period, self.cpu_quota),
-            (others.cpu_period, others.cpu_quota),
+            (ours.cpu_period, ours.cpu_quota),
+            (theirs.cpu_period, theirs.cpu_quota),
         );
         let text = |ours: &Option<String>, theirs: &Option<String>| ours.clone().or(theirs.clone());
         Self {
-            memory,
-            memory_swap,
-            cpu_shares: self.cpu_shares.or(others.cpu_shares),
-            cpu_period,
-            cpu_quota,
-            cpuset_cpus: text(&self.cpuset_cpus, &others.cpuset_cpus),
-            cpuset_mems: text(&self.cpuset_mems, &others.cpuset_mems),
-            pids: self.pids.or(others.pids),
+            kernel: GroupLimits {
+                memory,
+                memory_swap,
+                cpu_shares: ours.cpu_shares.or(theirs.cpu_shares),
+                cpu_period,
+                cpu_quota,
+                cpuset_cpus: text(&ours.cpuset_cpus, &theirs.cpuset_cpus),
+                cpuset_mems: text(&ours.cpuset_mems, &theirs.cpuset_mems),
+                pids: ours.pids.or(theirs.pids),
+            },
             time: self.time.or(others.time),
             output: self.output.or(others.output),
             disk: self.disk.or(others.disk),
         }
     }
 
-    /// What the kernel limits by control groups.
+    /// What the kernel is told to limit.
     pub(crate) fn group(&self) -> GroupLimits {
         let bounded = |value: Option<u64>| value.filter(|value| *value != u64::MAX);
-        let memory = bounded(self.memory);
+        let memory = bounded(self.kernel.memory);
         GroupLimits {
             memory,
-            memory_swap: self.memory_swap.filter(|_| memory.is_some()),
-            cpu_shares: self.cpu_shares,
-            cpu_period: self.cpu_period,
-            cpu_quota: bounded(self.cpu_quota),
-            cpuset_cpus: self.cpuset_cpus.clone(),
-            cpuset_mems: self.cpuset_mems.clone(),
-            pids: bounded(self.pids),
+            memory_swap: self.kernel.memory_swap.filter(|_| memory.is_some()),
+            cpu_quota: bounded(self.kernel.cpu_quota),
+            pids: bounded(self.kernel.pids),
+            ..self.kernel.clone()
         }
     }
 }

@@ -17,6 +17,17 @@ const PERIOD: u32 = 100_000;
 /// CPUs and nodes that a list may name.
 const MOST_IN_LIST: u32 = 8192;
 
+/// Their names in docker's and BuildKit's APIs, and ours.
+const CLIENT_NAMES: [(&str, &str); 7] = [
+    ("memory", "memory"),
+    ("memswap", "memory-swap"),
+    ("cpushares", "cpu-shares"),
+    ("cpuperiod", "cpu-period"),
+    ("cpuquota", "cpu-quota"),
+    ("cpusetcpus", "cpuset-cpus"),
+    ("cpusetmems", "cpuset-mems"),
+];
+
 /// Why a limit is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResourceError {
@@ -76,21 +87,91 @@ impl Resources {
         Ok(())
     }
 
+    /// What docker's and BuildKit's clients ask for: `of` is what was said under each of their names.
+    ///
+    /// # Errors
+    /// A value is none, or two limits do not go together.
+    pub fn of_clients(
+        mut of: impl FnMut(&'static str) -> Option<String>,
+    ) -> Result<Self, ResourceError> {
+        let mut resources = Self::default();
+        for (name, key) in CLIENT_NAMES {
+            if let Some(value) = of(name) {
+                resources.set(key, &value)?;
+            }
+        }
+        resources.check()?;
+        Ok(resources)
+    }
+
+    /// The same the other way round; none of what they have no word for.
+    #[must_use]
+    pub fn to_clients(&self) -> Option<Vec<(&'static str, String)>> {
+        let Self {
+            kernel,
+            time: None,
+            output: None,
+            disk: None,
+        } = self
+        else {
+            return None;
+        };
+        let lifts = [kernel.memory, kernel.cpu_quota].contains(&Some(u64::MAX));
+        if lifts || kernel.pids.is_some() {
+            return None;
+        }
+        let number = |value: Option<u64>| value.map(|value| value.to_string());
+        let swap = kernel.memory_swap.map(|swap| match swap {
+            u64::MAX => "-1".to_owned(),
+            swap => swap.to_string(),
+        });
+        let values = [
+            number(kernel.memory),
+            swap,
+            number(kernel.cpu_shares),
+            number(kernel.cpu_period),
+            number(kernel.cpu_quota),
+            kernel.cpuset_cpus.clone(),
+            kernel.cpuset_mems.clone(),
+        ];
+        let named = CLIENT_NAMES.iter().zip(values);
+        Some(
+            named
+                .filter_map(|((name, _), value)| Some((*name, value?)))
+                .collect(),
+        )
+    }
+
     /// Sets one limit; the last word on it holds. Of docker's own, 0 says nothing.
     ///
     /// # Errors
     /// The key is unknown, or the value is none.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ResourceError> {
         let (key, done) = match key {
-            "memory" => ("memory", put(&mut self.memory, memory(value))),
-            "memory-swap" => ("memory-swap", put(&mut self.memory_swap, swap(value))),
+            "memory" => ("memory", put(&mut self.kernel.memory, memory(value))),
+            "memory-swap" => (
+                "memory-swap",
+                put(&mut self.kernel.memory_swap, swap(value)),
+            ),
             "cpus" => ("cpus", self.set_cpus(value)),
-            "cpu-shares" => ("cpu-shares", put(&mut self.cpu_shares, shares(value))),
-            "cpu-period" => ("cpu-period", put(&mut self.cpu_period, period(value))),
-            "cpu-quota" => ("cpu-quota", put(&mut self.cpu_quota, quota(value))),
-            "cpuset-cpus" => ("cpuset-cpus", put(&mut self.cpuset_cpus, list(value))),
-            "cpuset-mems" => ("cpuset-mems", put(&mut self.cpuset_mems, list(value))),
-            "pids" => ("pids", put(&mut self.pids, count(value))),
+            "cpu-shares" => (
+                "cpu-shares",
+                put(&mut self.kernel.cpu_shares, shares(value)),
+            ),
+            "cpu-period" => (
+                "cpu-period",
+                put(&mut self.kernel.cpu_period, period(value)),
+            ),
+            "cpu-quota" => ("cpu-quota", put(&mut self.kernel.cpu_quota, quota(value))),
+            "cpuset-cpus" => (
+                "cpuset-cpus",
+                put(&mut self.kernel.cpuset_cpus, list(value)),
+            ),
+            "cpuset-mems" => (
+                "cpuset-mems",
+                put(&mut self.kernel.cpuset_mems, list(value)),
+            ),
+            "pids" => ("pids", put(&mut self.kernel.pids, count(value))),
             "time" => ("time", put(&mut self.time, duration(value))),
             "output" => ("output", put(&mut self.output, size(value))),
             "disk" => ("disk", put(&mut self.disk, size(value))),
@@ -108,7 +189,7 @@ impl Resources {
     /// # Errors
     /// Two limits do not go together.
     pub fn check(&self) -> Result<(), ResourceError> {
-        match (self.memory, self.memory_swap) {
+        match (self.kernel.memory, self.kernel.memory_swap) {
             (None, Some(_)) => Err(ResourceError::SwapAlone),
             (Some(memory), Some(swap)) if swap < memory => Err(ResourceError::SwapBelowMemory),
             _ => Ok(()),
@@ -117,7 +198,7 @@ impl Resources {
 
     fn set_cpus(&mut self, text: &str) -> Result<(), Expected> {
         if is_unlimited(text) {
-            (self.cpu_period, self.cpu_quota) = (None, Some(u64::MAX));
+            (self.kernel.cpu_period, self.kernel.cpu_quota) = (None, Some(u64::MAX));
             return Ok(());
         }
         let expected = "a number of CPUs from 0.01 up, such as 1.5, or unlimited";
@@ -134,7 +215,7 @@ impl Resources {
             reason = "within the bounds that were just looked at"
         )]
         let quota = (cpus * f64::from(PERIOD)).round() as u64;
-        (self.cpu_period, self.cpu_quota) = (Some(PERIOD.into()), Some(quota));
+        (self.kernel.cpu_period, self.kernel.cpu_quota) = (Some(PERIOD.into()), Some(quota));
         Ok(())
     }
 }

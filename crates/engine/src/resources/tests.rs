@@ -26,14 +26,14 @@ fn shown(resources: &Resources) -> String {
     };
     let text = |name: &str, value: &Option<String>| Some(format!("{name} {}", value.as_ref()?));
     let all = [
-        number("memory", resources.memory),
-        number("swap", resources.memory_swap),
-        number("shares", resources.cpu_shares),
-        number("period", resources.cpu_period),
-        number("quota", resources.cpu_quota),
-        text("cpus", &resources.cpuset_cpus),
-        text("mems", &resources.cpuset_mems),
-        number("pids", resources.pids),
+        number("memory", resources.kernel.memory),
+        number("swap", resources.kernel.memory_swap),
+        number("shares", resources.kernel.cpu_shares),
+        number("period", resources.kernel.cpu_period),
+        number("quota", resources.kernel.cpu_quota),
+        text("cpus", &resources.kernel.cpuset_cpus),
+        text("mems", &resources.kernel.cpuset_mems),
+        number("pids", resources.kernel.pids),
         resources.time.map(|time| match time {
             Duration::MAX => "time unlimited".to_owned(),
             time => format!("time {time:?}"),
@@ -171,7 +171,7 @@ fn over_the_defaults() {
     };
     for (asked, default, expected) in [
         ("", "", ""),
-        ("", "pids=5,time=1s", "time 1s, pids 5"),
+        ("", "pids=5,time=1s", "pids 5, time 1s"),
         ("pids=7", "pids=5,disk=1m", "pids 7, disk 1048576"),
         // With its own swap the default would be less than the memory that is asked for.
         ("memory=2g", "memory=1g,memory-swap=1g", "memory 2147483648"),
@@ -182,16 +182,8 @@ fn over_the_defaults() {
             "cpus 1, mems 0",
         ),
     ] {
-        let mut both = of(asked).or(&of(default));
-        // The order of what is shown is by kind.
-        let shown = shown(&both);
-        let sorted = |text: &str| {
-            let mut parts: Vec<String> = text.split(", ").map(str::to_owned).collect();
-            parts.sort();
-            parts
-        };
-        assert_eq!(sorted(&shown), sorted(expected), "{asked:?} {default:?}");
-        both.time = None;
+        let both = of(asked).or(&of(default));
+        assert_eq!(shown(&both), expected, "{asked:?} {default:?}");
     }
 }
 
@@ -201,4 +193,55 @@ fn no_limit_is_none_to_the_kernel() {
     let text = "memory=unlimited,memory-swap=-1,pids=unlimited,cpus=unlimited,time=5s";
     resources.read(text).unwrap();
     assert_eq!(resources.group(), GroupLimits::default());
+}
+
+#[test]
+fn in_the_words_of_clients() {
+    let of = |said: &[(&str, &str)]| {
+        let said = said.to_vec();
+        Resources::of_clients(|name| {
+            let found = said.iter().find(|(other, _)| *other == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    };
+    let said = [
+        ("memory", "67108864"),
+        ("memswap", "-1"),
+        ("cpushares", "512"),
+        ("cpuperiod", "50000"),
+        ("cpuquota", "25000"),
+        ("cpusetcpus", "0"),
+        ("cpusetmems", "0"),
+    ];
+    let resources = of(&said).unwrap();
+    assert_eq!(
+        shown(&resources),
+        "memory 67108864, swap unlimited, shares 512, period 50000, quota 25000, cpus 0, mems 0"
+    );
+    let told = resources.to_clients().unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    assert_eq!(told, said);
+    // As for Docker, 0 says nothing.
+    assert_eq!(
+        of(&[("memory", "0"), ("cpuquota", "0")]),
+        Ok(Resources::default())
+    );
+    let error = of(&[("memswap", "1")]).unwrap_err();
+    assert_eq!(error, ResourceError::SwapAlone);
+
+    for text in [
+        "pids=5",
+        "time=1s",
+        "output=1m",
+        "disk=1m",
+        "memory=unlimited",
+        "cpus=unlimited",
+    ] {
+        let mut resources = Resources::default();
+        resources.read(text).unwrap();
+        assert_eq!(resources.to_clients(), None, "{text}");
+    }
 }

@@ -41,24 +41,8 @@ pub(super) fn ulimits(options: &mut Options) -> Result<Vec<Ulimit>, Status> {
 
 /// What each step may take: `memory`, `cpuquota` and the like.
 pub(super) fn resources(options: &mut Options) -> Result<Resources, Status> {
-    let mut resources = Resources::default();
-    for (name, key) in [
-        ("memory", "memory"),
-        ("memswap", "memory-swap"),
-        ("cpushares", "cpu-shares"),
-        ("cpuperiod", "cpu-period"),
-        ("cpuquota", "cpu-quota"),
-        ("cpusetcpus", "cpuset-cpus"),
-        ("cpusetmems", "cpuset-mems"),
-    ] {
-        if let Some(value) = options.one(name) {
-            let set = resources.set(key, &value);
-            set.map_err(|error| options.invalid(name, &value, &error.to_string()))?;
-        }
-    }
-    let check = resources.check();
-    check.map_err(|error| Status::invalid_argument(error.to_string()))?;
-    Ok(resources)
+    let resources = Resources::of_clients(|name| options.one(name));
+    resources.map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// What is said of an input as an image: `containerimage.config` among its metadata, whose values

@@ -99,8 +99,8 @@ impl Inner {
 fn failure(op: &ExecOp, ended: &Ended, resources: &Resources) -> Option<EngineError> {
     let command = || op.process.args.join(" ");
     let met = || match ended.met? {
-        sandbox::Exceeded::Memory => resources.memory.map(Exceeded::Memory),
-        sandbox::Exceeded::Processes => resources.pids.map(Exceeded::Pids),
+        sandbox::Exceeded::Memory => resources.kernel.memory.map(Exceeded::Memory),
+        sandbox::Exceeded::Processes => resources.kernel.pids.map(Exceeded::Pids),
     };
     let failed = !is_success(op, ended.exit);
     let exceeded = ended.exceeded.or_else(|| failed.then(met).flatten());
