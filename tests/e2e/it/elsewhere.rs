@@ -284,8 +284,10 @@ fn what_cannot_be_asked_for_is_named() {
         assert_eq!(refused(&arguments), of(what, instead), "{arguments:?}");
     }
     // The daemon's own word.
-    let refused = refused(&["--allow", "security.insecure"]);
-    assert!(refused.contains("security.insecure"), "{refused}");
+    for entitlement in ["security.insecure", "network.host"] {
+        let refused = refused(&["--allow", entitlement]);
+        assert!(refused.contains(entitlement), "{refused}");
+    }
     let nobody = finish(
         client(&daemon)
             .args(["build", "--builder", "unix:///nowhere/kiln.sock"])

@@ -232,7 +232,7 @@ fn entitlements(build: &BuildRequest) -> Result<Vec<String>, Error> {
         ));
     }
     let mut wanted = Vec::new();
-    if build.network == NetworkMode::Host {
+    if build.network == NetworkMode::Host || build.allow_host_network {
         wanted.push("network.host".to_owned());
     }
     if build.allow_insecure {
