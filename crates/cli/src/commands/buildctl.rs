@@ -1,13 +1,12 @@
 //! What `buildctl` asks for: of a daemon over BuildKit's API, or of this process where none is named.
 
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
 
 use client::messages::{DiskUsageRequest, PruneRequest, Timestamp, UsageRecord, WorkerRecord};
-use client::{Client, Failure, Way};
+use client::{Client, Way};
 
-use super::images::seconds_since;
-use super::session::{Session, block_on};
+use super::elsewhere::{ago, ask_builder, bytes};
+use super::session::Session;
 use crate::args::prune::{Bounds, BuilderPrune, Care};
 use crate::args::system::{Builder, Du};
 use crate::args::{Arguments, Command, Global};
@@ -102,7 +101,7 @@ fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Resu
                 age_limit: 0,
             };
             let ask = async move |client: Client| client.disk_usage(request).await;
-            let records = daemon(&host, ask)?;
+            let records = ask_builder(&host, ask)?;
             let text = records_text(session, &records, verbose);
             format!("{text}{}", sums(&records))
         }
@@ -123,31 +122,17 @@ fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Resu
                 min_free_space: min_free,
             };
             let ask = async move |client: Client| client.prune(request).await;
-            let gone = daemon(&host, ask)?;
+            let gone = ask_builder(&host, ask)?;
             let total = gone.iter().map(|record| bytes(record.size)).sum();
             let text = records_text(session, &gone, false);
             format!("{text}Total:\t{}\n", human::size(total))
         }
         Asked::Workers { verbose } => {
             let ask = async move |client: Client| client.workers().await;
-            workers(&daemon(&host, ask)?, verbose)
+            workers(&ask_builder(&host, ask)?, verbose)
         }
     };
     session.ui.print(&text)
-}
-
-/// What the daemon answers.
-pub(super) fn daemon<T>(
-    host: &Host,
-    ask: impl AsyncFnOnce(Client) -> Result<T, Failure>,
-) -> Result<T, Error> {
-    block_on(async move {
-        let client = Client::connect(&host.socket, host.way).await;
-        let client = client.map_err(|error| Error::new(error.to_string()))?;
-        ask(client)
-            .await
-            .map_err(|failure| Error::new(failure.message))
-    })?
 }
 
 fn records_text(session: &Session<'_, '_>, records: &[UsageRecord], verbose: bool) -> String {
@@ -187,14 +172,6 @@ fn records_text(session: &Session<'_, '_>, records: &[UsageRecord], verbose: boo
     table::align(&text)
 }
 
-/// `2 hours ago`.
-pub(super) fn ago(session: &Session<'_, '_>, at: &Timestamp) -> String {
-    let seconds = u64::try_from(at.seconds).unwrap_or_default();
-    let used = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
-    let since = seconds_since(used.unwrap_or(UNIX_EPOCH), session.now());
-    format!("{} ago", human::duration(since))
-}
-
 fn sums(records: &[UsageRecord]) -> String {
     let sum = |counts: fn(&UsageRecord) -> bool| {
         let counted = records.iter().filter(|record| counts(record));
@@ -207,10 +184,6 @@ fn sums(records: &[UsageRecord]) -> String {
         sum(|record| !record.in_use),
         sum(|_| true)
     ))
-}
-
-pub(super) fn bytes(size: i64) -> u64 {
-    u64::try_from(size).unwrap_or_default()
 }
 
 fn workers(workers: &[WorkerRecord], verbose: bool) -> String {

@@ -1,14 +1,16 @@
 //! What a builder that is another process keeps, and its removal, over BuildKit's API.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
-use client::Client;
-use client::messages::{DiskUsageRequest, PruneRequest, UsageRecord};
+use client::messages::{DiskUsageRequest, PruneRequest, Timestamp, UsageRecord};
+use client::{Client, Failure};
 use engine::{PruneRule, Told};
 
-use super::buildctl::{ago, bytes, daemon};
-use super::session::Session;
-use super::{du, prune};
+use super::du;
+use super::images::seconds_since;
+use super::prune::{Detail, Report};
+use super::session::{Session, block_on};
 use crate::error::Error;
 use crate::remote::Host;
 use crate::ui::human;
@@ -18,7 +20,7 @@ use crate::ui::listing::Listing;
 pub(super) fn usage(session: &Session<'_, '_>, host: &Host, each: bool) -> Result<Listing, Error> {
     let request = DiskUsageRequest::default();
     let ask = async move |client: Client| client.disk_usage(request).await;
-    let records = daemon(host, ask)?;
+    let records = ask_builder(host, ask)?;
     Ok(match each {
         true => items(session, &records),
         false => sums(&records),
@@ -51,22 +53,14 @@ pub(super) fn prune(
     each: bool,
 ) -> Result<(), Error> {
     let ask = async move |client: Client| client.prune(request).await;
-    let gone = daemon(host, ask)?;
+    let gone = ask_builder(host, ask)?;
     let row = |record: &UsageRecord| {
         let size = human::size(bytes(record.size));
-        vec![record.record_type.clone(), record.id.clone(), size]
+        [record.record_type.clone(), record.id.clone(), size]
     };
-    if each {
-        prune::removed(session, gone.iter().map(row).collect())?;
-    } else if !gone.is_empty() {
-        let ids: String = gone.iter().map(|one| format!("{}\n", one.id)).collect();
-        session
-            .ui
-            .print(&format!("Deleted build cache objects:\n{ids}\n"))?;
-    }
+    let detail = if each { Detail::All } else { Detail::Ids };
     let total = gone.iter().map(|record| bytes(record.size)).sum();
-    let total = human::size(total);
-    session.ui.line(&format!("Total reclaimed space: {total}"))
+    Report::DELETED.tell(session, detail, gone.iter().map(row).collect(), total)
 }
 
 fn sums(records: &[UsageRecord]) -> Listing {
@@ -77,8 +71,7 @@ fn sums(records: &[UsageRecord]) -> Listing {
     }
     let rows = types.iter();
     let rows = rows.map(|(name, records)| du::sum(name, records.iter().map(size)));
-    let all: Vec<&UsageRecord> = records.iter().collect();
-    let total = du::sum("Total", all.iter().map(size));
+    let total = du::sum("Total", records.iter().map(|record| size(&record)));
     du::sums_of(rows.chain([total]).collect())
 }
 
@@ -96,4 +89,31 @@ fn items(session: &Session<'_, '_>, records: &[UsageRecord]) -> Listing {
         ]
     };
     du::items_of(records.iter().map(row).collect())
+}
+
+/// What the builder answers.
+pub(super) fn ask_builder<T>(
+    host: &Host,
+    ask: impl AsyncFnOnce(Client) -> Result<T, Failure>,
+) -> Result<T, Error> {
+    block_on(async move {
+        let client = Client::connect(&host.socket, host.way).await;
+        let client = client.map_err(|error| Error::new(error.to_string()))?;
+        ask(client)
+            .await
+            .map_err(|failure| Error::new(failure.message))
+    })?
+}
+
+/// `2 hours ago`.
+pub(super) fn ago(session: &Session<'_, '_>, at: &Timestamp) -> String {
+    let seconds = u64::try_from(at.seconds).unwrap_or_default();
+    let used = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let since = seconds_since(used.unwrap_or(UNIX_EPOCH), session.now());
+    format!("{} ago", human::duration(since))
+}
+
+/// A size as the API has it: below nought is nothing.
+pub(super) fn bytes(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or_default()
 }

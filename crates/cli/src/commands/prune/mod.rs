@@ -17,8 +17,8 @@ use crate::remote;
 use crate::ui;
 use crate::values::filter;
 
-pub(super) use report::removed;
-use report::{Detail, report};
+use report::report;
+pub(super) use report::{Detail, Report};
 use request::{Filters, Scope};
 
 /// Removes containers that do not run, images that nobody needs, and the build cache.
