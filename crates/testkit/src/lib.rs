@@ -1,6 +1,6 @@
 //! What tests need and no product has: scratch directories, trees as text, a fake registry
-//! with faults, a real one when it is installed, checks of images and layouts, and the places
-//! that kiln runs in.
+//! with faults, a real one when it is installed, somebody to talk to, checks of images and layouts,
+//! and the places that kiln runs in.
 //!
 //! Depends on `oci` alone among our crates, so that every crate can use it. Everything here
 //! panics when it fails: a test that cannot be set up has failed.
@@ -11,6 +11,7 @@
 )]
 
 mod image;
+pub mod network;
 mod place;
 mod real_registry;
 pub mod registry;

@@ -1,8 +1,9 @@
 //! Networks of steps' own, which pasta or slirp4netns connects.
 
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
+
+use testkit::network::greeter;
 
 use crate::kiln::{Kiln, Project, finish};
 use crate::place::skip;
@@ -17,30 +18,11 @@ fn own_address() -> Option<IpAddr> {
         skip(&format!("networks of steps: /dev/net/tun: {error}"));
         return None;
     }
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    if socket.connect("203.0.113.1:9").is_err() {
+    let address = testkit::network::own_address();
+    if address.is_none() {
         skip("networks of steps: this machine reaches nobody");
-        return None;
     }
-    Some(socket.local_addr().unwrap().ip())
-}
-
-/// Answers all who ask it something; its port.
-fn server(address: IpAddr) -> u16 {
-    let listener = TcpListener::bind((address, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 64]);
-            let _ = stream.write_all(b"hello\n");
-            // Whoever has asked ends it: half of a connection older versions of pasta do not take to
-            // an end.
-            kept.push(stream);
-        }
-    });
-    port
+    address
 }
 
 /// A step that asks a server, and writes its answer to `/NAME`.
@@ -51,22 +33,14 @@ fn asks(options: &str, address: IpAddr, port: u16, name: &str) -> String {
 
 /// The processes that pass on for the processes `of`.
 fn connecting(of: u32) -> usize {
-    let own = format!("\nPPid:\t{of}\n");
-    let names = ["pasta", "passt", "slirp4netns"].map(|name| format!("Name:\t{name}"));
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let statuses =
-        processes.filter_map(|process| std::fs::read_to_string(process.path().join("status")).ok());
-    let ours = statuses.filter(|status| {
-        names.iter().any(|name| status.starts_with(name)) && status.contains(&own)
-    });
-    ours.count()
+    testkit::network::children(of, &["pasta", "passt", "slirp4netns"])
 }
 
 #[test]
 fn leads_outside_and_not_to_the_machine_itself() {
     let Some(address) = own_address() else { return };
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let (outside, inside) = (server(address), server(loopback));
+    let (outside, inside) = (greeter(address), greeter(loopback));
     let kiln = Kiln::new();
     for program in PROGRAMS {
         let mut dockerfile = "FROM alpine\n".to_owned();
@@ -155,7 +129,7 @@ fn wait_until(holds: impl Fn() -> bool) {
 #[test]
 fn the_machines_owner_chooses() {
     let Some(address) = own_address() else { return };
-    let port = server(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let port = greeter(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let kiln = Kiln::configured("[build]\nnetwork = \"sandbox\"\n");
     let machines = asks("--network=host", "127.0.0.1".parse().unwrap(), port, "o");
     let project = Project::of(&format!("FROM alpine\n{machines}"));
@@ -166,7 +140,7 @@ fn the_machines_owner_chooses() {
     assert!(error.ends_with("network.host is not allowed"), "{error}");
     kiln.build(&project, &["--allow", "network.host"]);
     kiln.build(&project, &["--no-cache", "--network", "host"]);
-    let port = server(address);
+    let port = greeter(address);
     project.write(
         "Dockerfile",
         &format!("FROM alpine\n{}", asks("", address, port, "o")),

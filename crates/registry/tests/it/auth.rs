@@ -335,6 +335,18 @@ async fn each_repository_and_each_user_has_its_own_token() {
     );
 }
 
+/// Why there are no credentials for `domain`.
+fn kept<'a>(
+    domain: &str,
+    why: &str,
+) -> registry::BoxFuture<'a, Result<Credential, registry::CredentialsError>> {
+    let error = registry::CredentialsError {
+        domain: domain.to_owned(),
+        source: why.into(),
+    };
+    Box::pin(std::future::ready(Err(error)))
+}
+
 #[tokio::test]
 async fn credentials_that_cannot_be_had() {
     #[derive(Debug)]
@@ -344,10 +356,7 @@ async fn credentials_that_cannot_be_had() {
             &'a self,
             domain: &'a str,
         ) -> registry::BoxFuture<'a, Result<Credential, registry::CredentialsError>> {
-            Box::pin(std::future::ready(Err(registry::CredentialsError {
-                domain: domain.to_owned(),
-                source: "the keyring is locked".into(),
-            })))
+            kept(domain, "the keyring is locked")
         }
     }
     check(Case {
@@ -382,10 +391,7 @@ impl Credentials for Giving {
         &'a self,
         domain: &'a str,
     ) -> registry::BoxFuture<'a, Result<Credential, registry::CredentialsError>> {
-        Box::pin(std::future::ready(Err(registry::CredentialsError {
-            domain: domain.to_owned(),
-            source: "they are kept".into(),
-        })))
+        kept(domain, "they are kept")
     }
 
     fn token<'a>(

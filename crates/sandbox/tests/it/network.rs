@@ -1,49 +1,17 @@
 //! Networks of a process's own that are connected.
 
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sandbox::{ConnectorKind, Exit, Network, Spec};
+use testkit::network::{greeter, own_address};
 
 use crate::fixture::Fixture;
 
-/// What passes on for us alone: our children.
+/// What passes on for us alone: our children. Pasta executes itself anew, built for this processor,
+/// under the name of its package.
 fn connecting(kind: ConnectorKind) -> usize {
-    let own = format!("\nPPid:\t{}\n", std::process::id());
-    // It executes itself anew, built for this processor, under the name of its package.
-    let named = [kind.name(), kind.package()].map(|name| format!("Name:\t{name}"));
-    let processes = std::fs::read_dir("/proc").unwrap();
-    let statuses = processes
-        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path().join("status")).ok());
-    statuses
-        .filter(|status| named.iter().any(|name| status.starts_with(name)) && status.contains(&own))
-        .count()
-}
-
-/// The address by which this machine reaches others.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("203.0.113.1:9").ok()?;
-    Some(socket.local_addr().unwrap().ip())
-}
-
-/// Greets all who ask it.
-fn greeter(address: IpAddr) -> u16 {
-    let listener = TcpListener::bind((address, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            // Whoever does not ask to the end is not greeted.
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(b"hello\n");
-            kept.push(stream);
-        }
-    });
-    port
+    testkit::network::children(std::process::id(), &[kind.name(), kind.package()])
 }
 
 fn connected(fixture: &Fixture, kind: ConnectorKind) -> Option<Spec> {

@@ -304,6 +304,18 @@ fn gets_tokens_by_itself() {
     assert_ne!(shown, 0);
 }
 
+/// Bakes the target `default` of `docker-bake.json` into `out`.
+fn bake(daemon: &Daemon, project: &Project) {
+    let file = project.join("docker-bake.json");
+    let context = format!("*.context={}", project.path().display());
+    let output = project.join("out");
+    let output = format!("default.output=type=local,dest={}", output.display());
+    let file = ["bake", "-f", file.to_str().unwrap()];
+    let more = ["--set", &context, "--set", &output, "--allow", "fs=*"];
+    let ran = run(daemon, &[&file[..], &more].concat()).unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
 #[test]
 fn bakes_targets_that_are_contexts_of_others() {
     let daemon = Daemon::new();
@@ -325,23 +337,7 @@ fn bakes_targets_that_are_contexts_of_others() {
             "FROM base AS b\nRUN cat /made >/x; echo $FROM >>/x\nFROM scratch\nCOPY --from=b /x /\n",
         ),
     ]);
-    let file = project.join("docker-bake.json");
-    let context = format!("*.context={}", project.path().display());
-    let output = format!(
-        "default.output=type=local,dest={}",
-        project.join("out").display()
-    );
-    let line = [
-        "bake",
-        "-f",
-        file.to_str().unwrap(),
-        "--set",
-        &context,
-        "--set",
-        &output,
-    ];
-    let ran = run(&daemon, &[&line[..], &["--allow", "fs=*"]].concat()).unwrap();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    bake(&daemon, &project);
     let made = std::fs::read_to_string(project.join("out/x")).unwrap();
     assert_eq!(made, "made\nbase\n");
 }
@@ -371,25 +367,7 @@ fn bakes_targets_that_are_contexts_of_others_for_several_platforms() {
              FROM base\nCOPY --from=tools /copied /is-$FROM\n",
         ),
     ]);
-    let file = project.join("docker-bake.json");
-    let context = format!("*.context={}", project.path().display());
-    let output = format!(
-        "default.output=type=local,dest={}",
-        project.join("out").display()
-    );
-    let line = [
-        "bake",
-        "-f",
-        file.to_str().unwrap(),
-        "--set",
-        &context,
-        "--set",
-        &output,
-        "--allow",
-        "fs=*",
-    ];
-    let ran = run(&daemon, &line).unwrap();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    bake(&daemon, &project);
     for arch in ["amd64", "arm64"] {
         let of_platform = project.join(&format!("out/linux_{arch}"));
         // The name is of the base's environment.
