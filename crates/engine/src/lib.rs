@@ -73,7 +73,7 @@ pub use dockerfile::{
     Severity, Source, Span, Target, detect_syntax, git_context, rule,
 };
 pub use engine::{Engine, EngineOptions, docker_credentials};
-pub use error::{EngineError, ProcessExit, StepFailure};
+pub use error::{EngineError, ImageError, ProcessExit, StepFailure};
 pub use export::ExportedImage;
 pub use files::{FileStat, Files, FilesError};
 pub use graph::{

@@ -16,7 +16,7 @@ use super::BuildOutcome;
 use super::results::{Evaluated, Made, Planned};
 use crate::container::new_id;
 use crate::engine::{Engine, Inner};
-use crate::error::{EngineError, ProcessExit};
+use crate::error::{EngineError, ImageError, ProcessExit};
 use crate::export::ImageSet;
 use crate::files::Files;
 use crate::history::{About, Attachment, Listener, Outcome, Recording};
@@ -364,7 +364,9 @@ impl Inner {
 fn gone(error: &EngineError) -> Option<LayerId> {
     match error {
         // A power cut has taken a snapshot of which no blob was made.
-        EngineError::LayerGone { layer, .. } | EngineError::EmptyLayer(layer) => Some(*layer),
+        EngineError::Image(ImageError::LayerGone { layer, .. } | ImageError::EmptyLayer(layer)) => {
+            Some(*layer)
+        }
         EngineError::Step { step } => gone(&step.error),
         EngineError::CacheExport { source, .. } => gone(source),
         _ => None,

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::resolve::blob_of;
 use crate::engine::Inner;
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 use crate::progress::Transfer;
 
 /// Pieces that wait to be written while more are received.
@@ -32,14 +32,12 @@ impl Inner {
             Ingest::Present(_) => return Ok(()),
             Ingest::Open(download) => *download,
             Ingest::Busy => {
-                return Err(EngineError::MissingBlob {
-                    digest: descriptor.digest,
-                });
+                let digest = descriptor.digest;
+                return Err(ImageError::MissingBlob { digest }.into());
             }
         };
-        let mut last = EngineError::MissingBlob {
-            digest: descriptor.digest,
-        };
+        let digest = descriptor.digest;
+        let mut last = ImageError::MissingBlob { digest }.into();
         let offset = download.offset();
         for source in sources {
             let failed = |error| EngineError::Fetch {

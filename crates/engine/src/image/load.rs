@@ -1,10 +1,10 @@
 //! Reads images from the store: from a descriptor to the manifest and the config for a platform.
 
-use oci::{Descriptor, Document, ImageConfig, Manifest, Platform};
+use oci::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, Platform};
 use store::Store;
 
 use super::select::{images, select};
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 
 /// The documents of one image; its layers need not be here.
 #[derive(Debug, Clone)]
@@ -25,11 +25,12 @@ impl LoadedImage {
         let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
         if layers != diff_ids {
             let digest = descriptor.digest;
-            return Err(EngineError::LayerCount {
+            return Err(ImageError::LayerCount {
                 digest,
                 layers,
                 diff_ids,
-            });
+            }
+            .into());
         }
         Ok(Self {
             descriptor,
@@ -51,7 +52,7 @@ pub(crate) fn load(
     let (descriptor, manifest) = match document {
         Document::Manifest(manifest) => (top.clone(), *manifest),
         Document::Index(index) => {
-            let selected = select(&index, platform).ok_or_else(|| EngineError::NoPlatform {
+            let selected = select(&index, platform).ok_or_else(|| ImageError::NoPlatform {
                 digest: top.digest,
                 platform: platform.clone(),
                 offered: index
@@ -74,7 +75,7 @@ pub(crate) fn load_any(
     platform: &Platform,
 ) -> Result<Option<LoadedImage>, EngineError> {
     match load(store, top, platform) {
-        Ok(None) | Err(EngineError::NoPlatform { .. }) => {}
+        Ok(None) | Err(EngineError::Image(ImageError::NoPlatform { .. })) => {}
         found => return found,
     }
     Ok(load_all(store, top)?.into_iter().flatten().next())
@@ -103,7 +104,7 @@ fn load_manifest(
     match read_document(store, manifest)? {
         None => Ok(None),
         Some(Document::Manifest(found)) => with_config(store, manifest.clone(), *found),
-        Some(Document::Index(_)) => Err(EngineError::NestedIndex { digest: top.digest }),
+        Some(Document::Index(_)) => Err(ImageError::NestedIndex { digest: top.digest }.into()),
     }
 }
 
@@ -129,13 +130,12 @@ pub(crate) fn load_config(
     let bytes = store
         .blobs()
         .read(&descriptor.digest, oci::MAX_CONFIG_SIZE)?;
-    let invalid = |source| EngineError::InvalidConfig {
+    let invalid = |source| ImageError::InvalidConfig {
         digest: descriptor.digest,
         source,
     };
-    oci::from_unambiguous_json(&bytes)
-        .map(Some)
-        .map_err(invalid)
+    let config = oci::from_unambiguous_json(&bytes).map_err(invalid)?;
+    Ok(Some(config))
 }
 
 pub(crate) fn read_document(
@@ -146,11 +146,17 @@ pub(crate) fn read_document(
         return Ok(None);
     }
     let bytes = store.blobs().read(&of.digest, oci::MAX_DOCUMENT_SIZE)?;
-    let document = Document::parse(&bytes, Some(&of.media_type)).map_err(|source| {
-        EngineError::InvalidDocument {
-            digest: of.digest,
-            source,
-        }
-    })?;
+    let document = parse_document(of.digest, &bytes, Some(&of.media_type))?;
     Ok(Some(document))
+}
+
+/// What stands in the document of this digest; of which media type, it says itself where nobody
+/// else does.
+pub(crate) fn parse_document(
+    digest: Digest,
+    bytes: &[u8],
+    media_type: Option<&MediaType>,
+) -> Result<Document, ImageError> {
+    let document = Document::parse(bytes, media_type);
+    document.map_err(|source| ImageError::InvalidDocument { digest, source })
 }

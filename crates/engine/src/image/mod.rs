@@ -12,7 +12,7 @@ mod stored;
 mod transfer;
 
 pub use commands::{HistoryRow, ImageDetails, ImageSummary, Removed};
-pub(crate) use load::{LoadedImage, load, load_any, load_config};
+pub(crate) use load::{LoadedImage, load, load_any, load_config, parse_document};
 pub use names::is_untagged;
 pub(crate) use names::untagged;
 pub(crate) use push::blob_file;

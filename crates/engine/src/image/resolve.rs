@@ -11,7 +11,7 @@ use store::{Blob, LayerId, LayerSource, Layers, Lease, NewLayer};
 use super::{LoadedImage, load, select};
 use crate::clock::parse_rfc3339;
 use crate::engine::Inner;
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 
 /// An image whose layers are noted in the store.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Inner {
     ) -> Result<ResolvedImage, EngineError> {
         if let Some(top) = self.layout_image(reference)? {
             let image = load(&self.store, &top, platform)?
-                .ok_or(EngineError::MissingBlob { digest: top.digest })?;
+                .ok_or(ImageError::MissingBlob { digest: top.digest })?;
             let layers = self.note_layers(reference, &image, |layers, lease, new| {
                 layers.ensure(lease, new)
             })?;
@@ -104,7 +104,7 @@ impl Inner {
         let (descriptor, manifest) = match top.document {
             Document::Manifest(manifest) => (top.descriptor.clone(), *manifest),
             Document::Index(index) => {
-                let selected = select(&index, platform).ok_or_else(|| EngineError::NoPlatform {
+                let selected = select(&index, platform).ok_or_else(|| ImageError::NoPlatform {
                     digest: top.descriptor.digest,
                     platform: platform.clone(),
                     offered: index
@@ -121,9 +121,8 @@ impl Inner {
                 match found.document {
                     Document::Manifest(manifest) => (selected.clone(), *manifest),
                     Document::Index(_) => {
-                        return Err(EngineError::NestedIndex {
-                            digest: top.descriptor.digest,
-                        });
+                        let digest = top.descriptor.digest;
+                        return Err(ImageError::NestedIndex { digest }.into());
                     }
                 }
             }
@@ -132,7 +131,7 @@ impl Inner {
         self.fetch_blob(std::slice::from_ref(reference), &manifest.config, None)
             .await?;
         let config =
-            super::load_config(&self.store, &manifest.config)?.ok_or(EngineError::MissingBlob {
+            super::load_config(&self.store, &manifest.config)?.ok_or(ImageError::MissingBlob {
                 digest: manifest.config.digest,
             })?;
         let image = LoadedImage::new(descriptor, manifest, config)?;
@@ -203,9 +202,9 @@ impl Inner {
 }
 
 /// Nothing is fetched that would not be read.
-const fn check_config_size(config: &Descriptor) -> Result<(), EngineError> {
+const fn check_config_size(config: &Descriptor) -> Result<(), ImageError> {
     if config.size > oci::MAX_CONFIG_SIZE {
-        return Err(EngineError::ConfigSize {
+        return Err(ImageError::ConfigSize {
             digest: config.digest,
             size: config.size,
         });

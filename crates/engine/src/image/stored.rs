@@ -7,7 +7,7 @@ use solver::ProgressSender;
 
 use super::load::{LoadedImage, load_all, read_document};
 use crate::engine::{Engine, Inner};
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 use crate::export::{Attestation, ImageParts, ImageSet, Statement};
 use crate::output::Stack;
 use crate::progress::Task;
@@ -127,7 +127,7 @@ impl Inner {
         }
         let bytes = self.store.blobs().read(&layer.digest, MAX_STATEMENT)?;
         let statement: Result<Statement<serde_json::Value>, _> = serde_json::from_slice(&bytes);
-        let statement = statement.map_err(|source| EngineError::InvalidDocument {
+        let statement = statement.map_err(|source| ImageError::InvalidDocument {
             digest: layer.digest,
             source: oci::DocumentError::Json {
                 kind: "statement",

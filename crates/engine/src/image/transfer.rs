@@ -14,7 +14,7 @@ use solver::ProgressSender;
 use super::names::NamedImage;
 use super::{LoadedImage, untagged};
 use crate::engine::{Engine, Inner};
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 use crate::export::{ArchiveImage, Assembled, Packed};
 use crate::progress::Task;
 use crate::request::ArchiveKind;
@@ -188,13 +188,9 @@ impl Inner {
     }
 
     fn load_layout(&self, index: &[u8]) -> Result<Vec<Reference>, EngineError> {
-        let invalid = |source| EngineError::InvalidDocument {
-            digest: Digest::of(index),
-            source,
-        };
-        let Document::Index(index) =
-            Document::parse(index, Some(&MediaType::OciIndex)).map_err(invalid)?
-        else {
+        let digest = Digest::of(index);
+        let document = super::parse_document(digest, index, Some(&MediaType::OciIndex))?;
+        let Document::Index(index) = document else {
             return Err(EngineError::Archive("index.json is no index".to_owned()));
         };
         let mut names = Vec::new();
@@ -205,7 +201,7 @@ impl Inner {
             };
             let mut top = entry.clone();
             top.annotations.clear();
-            let missing = EngineError::MissingBlob {
+            let missing = ImageError::MissingBlob {
                 digest: entry.digest,
             };
             let host = Platform::host();
@@ -263,7 +259,7 @@ impl Inner {
             self.store.blobs().put(&self.lease, &bytes)?;
             let top = Descriptor::of(MediaType::OciManifest, &bytes);
             let image = super::load(&self.store, &top, &Platform::host())?
-                .ok_or(EngineError::MissingBlob { digest: top.digest })?;
+                .ok_or(ImageError::MissingBlob { digest: top.digest })?;
             self.check_layers(&image)?;
             let tags = entry.repo_tags.unwrap_or_default();
             let mut own: Vec<Reference> = Vec::new();
@@ -284,9 +280,8 @@ impl Inner {
     fn check_layers(&self, image: &LoadedImage) -> Result<(), EngineError> {
         for layer in &image.manifest.layers {
             if !self.store.blobs().has(&layer.digest)? {
-                return Err(EngineError::MissingBlob {
-                    digest: layer.digest,
-                });
+                let digest = layer.digest;
+                return Err(ImageError::MissingBlob { digest }.into());
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use store::{Key, LayerId, LayerRow, NewLayer, NewRecord};
 
 use crate::compress::Compressor;
 use crate::engine::{Inner, source_references};
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 use crate::export::{ImageLayer, layer_type};
 use crate::output::Stack;
 use crate::request::LayerFormat;
@@ -157,11 +157,12 @@ impl Inner {
         let (Hashed { diff_id, size }, blob) =
             self.compress_layer(row, None, compression, level)?;
         if let Some(expected) = row.diff_id.filter(|expected| *expected != diff_id) {
-            return Err(EngineError::DiffId {
+            return Err(ImageError::DiffId {
                 blob: blob.digest,
                 expected,
                 found: diff_id,
-            });
+            }
+            .into());
         }
         let new = NewLayer {
             diff_id: Some(diff_id),
@@ -244,11 +245,11 @@ impl Inner {
         }
         let (_, blob) = self
             .present(row, |_| true)?
-            .ok_or(EngineError::EmptyLayer(row.id))?;
+            .ok_or(ImageError::EmptyLayer(row.id))?;
         let compression = blob
             .media_type
             .layer_compression()
-            .ok_or_else(|| EngineError::LayerType(blob.media_type.to_string()))?;
+            .ok_or_else(|| ImageError::LayerType(blob.media_type.to_string()))?;
         let file = self.store.blobs().open(&blob.digest)?;
         let mut tar = self.decompress(file, compression)?;
         io::copy(&mut tar, output).map_err(|source| EngineError::Write { source })?;

@@ -15,7 +15,7 @@ use solver::StepProgress;
 use store::{KeyGuard, LayerId, LayerRow, NewLayer, Synced, TempSnapshot};
 
 use crate::engine::{Inner, source_references};
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 use crate::progress::Transfer;
 
 /// A layer without what it takes from those below. Its lock is held.
@@ -40,7 +40,7 @@ impl Inner {
                 return Ok(());
             }
         }
-        let gone = |digest, error| EngineError::LayerGone {
+        let gone = |digest, error| ImageError::LayerGone {
             layer: row.id,
             digest,
             source: Box::new(error),
@@ -54,15 +54,15 @@ impl Inner {
                 Err(error) => missing = Some(gone(digest, error)),
             }
         }
-        let blob = row.blobs.first().ok_or(EngineError::EmptyLayer(row.id))?;
+        let blob = row.blobs.first().ok_or(ImageError::EmptyLayer(row.id))?;
         let sources = source_references(&row.sources, &blob.digest);
         if let Some(missing) = missing.filter(|_| sources.is_empty()) {
-            return Err(missing);
+            return Err(missing.into());
         }
         let transfer = progress
             .map(|progress| Transfer::begin(progress, blob.digest.to_string(), Some(blob.size)));
         match self.fetch_blob(&sources, blob, transfer).await {
-            Err(error) if is_missing(&error) => Err(gone(blob.digest, error)),
+            Err(error) if is_missing(&error) => Err(gone(blob.digest, error).into()),
             fetched => fetched,
         }
     }
@@ -90,7 +90,7 @@ impl Inner {
             let compression = blob
                 .media_type
                 .layer_compression()
-                .ok_or_else(|| EngineError::LayerType(blob.media_type.to_string()))?;
+                .ok_or_else(|| ImageError::LayerType(blob.media_type.to_string()))?;
             let file = self.store.blobs().open(&blob.digest)?;
             let tar = self.decompress(file, compression)?;
             let (place, applied) = self.apply(&row, &blob.digest, tar, is_lowest)?;
@@ -102,7 +102,7 @@ impl Inner {
                 _guard: guard,
             }));
         }
-        Err(EngineError::EmptyLayer(layer))
+        Err(ImageError::EmptyLayer(layer).into())
     }
 
     /// Adds what the layer takes from those below, and publishes it.
@@ -117,7 +117,7 @@ impl Inner {
         let committed = Committed::from_place(place)?;
         let completed =
             apply::complete(&committed.directory(), &applied.missing, lower, self.marks);
-        completed.map_err(|source| EngineError::UnpackLayer { blob, source })?;
+        completed.map_err(|source| ImageError::UnpackLayer { blob, source })?;
         let new = NewLayer {
             size: Some(applied.size),
             ..NewLayer::default()
@@ -169,7 +169,7 @@ impl Inner {
             sync: false,
         };
         let applied = apply::tar(tar, &empty_layer(&place)?, &options);
-        let applied = applied.map_err(|source| EngineError::UnpackLayer {
+        let applied = applied.map_err(|source| ImageError::UnpackLayer {
             blob: *blob,
             source,
         })?;
@@ -177,11 +177,12 @@ impl Inner {
             && expected != found.diff_id
         {
             let found = found.diff_id;
-            return Err(EngineError::DiffId {
+            return Err(ImageError::DiffId {
                 blob: *blob,
                 expected,
                 found,
-            });
+            }
+            .into());
         }
         Ok((place, applied))
     }

@@ -13,7 +13,8 @@ use oci::{Descriptor, Digest, Document, Manifest, Platform, Reference};
 use super::CacheError;
 use super::request::{CacheFrom, LayoutCache};
 use crate::engine::Inner;
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
+use crate::image::parse_document;
 
 /// A cache that was read.
 pub(super) struct Opened {
@@ -61,7 +62,7 @@ impl Inner {
         let bytes = self
             .cache_blob(from, selected, oci::MAX_DOCUMENT_SIZE)
             .await?;
-        match parse(&selected.digest, &bytes)? {
+        match parse_document(selected.digest, &bytes, None)? {
             Document::Manifest(manifest) => self.open_manifest(from, &manifest).await,
             Document::Index(_) => Err(CacheError::NoCache(from.to_string()).into()),
         }
@@ -99,7 +100,7 @@ impl Inner {
     ) -> Result<Opened, EngineError> {
         let bytes = self.cache_blob(from, &manifest.config, MAX_CONFIG).await?;
         let image: oci::ImageConfig =
-            oci::from_unambiguous_json(&bytes).map_err(|source| EngineError::InvalidConfig {
+            oci::from_unambiguous_json(&bytes).map_err(|source| ImageError::InvalidConfig {
                 digest: manifest.config.digest,
                 source,
             })?;
@@ -216,13 +217,6 @@ fn failed(from: &CacheFrom, source: registry::Error) -> EngineError {
     CacheError::Registry { what, source }.into()
 }
 
-fn parse(digest: &Digest, bytes: &[u8]) -> Result<Document, EngineError> {
-    Document::parse(bytes, None).map_err(|source| EngineError::InvalidDocument {
-        digest: *digest,
-        source,
-    })
-}
-
 fn read_top(layout: &LayoutCache) -> Result<Document, EngineError> {
     let digest = match layout.digest {
         Some(digest) => digest,
@@ -230,7 +224,7 @@ fn read_top(layout: &LayoutCache) -> Result<Document, EngineError> {
             let bytes = read_file(&layout.path.join("index.json"), oci::MAX_DOCUMENT_SIZE)?;
             let index: oci::Index = oci::from_unambiguous_json(&bytes).map_err(|source| {
                 let (kind, digest) = ("index", Digest::of(&bytes));
-                EngineError::InvalidDocument {
+                ImageError::InvalidDocument {
                     digest,
                     source: oci::DocumentError::Json { kind, source },
                 }
@@ -249,7 +243,7 @@ fn read_top(layout: &LayoutCache) -> Result<Document, EngineError> {
         }
     };
     let bytes = read_blob(&layout.path, &digest, oci::MAX_DOCUMENT_SIZE)?;
-    parse(&digest, &bytes)
+    Ok(parse_document(digest, &bytes, None)?)
 }
 
 fn read_blob(layout: &Path, digest: &Digest, limit: u64) -> Result<Vec<u8>, EngineError> {

@@ -17,7 +17,7 @@ use super::request::{CacheExport, CacheFrom};
 use super::steps::placeholder;
 use crate::clock::rfc3339;
 use crate::engine::{Inner, source_references};
-use crate::error::EngineError;
+use crate::error::{EngineError, ImageError};
 use crate::export::writing;
 use crate::image::blob_file;
 use crate::layer::{Wanted, is_as_wanted};
@@ -152,7 +152,7 @@ impl Inner {
     ) -> Result<Descriptor, EngineError> {
         let stack = Stack::new(vec![layer]);
         let mut rows = self.store.layers().take(&self.lease, stack.layers())?;
-        let row = rows.pop().ok_or(EngineError::EmptyLayer(layer))?;
+        let row = rows.pop().ok_or(ImageError::EmptyLayer(layer))?;
         if let (Some(blob), Some(_)) = (known(&row, export), row.diff_id)
             && self.is_there(export, blob, &row).await?
         {
@@ -163,7 +163,7 @@ impl Inner {
         let made = made
             .into_iter()
             .next()
-            .ok_or(EngineError::EmptyLayer(layer))?;
+            .ok_or(ImageError::EmptyLayer(layer))?;
         let blob = made.layer.blob;
         let path = self.store.blobs().path(&blob.digest);
         let name = format!("writing layer {}", blob.digest);

@@ -11,6 +11,7 @@ use store::Blob;
 
 use crate::engine::Inner;
 use crate::error::EngineError;
+use crate::image::parse_document;
 use crate::request::LayoutImage;
 
 /// Images of layouts stand under this domain, which can never be one.
@@ -69,7 +70,7 @@ impl Inner {
             return Ok(None);
         };
         let bytes = self.store.blobs().read(&digest, oci::MAX_DOCUMENT_SIZE)?;
-        let kind = match parse(&digest, &bytes)? {
+        let kind = match parse_document(digest, &bytes, None)? {
             Document::Index(_) => MediaType::OciIndex,
             Document::Manifest(_) => MediaType::OciManifest,
         };
@@ -100,7 +101,7 @@ impl Inner {
         }
         self.take_blob(layout, digest)?;
         let bytes = self.store.blobs().read(digest, oci::MAX_DOCUMENT_SIZE)?;
-        match parse(digest, &bytes)? {
+        match parse_document(*digest, &bytes, None)? {
             Document::Index(_) if depth == 0 => {
                 return Err(LayoutError::Invalid {
                     path: layout.to_owned(),
@@ -149,13 +150,6 @@ impl Inner {
 
 fn blob_path(layout: &Path, digest: &Digest) -> PathBuf {
     layout.join("blobs/sha256").join(digest.hex())
-}
-
-fn parse(digest: &Digest, bytes: &[u8]) -> Result<Document, EngineError> {
-    Document::parse(bytes, None).map_err(|source| EngineError::InvalidDocument {
-        digest: *digest,
-        source,
-    })
 }
 
 fn find(layout: &LayoutImage) -> Result<Descriptor, EngineError> {
