@@ -148,7 +148,11 @@ impl Client {
         }
     }
 
-    fn control(&self) -> ControlClient<Caller> {
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
+    pub(crate) fn control(&self) -> ControlClient<Caller> {
         ControlClient::with_origin(self.caller.clone(), Caller::origin())
             .max_decoding_message_size(MAX_MESSAGE)
     }

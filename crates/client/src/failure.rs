@@ -37,6 +37,16 @@ pub struct Lines {
 }
 
 impl Failure {
+    /// One that is nothing but its message.
+    pub(crate) const fn new(message: String) -> Self {
+        Self {
+            message,
+            cancelled: false,
+            is_gone: false,
+            lines: None,
+        }
+    }
+
     pub(crate) fn of(status: &Status) -> Self {
         let details = rpc::Status::decode(status.details()).unwrap_or_default();
         let mut details = details.details.iter();

@@ -11,6 +11,7 @@
 mod client;
 mod connection;
 mod failure;
+mod history;
 mod offers;
 mod session;
 mod tasks;
@@ -20,8 +21,9 @@ pub mod messages {
     pub use bollard_buildkit_proto::google::protobuf::Timestamp;
     pub use bollard_buildkit_proto::moby::buildkit::v1::types::WorkerRecord;
     pub use bollard_buildkit_proto::moby::buildkit::v1::{
-        CacheOptions, CacheOptionsEntry, DiskUsageRequest, Exporter, PruneRequest, SolveRequest,
-        StatusResponse, UsageRecord, Vertex, VertexLog, VertexStatus, VertexWarning,
+        BuildHistoryRecord, CacheOptions, CacheOptionsEntry, Descriptor, DiskUsageRequest,
+        Exporter, PruneRequest, SolveRequest, StatusResponse, UsageRecord, Vertex, VertexLog,
+        VertexStatus, VertexWarning,
     };
     pub use bollard_buildkit_proto::pb::{Definition, Position, Range};
 }

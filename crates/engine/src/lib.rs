@@ -80,7 +80,8 @@ pub use graph::{
     ExtraHost, GitSource, LocalSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest,
 };
 pub use history::{
-    About, Attachment, BuildStatus, HistoryBuild, HistoryImage, HistoryStep, StepCounts, StepState,
+    About, Attachment, BuildStatus, HistoryBuild, HistoryImage, HistoryStep, PastBuild, StepCounts,
+    StepState, Steps as HistorySteps, meant as meant_build,
 };
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
 pub use kept::{ClientFile, ClientFileKind, Incoming, KeptCopy, Receiving};

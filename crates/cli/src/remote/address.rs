@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use client::Way;
 
+use crate::args::history::History;
 use crate::args::image::Image;
 use crate::args::system::{Builder, System};
 use crate::args::{Command, build::Build};
@@ -83,7 +84,11 @@ const fn is_asked(command: &Command) -> bool {
         command,
         Command::Du(_)
             | Command::System(System::Df(_))
-            | Command::Builder(Builder::Du(_) | Builder::Prune(_))
+            | Command::Builder(Builder::Du(_) | Builder::History(_) | Builder::Prune(_))
+            | Command::History(History {
+                command: Some(_),
+                ..
+            })
     )
 }
 

@@ -6,6 +6,7 @@
 mod address;
 mod attributes;
 mod contexts;
+mod history;
 mod key;
 mod offers;
 mod outcome;
@@ -14,6 +15,7 @@ mod progress;
 mod request;
 
 pub(crate) use address::{Host, builder, is_elsewhere, named, refuse_elsewhere};
+pub(crate) use history::{images, past};
 pub(crate) use outcome::{failure, image};
 pub(crate) use progress::Narrator;
 pub(crate) use request::{Asked, request};

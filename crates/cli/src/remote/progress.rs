@@ -39,11 +39,21 @@ impl Narrator {
         if !planned.is_empty() {
             events.push(Progress::Planned(planned));
         }
-        for vertex in vertexes {
-            self.advance(vertex, &mut events);
+        // What is told together with the end of a step happened before it, unless the step runs
+        // again.
+        let mut ends = Vec::new();
+        for (place, vertex) in vertexes.iter().enumerate() {
+            let mut later = vertexes[place + 1..].iter();
+            let again = later.any(|other| other.digest == vertex.digest);
+            let end = self.advance(vertex, &mut events);
+            match again {
+                true => events.extend(end),
+                false => ends.extend(end),
+            }
         }
         events.extend(statuses.into_iter().map(status));
         events.extend(logs.into_iter().map(log));
+        events.extend(ends);
         events.extend(warnings.into_iter().map(warning));
         events
     }
@@ -65,7 +75,8 @@ impl Narrator {
         })
     }
 
-    fn advance(&mut self, told: Vertex, events: &mut Vec<Progress>) {
+    /// How far a step is; its end, if this is it.
+    fn advance(&mut self, told: &Vertex, events: &mut Vec<Progress>) -> Option<Progress> {
         let vertex = digest(&told.digest);
         let known = self.steps.get(&vertex).copied().unwrap_or(Step::Planned);
         let started = told.started.map(time);
@@ -77,20 +88,22 @@ impl Narrator {
             events.push(Progress::Started { vertex, at });
             self.steps.insert(vertex, Step::Started(at));
         }
-        let Some(at) = completed.filter(|_| self.steps.get(&vertex) != Some(&Step::Ended)) else {
-            return;
-        };
+        let at = completed.filter(|_| self.steps.get(&vertex) != Some(&Step::Ended))?;
         self.steps.insert(vertex, Step::Ended);
-        events.push(match told.error {
+        Some(match told.error.as_str() {
             _ if told.cached => Progress::Cached {
                 vertex,
                 at,
                 origin: Origin::Recorded,
             },
-            error if error.is_empty() => Progress::Completed { vertex, at },
+            "" => Progress::Completed { vertex, at },
             error if error.ends_with("context canceled") => Progress::Cancelled { vertex, at },
-            error => Progress::Failed { vertex, at, error },
-        });
+            error => Progress::Failed {
+                vertex,
+                at,
+                error: error.to_owned(),
+            },
+        })
     }
 }
 
@@ -161,7 +174,7 @@ fn digest(text: &str) -> VertexDigest {
     VertexDigest(text.parse().unwrap_or_else(|_| Digest::of(text.as_bytes())))
 }
 
-fn time(told: Timestamp) -> SystemTime {
+pub(super) fn time(told: Timestamp) -> SystemTime {
     let seconds = u64::try_from(told.seconds).unwrap_or_default();
     let nanos = u32::try_from(told.nanos).unwrap_or_default();
     let since = Duration::new(seconds, nanos.min(999_999_999));
@@ -218,7 +231,12 @@ mod tests {
         // Both at once, and one that runs again.
         assert_eq!(
             told(&mut narrator, vec![vertex("b", true, true), a()]),
-            ["started", "completed", "started"]
+            ["started", "started", "completed"]
+        );
+        let run = |completed| vertex("d", true, completed);
+        assert_eq!(
+            told(&mut narrator, vec![run(true), run(false)]),
+            ["planned d", "started", "completed", "started"]
         );
         let cached = Vertex {
             cached: true,

@@ -89,6 +89,32 @@ impl About {
         }
     }
 
+    /// What a client of BuildKit's asked a front end for, as a builder's record tells it.
+    #[must_use]
+    pub fn recorded(frontend: &str, options: &HashMap<String, String>) -> Self {
+        let one = |name: &str| options.get(name).cloned().unwrap_or_default();
+        let mut named = ["vcs:source", "context"].map(one).into_iter();
+        let context = named.find(|name| !name.is_empty());
+        let dockerfile = match one("filename") {
+            name if name.is_empty() && frontend == "dockerfile.v0" => "Dockerfile".to_owned(),
+            name => name,
+        };
+        let target = Some(one("target")).filter(|target| !target.is_empty());
+        let targets: Vec<String> = target.into_iter().collect();
+        Self {
+            name: match &context {
+                Some(context) => name(context, &dockerfile, &targets),
+                None => targets.first().unwrap_or(&dockerfile).clone(),
+            },
+            context: context.unwrap_or_default(),
+            dockerfile,
+            targets,
+            platform: Some(one("platform")).filter(|platform| !platform.is_empty()),
+            ..Self::default()
+        }
+        .asked(frontend, options)
+    }
+
     /// The ID that the client gives it, if that can be one.
     pub(super) fn own_id(&self) -> Option<&str> {
         let id = self.id.as_deref()?;
@@ -181,6 +207,22 @@ mod tests {
         let long = HashMap::from([("a".to_owned(), "é".repeat(MAX_VALUE + 1))]);
         let about = About::default().asked("", &long);
         assert_eq!(about.options["a"], format!("{}…", "é".repeat(MAX_VALUE)));
+    }
+
+    #[test]
+    fn builds_of_which_a_builder_tells() {
+        let named = |frontend: &str, options: &[(&str, &str)]| {
+            let options = options.iter();
+            let options = options.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            About::recorded(frontend, &options.collect()).name
+        };
+        let typed = [("context", "/home/me/app"), ("filename", "Dockerfile")];
+        assert_eq!(named("", &typed), "app");
+        assert_eq!(named("dockerfile.v0", &[]), "Dockerfile");
+        assert_eq!(named("dockerfile.v0", &[("target", "test")]), "test");
+        assert_eq!(named("", &[]), "");
+        let source = [("vcs:source", "https://host/r.git"), ("target", "a")];
+        assert_eq!(named("dockerfile.v0", &source), "https://host/r.git (a)");
     }
 
     #[test]

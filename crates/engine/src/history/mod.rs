@@ -8,12 +8,13 @@
 mod about;
 mod ends;
 mod event;
+mod past;
 mod recording;
 mod steps;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::time::{Duration, SystemTime};
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 use solver::Progress;
@@ -24,36 +25,14 @@ use crate::export::ExportedImage;
 
 pub use about::About;
 use event::{Event, Numbers};
+pub use past::{PastBuild, meant};
 pub(crate) use recording::{Listener, Recording};
-pub use steps::{HistoryStep, StepState};
+pub use steps::{HistoryStep, StepState, Steps};
 
-/// A build, past or going on.
+/// A build, past or going on, of which the record is in this store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryBuild {
-    /// Its ID.
-    pub id: String,
-    /// What was asked for.
-    pub about: About,
-    /// How it stands.
-    pub status: BuildStatus,
-    /// When it began.
-    pub started: SystemTime,
-    /// When it ended.
-    pub finished: Option<SystemTime>,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// How many steps it had.
-    pub steps: StepCounts,
-    /// What it made.
-    pub images: Vec<HistoryImage>,
-    /// Why its log is not whole.
-    pub log_error: Option<String>,
-    /// How many warnings were told.
-    pub warnings: usize,
-    /// What clients of BuildKit's are given of it besides.
-    pub attachments: Vec<Attachment>,
-    /// It stays until it is removed by name.
-    pub pinned: bool,
+    past: PastBuild,
     log: store::Build,
 }
 
@@ -150,25 +129,7 @@ impl Engine {
     /// # Errors
     /// It means none, or several.
     pub fn history_build(&self, reference: &str) -> Result<HistoryBuild, EngineError> {
-        let mut builds = self.history()?;
-        let none = || EngineError::NoBuild(reference.to_owned());
-        if let Some(offset) = reference.strip_prefix('^') {
-            let offset: usize = offset.parse().map_err(|_| none())?;
-            return builds.into_iter().nth(offset).ok_or_else(none);
-        }
-        if reference.is_empty() {
-            return builds.into_iter().next().ok_or_else(none);
-        }
-        builds.retain(|build| build.id.starts_with(reference));
-        match (builds.pop(), builds.len()) {
-            (None, _) => Err(none()),
-            (Some(only), 0) => Ok(only),
-            (Some(last), _) => builds
-                .into_iter()
-                .chain([last])
-                .find(|build| build.id == reference)
-                .ok_or_else(|| EngineError::SeveralBuilds(reference.to_owned())),
-        }
+        meant(self.history()?, reference)
     }
 
     /// The build that has the whole ID `id`; the latest one if there are several.
@@ -226,7 +187,7 @@ impl Engine {
     /// # Errors
     /// Its log cannot be read.
     pub fn history_steps(&self, build: &HistoryBuild) -> Result<Vec<HistoryStep>, EngineError> {
-        let mut steps = steps::Steps::default();
+        let mut steps = Steps::default();
         self.replay(build, |progress| steps.update(&progress))?;
         Ok(steps.finish(build.status == BuildStatus::Running))
     }
@@ -264,7 +225,7 @@ impl HistoryBuild {
             None => BuildStatus::Lost,
         };
         let outcome = ended.unwrap_or_else(Outcome::cancelled);
-        Self {
+        let past = PastBuild {
             id: log.id.clone(),
             about,
             status,
@@ -277,18 +238,28 @@ impl HistoryBuild {
             warnings: outcome.warnings,
             attachments: outcome.attachments,
             pinned: log.pinned,
-            log,
-        }
+        };
+        Self { past, log }
     }
 
-    /// How long it took, or has gone on until `now`; nothing when that is not known.
+    /// What is known of it.
     #[must_use]
-    pub fn duration(&self, now: SystemTime) -> Option<Duration> {
-        let until = match self.status {
-            BuildStatus::Running => now,
-            _ => self.finished?,
-        };
-        Some(until.duration_since(self.started).unwrap_or_default())
+    pub fn into_past(self) -> PastBuild {
+        self.past
+    }
+}
+
+impl Deref for HistoryBuild {
+    type Target = PastBuild;
+
+    fn deref(&self) -> &PastBuild {
+        &self.past
+    }
+}
+
+impl AsRef<PastBuild> for HistoryBuild {
+    fn as_ref(&self) -> &PastBuild {
+        &self.past
     }
 }
 

@@ -47,9 +47,9 @@ pub enum StepState {
     Lost,
 }
 
-/// Collects them.
+/// Collects them from what is told of a build.
 #[derive(Debug, Default)]
-pub(super) struct Steps {
+pub struct Steps {
     names: HashMap<VertexDigest, String>,
     places: HashMap<VertexDigest, usize>,
     steps: Vec<HistoryStep>,
@@ -58,7 +58,7 @@ pub(super) struct Steps {
 
 impl Steps {
     /// Takes note of what happened.
-    pub(super) fn update(&mut self, progress: &Progress) {
+    pub fn update(&mut self, progress: &Progress) {
         match progress {
             Progress::Planned(vertices) => {
                 for planned in vertices {
@@ -101,7 +101,8 @@ impl Steps {
     }
 
     /// All of them; `is_running` says whether what has no end goes on.
-    pub(super) fn finish(mut self, is_running: bool) -> Vec<HistoryStep> {
+    #[must_use]
+    pub fn finish(mut self, is_running: bool) -> Vec<HistoryStep> {
         for step in &mut self.steps {
             if step.state == StepState::Running && !is_running {
                 step.state = StepState::Lost;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use engine::{BuildStatus, HistoryBuild};
+use engine::{BuildStatus, PastBuild};
 
 use crate::values::{ValueError, filter};
 
@@ -85,7 +85,7 @@ impl Filter {
     }
 
     /// Whether it holds for `build`.
-    pub(super) fn passes(&self, build: &HistoryBuild, now: SystemTime) -> bool {
+    pub(super) fn passes(&self, build: &PastBuild, now: SystemTime) -> bool {
         match self {
             Self::Id(sign, part) => sign.of(build.id.contains(part.as_str())),
             Self::Repository(sign, part) => sign.of(build.about.context.contains(part.as_str())),

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use engine::{BuildStatus, HistoryBuild, HistoryStep, StepState, rfc3339};
+use engine::{BuildStatus, HistoryStep, PastBuild, StepState, rfc3339};
 use serde_json::{Map, Value, json};
 
+use super::kept::Kept;
 use super::{Session, duration, ls, shown, why, word};
 use crate::args::history::Inspect;
 use crate::commands::images::shown_time;
@@ -14,9 +15,9 @@ use crate::ui::template::Template;
 
 /// Shows a build.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Inspect) -> Result<(), Error> {
-    let engine = session.engine()?;
-    let build = engine.history_build(args.build.as_deref().unwrap_or_default())?;
-    let steps = engine.history_steps(&build)?;
+    let kept = Kept::of(session)?;
+    let build = kept.build(args.build.as_deref().unwrap_or_default())?;
+    let steps = kept.steps(&build)?;
     let text = match args.format.as_deref() {
         None | Some("" | "pretty") => pretty(session, &build, &steps),
         Some("json") => format!("{:#}\n", object(&build, &steps)),
@@ -29,7 +30,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Inspect) -> Result<(), E
     session.ui.print(&text)
 }
 
-fn pretty(session: &Session<'_, '_>, build: &HistoryBuild, steps: &[HistoryStep]) -> String {
+fn pretty(session: &Session<'_, '_>, build: &PastBuild, steps: &[HistoryStep]) -> String {
     let about = &build.about;
     let took = build.duration(session.now()).map(duration);
     let mut text = String::new();
@@ -62,7 +63,7 @@ fn pretty(session: &Session<'_, '_>, build: &HistoryBuild, steps: &[HistoryStep]
 }
 
 /// `16/16 (25% cached)`; nothing while it is not known.
-fn counts(build: &HistoryBuild) -> String {
+fn counts(build: &PastBuild) -> String {
     let counts = build.steps;
     if counts.total == 0 {
         return String::new();
@@ -71,7 +72,7 @@ fn counts(build: &HistoryBuild) -> String {
     format!("{}/{} ({cached}% cached)", counts.completed, counts.total)
 }
 
-fn error(build: &HistoryBuild) -> &str {
+fn error(build: &PastBuild) -> &str {
     match build.status {
         BuildStatus::Lost => "its process died",
         _ => build.error.as_deref().unwrap_or_default(),
@@ -97,7 +98,7 @@ fn rows(steps: &[HistoryStep]) -> String {
 }
 
 /// As buildx names things, with the steps.
-fn object(build: &HistoryBuild, steps: &[HistoryStep]) -> Value {
+fn object(build: &PastBuild, steps: &[HistoryStep]) -> Value {
     let about = &build.about;
     let mut object = Map::new();
     let mut add = |name: &str, value: Value| object.insert(name.to_owned(), value);

@@ -5,13 +5,11 @@ use std::time::SystemTime;
 use engine::events::Progress;
 
 use super::Session;
+use super::kept::Kept;
 use crate::args::history::Logs;
 use crate::error::{Error, choice};
 use crate::progress::{Plain, RawJson, explain};
 use crate::ui::Ui;
-
-/// Printed as soon as there is so much of it.
-const CHUNK: usize = 64 << 10;
 
 /// Prints the log of a build.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Logs) -> Result<(), Error> {
@@ -20,14 +18,18 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Logs) -> Result<(), Erro
         Some("rawjson") => Log::RawJson(RawJson::default()),
         Some(other) => return Err(choice("--progress", other, "expected plain or rawjson")),
     };
-    let engine = session.engine()?;
-    let build = engine.history_build(args.build.as_deref().unwrap_or_default())?;
+    let kept = Kept::of(session)?;
+    if args.explain {
+        kept.refuse_there("--explain", "ask there: kiln history logs --explain")?;
+    }
+    let build = kept.build(args.build.as_deref().unwrap_or_default())?;
+    let room = kept.room();
     let mut printer = Printer {
         ui: session.ui,
         text: String::new(),
         failed: None,
     };
-    engine.replay(&build, |progress| {
+    kept.replay(&build, |progress| {
         if let Some(line) = explain::line(&progress).filter(|_| args.explain) {
             log.update(&line);
         }
@@ -37,7 +39,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Logs) -> Result<(), Erro
         ) {
             log.update(&progress);
         }
-        printer.add(&log.take(), CHUNK);
+        printer.add(&log.take(), room);
     })?;
     log.finish(session.environment.now);
     printer.add(&log.take(), 0);

@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use engine::{BuildStatus, HistoryBuild, rfc3339};
+use engine::{BuildStatus, PastBuild, rfc3339};
 use serde_json::{Map, Value, json};
 
 use super::filter::Filter;
+use super::kept::Kept;
 use super::{Session, duration, shown};
 use crate::args::history::Ls;
 use crate::commands::images::seconds_since;
@@ -24,7 +25,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error>
         .iter()
         .map(|text| Filter::parse(text, now))
         .collect::<Result<_, _>>()?;
-    let mut builds = session.engine()?.history()?;
+    let mut builds = Kept::of(session)?.builds()?;
     builds.retain(|build| filters.iter().all(|filter| filter.passes(build, now)));
     // What goes on comes first.
     builds.sort_by_key(|build| build.status != BuildStatus::Running);
@@ -69,7 +70,7 @@ pub(super) const fn status(status: BuildStatus) -> &'static str {
     }
 }
 
-fn row(build: &HistoryBuild, cuts: bool, now: SystemTime) -> Vec<String> {
+fn row(build: &PastBuild, cuts: bool, now: SystemTime) -> Vec<String> {
     let name = shown(&build.about.name);
     let created = human::duration(seconds_since(build.started, now));
     let mut took = build.duration(now).map(duration).unwrap_or_default();
@@ -92,7 +93,7 @@ fn row(build: &HistoryBuild, cuts: bool, now: SystemTime) -> Vec<String> {
     ]
 }
 
-fn json(build: &HistoryBuild) -> Value {
+fn json(build: &PastBuild) -> Value {
     let mut object = Map::new();
     let mut add = |name: &str, value: Value| object.insert(name.to_owned(), value);
     add("ref", json!(build.id));

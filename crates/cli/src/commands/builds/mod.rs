@@ -2,17 +2,20 @@
 
 mod filter;
 mod inspect;
+mod kept;
 mod logs;
 mod ls;
 mod why;
 
 use std::time::Duration;
 
-use engine::{BuildStatus, StepState};
+use engine::{BuildStatus, PastBuild, StepState};
 
 use super::session::Session;
 use crate::args::history::{Builds, Rm};
 use crate::error::Error;
+
+use kept::Kept;
 
 /// Does what is asked.
 pub(super) fn run(session: &mut Session<'_, '_>, command: &Builds) -> Result<(), Error> {
@@ -40,27 +43,16 @@ fn elsewhere(word: &str, instead: &str) -> Error {
 }
 
 fn remove(session: &Session<'_, '_>, args: &Rm) -> Result<(), Error> {
-    let engine = session.engine()?;
+    let kept = Kept::of(session)?;
+    let builds = kept.builds()?;
     if args.all {
-        let builds = engine.history()?;
-        let ended = builds
-            .iter()
-            .filter(|build| build.status != BuildStatus::Running);
-        for build in ended {
-            engine.remove_history(build)?;
-        }
-        return Ok(());
+        let has_ended = |build: &&PastBuild| build.status != BuildStatus::Running;
+        return kept.remove(builds.iter().filter(has_ended));
     }
     // All are looked up before the first goes, so that ^0 ^1 are what they were when typed.
-    let builds: Vec<_> = args
-        .builds
-        .iter()
-        .map(|reference| engine.history_build(reference))
-        .collect::<Result<_, _>>()?;
-    for build in &builds {
-        engine.remove_history(build)?;
-    }
-    Ok(())
+    let meant = |reference: &String| engine::meant_build(builds.clone(), reference);
+    let builds: Vec<PastBuild> = args.builds.iter().map(meant).collect::<Result<_, _>>()?;
+    kept.remove(builds.iter())
 }
 
 /// A state in one word.

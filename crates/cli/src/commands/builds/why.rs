@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use engine::{HistoryStep, StepState};
 use serde_json::Value;
 
+use super::kept::Kept;
 use super::{Session, duration, inspect, shown, word};
 use crate::args::history::Why;
 use crate::error::{CliError, Error};
@@ -13,9 +14,10 @@ use crate::ui::template::Template;
 
 /// Says why.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Why) -> Result<(), Error> {
-    let engine = session.engine()?;
-    let build = engine.history_build(args.build.as_deref().unwrap_or_default())?;
-    let mut steps = engine.history_steps(&build)?;
+    let kept = Kept::of(session)?;
+    kept.refuse_there("kiln history why", "`kiln history inspect` shows the steps")?;
+    let build = kept.build(args.build.as_deref().unwrap_or_default())?;
+    let mut steps = kept.steps(&build)?;
     if let Some(wanted) = &args.step {
         steps.retain(|step| is_meant(step, wanted));
         if steps.is_empty() {

@@ -136,7 +136,7 @@ fn content(engine: &Engine, digest: &Digest) -> Result<Option<Content>, EngineEr
         return Ok(Some(Content::Blob(Arc::new(blob))));
     }
     let builds = engine.history()?.into_iter();
-    let mut kept = builds.flat_map(|build| build.attachments);
+    let mut kept = builds.flat_map(|build| build.into_past().attachments);
     let found = kept.find(|kept| Digest::of(&kept.data) == *digest);
     Ok(found.map(|kept| Content::Document(Arc::new(kept.data))))
 }

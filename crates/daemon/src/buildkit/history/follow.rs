@@ -73,6 +73,6 @@ async fn news(
     Ok(events)
 }
 
-const fn stand(build: &HistoryBuild) -> (BuildStatus, bool) {
+fn stand(build: &HistoryBuild) -> (BuildStatus, bool) {
     (build.status, build.pinned)
 }

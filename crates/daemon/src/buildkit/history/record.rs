@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use bollard_buildkit_proto::google::rpc;
-use bollard_buildkit_proto::moby::buildkit::v1::{BuildHistoryRecord, BuildResultInfo, Descriptor};
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    BuildHistoryRecord, BuildResultInfo, Descriptor, Exporter,
+};
 use engine::{Attachment, BuildStatus, Engine, EngineError, HistoryBuild, HistoryImage};
 use oci::{Digest, Document};
 use prost::Message as _;
@@ -55,6 +57,7 @@ pub(super) fn record(
         r#ref: build.id.clone(),
         frontend: about.frontend.clone(),
         frontend_attrs: options(build),
+        exporters: build.images.iter().map(exporter).collect(),
         error: error(build, failure),
         created_at: Some(timestamp(build.started)),
         completed_at: ended(build).map(timestamp),
@@ -88,6 +91,15 @@ fn options(build: &HistoryBuild) -> HashMap<String, String> {
         options.extend(value.map(|value| (name.to_owned(), value)));
     }
     options
+}
+
+/// What made an image, as far as it says what the image is called.
+fn exporter(image: &HistoryImage) -> Exporter {
+    let names = image.names.join(",");
+    Exporter {
+        r#type: "image".to_owned(),
+        attrs: HashMap::from([("name".to_owned(), names)]),
+    }
 }
 
 /// When it ended; a build whose process died has no such time, and ended no earlier than it began.
