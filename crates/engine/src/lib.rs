@@ -43,6 +43,7 @@ mod resources;
 mod session;
 mod source;
 mod ssh;
+mod surroundings;
 mod units;
 mod worker;
 
@@ -107,6 +108,7 @@ pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};
 pub use snapshot::{Kind as FileKind, Overwrite, Owners, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};
 pub use ssh::{SshAgent, SshKeyError, SshKeys};
+pub use surroundings::{Emulator, emulators};
 pub use units::{parse_duration, parse_size};
 pub use worker::BuildWorker;
 

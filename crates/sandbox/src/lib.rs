@@ -31,7 +31,7 @@ mod terminal;
 pub mod user;
 
 pub use error::{LookupError, SandboxError};
-pub use group::{Exceeded, Means};
+pub use group::{Exceeded, GroupVersion, Means};
 pub use hosts::{ExtraHost, hosts, resolv_conf};
 pub use network::{Connector, ConnectorKind};
 pub use place::{Place, PlaceStdio};

@@ -33,7 +33,19 @@ fn each_place_is_known() {
         assert_eq!(states("store"), ["ok"], "{found:#}");
         // The registry of the tests sends no date.
         assert_eq!(states("clock"), ["warning"], "{found:#}");
-        assert_eq!(checks.len(), 5, "{found:#}");
+        assert_eq!(checks.len(), 7, "{found:#}");
+        // Only root's kiln can make control groups on this machine, and only a chroot has no networks.
+        let expected = |is_well: bool| if is_well { "ok" } else { "warning" };
+        let limits = std::path::Path::new("/sys/fs/cgroup/memory").exists();
+        assert_eq!(
+            states("limits"),
+            [expected(name == "root" && limits)],
+            "{found:#}"
+        );
+        let can_connect = crate::network::can_connect().is_ok();
+        let is_connected = can_connect && name != "chroot";
+        assert_eq!(states("network"), [expected(is_connected)], "{found:#}");
+        assert_eq!(states("emulators").len(), 1, "{found:#}");
     }
 }
 
@@ -52,6 +64,12 @@ fn what_is_wrong_is_told_with_what_to_do() {
     let text = kiln.ok(["doctor"]);
     let told = "registry 127.0.0.1:1: warning: ask 127.0.0.1:1: ";
     assert!(text.contains(told), "{text}");
+    kiln.configure("[build]\nnetwork = \"pasta\"\n");
+    let mut command = kiln.command();
+    let ran = finish(command.env("PATH", "/nowhere").arg("doctor"));
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    let told = "network: error: steps are to have one of their own, and cannot: ";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
     let error = kiln.run(["doctor", "--format", "yaml"]).error();
     let expected = "ERROR: invalid argument \"yaml\" for \"--format\" flag: must be json";
     assert_eq!(error, expected);

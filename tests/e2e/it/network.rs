@@ -10,11 +10,17 @@ use crate::place::skip;
 
 const PROGRAMS: [&str; 2] = ["pasta", "slirp4netns"];
 
+/// Whether networks of steps can be given an interface.
+pub(crate) fn can_connect() -> std::io::Result<()> {
+    let mut options = std::fs::File::options();
+    let opened = options.read(true).write(true).open("/dev/net/tun");
+    opened.map(drop)
+}
+
 /// The address by which others reach this machine; nothing, and why, where there are no connected
 /// networks.
 fn own_address() -> Option<IpAddr> {
-    let mut options = std::fs::File::options();
-    if let Err(error) = options.read(true).write(true).open("/dev/net/tun") {
+    if let Err(error) = can_connect() {
         skip(&format!("networks of steps: /dev/net/tun: {error}"));
         return None;
     }

@@ -19,7 +19,8 @@ pub enum StepNetwork {
 
 impl StepNetwork {
     /// The programs that may connect it, first choice first.
-    pub(crate) fn connectors(self) -> &'static [sandbox::ConnectorKind] {
+    #[must_use]
+    pub fn connectors(self) -> &'static [sandbox::ConnectorKind] {
         use sandbox::ConnectorKind::{Pasta, Slirp4netns};
         match self {
             Self::Host => &[],

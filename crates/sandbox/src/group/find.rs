@@ -88,14 +88,15 @@ pub(super) fn parent(hierarchies: &[Hierarchy], controller: Controller) -> Resul
 }
 
 /// Whether there is such a place, as far as can be seen without making anything.
-pub(super) fn look(hierarchies: &[Hierarchy], controller: Controller) -> Result<(), String> {
+pub(super) fn look(hierarchies: &[Hierarchy], controller: Controller) -> Result<Version, String> {
     let hierarchy = hierarchy_of(hierarchies, controller)?;
     let path = match hierarchy.version {
         Version::One => hierarchy.own.clone(),
         Version::Two => unified::look(hierarchy)?,
     };
     accessat(CWD, &path, Access::WRITE_OK, AtFlags::EACCESS)
-        .map_err(|errno| refused(&path, &errno.into()))
+        .map_err(|errno| refused(&path, &errno.into()))?;
+    Ok(hierarchy.version)
 }
 
 /// Why no group can be made in a directory.

@@ -23,6 +23,7 @@ use crate::spec::GroupLimits;
 use find::Hierarchy;
 use part::Part;
 use settings::Controller;
+pub use settings::Version as GroupVersion;
 
 /// Which limit a process has met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,9 @@ pub enum Exceeded {
 pub struct Means {
     /// Its name for that.
     pub name: &'static str,
-    /// Why it cannot be limited here, if it cannot, and what would allow it.
-    pub lack: Option<String>,
+    /// Control groups of which version limit it here, or why it cannot be limited and what would
+    /// allow it.
+    pub held: Result<GroupVersion, String>,
 }
 
 /// Makes groups.
@@ -91,7 +93,7 @@ impl Groups {
         let all = Controller::ALL.iter();
         all.map(|controller| Means {
             name: controller.name(),
-            lack: look(*controller).err(),
+            held: look(*controller),
         })
         .collect()
     }

@@ -13,9 +13,9 @@ pub(super) enum Controller {
     Pids,
 }
 
-/// The version of a hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+/// The version of a hierarchy of control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
     /// A hierarchy of its own for each controller, or nearly.
     One,
     /// One for all.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use engine::Engine;
-use sandbox::Means;
 
 use crate::error::chain;
 use crate::ui::human;
@@ -42,7 +41,12 @@ pub(super) struct Check {
     pub(super) remedy: Option<String>,
 }
 
-fn check(name: &str, state: State, text: impl Into<String>, remedy: Option<&str>) -> Check {
+pub(super) fn check(
+    name: &str,
+    state: State,
+    text: impl Into<String>,
+    remedy: Option<&str>,
+) -> Check {
     Check {
         name: name.to_owned(),
         state,
@@ -108,35 +112,6 @@ fn room(free: u64, total: u64, inodes: Option<u64>) -> Check {
     }
 }
 
-/// What a step can be limited in.
-pub(super) fn limits(engine: &Engine) -> Check {
-    match engine.kernel_limits() {
-        Ok(means) => limited(&means),
-        Err(error) => check("limits", State::Error, chain(&error), None),
-    }
-}
-
-fn limited(means: &[Means]) -> Check {
-    let able = means.iter().filter(|means| means.lack.is_none());
-    let able = able
-        .map(|means| means.name)
-        .chain(["time", "output", "disk"]);
-    let able = able.collect::<Vec<_>>().join(", ");
-    let mut unable = means
-        .iter()
-        .filter_map(|means| Some((means.name, means.lack.as_ref()?)));
-    match unable.next() {
-        None => check("limits", State::Ok, able, None),
-        Some((first, why)) => {
-            let names: Vec<&str> = std::iter::once(first)
-                .chain(unable.map(|(name, _)| name))
-                .collect();
-            let text = format!("{able}; not {}", names.join(", "));
-            check("limits", State::Warning, text, Some(why))
-        }
-    }
-}
-
 /// What registries answered, and the clock as they see it: by how much it is ahead of theirs.
 pub(super) fn registries(answers: &[(String, Result<Option<i64>, String>)]) -> Vec<Check> {
     let mut checks: Vec<Check> = answers
@@ -170,10 +145,10 @@ fn clock(domain: &str, ahead: i64) -> Check {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn told(check: &Check) -> String {
+    pub(in super::super) fn told(check: &Check) -> String {
         let Check {
             name, state, text, ..
         } = check;
@@ -194,27 +169,6 @@ mod tests {
             told(&room(5 << 30, 10 << 30, Some(7))),
             "disk warning: 5.37GB of 10.7GB free, and 7 inodes"
         );
-    }
-
-    #[test]
-    fn limits_that_can_be_set() {
-        let can = |lack: Option<&str>| {
-            let of = |name, lack: Option<&str>| Means {
-                name,
-                lack: lack.map(str::to_owned),
-            };
-            limited(&[of("memory", lack), of("cpu", None), of("pids", lack)])
-        };
-        assert_eq!(
-            told(&can(None)),
-            "limits ok: memory, cpu, pids, time, output, disk"
-        );
-        let some = can(Some("why"));
-        assert_eq!(
-            told(&some),
-            "limits warning: cpu, time, output, disk; not memory, pids"
-        );
-        assert_eq!(some.remedy.as_deref(), Some("why"));
     }
 
     #[test]

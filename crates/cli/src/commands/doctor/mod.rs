@@ -2,6 +2,7 @@
 
 mod checks;
 mod place;
+mod steps;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,11 +37,18 @@ pub(super) fn run(
         let options = session.engine_options()?;
         found.is_chosen = options.config.build.isolation.is_some();
         let (root, domains) = (options.root.clone(), domains(&options.config));
+        let network = options.config.build.network;
         let engine = Engine::open(options)?;
         found.in_chroot = engine.runs_in_chroot()?;
         all.push(checks::store(&root, &engine));
         all.push(checks::disk(&root));
-        all.push(checks::limits(&engine));
+        all.push(steps::limits(&engine));
+        all.push(steps::network(
+            network,
+            &engine.connectors(),
+            found.in_chroot,
+        ));
+        all.push(steps::emulators());
         all.extend(checks::registries(&ask(&engine, domains)?));
     }
     let diagnosis = found.diagnose();

@@ -70,7 +70,7 @@ fn interpreter(start: &[u8]) -> Option<PathBuf> {
 }
 
 /// What a program in the executable and linkable format is for.
-fn machine(start: &[u8]) -> Option<Platform> {
+pub(crate) fn machine(start: &[u8]) -> Option<Platform> {
     let start = start.strip_prefix(b"\x7fELF")?;
     let (is_64, is_little) = (start.first()? == &2, start.get(1)? == &1);
     let number: [u8; 2] = start.get(14..16)?.try_into().ok()?;

@@ -30,6 +30,7 @@ use crate::session::Session;
 
 use bounds::Bounds;
 pub(crate) use environment::SystemFiles;
+pub(crate) use foreign::machine;
 pub use front_end::FrontEnd;
 pub use interactive::{ContainerProcess, NewContainer, Speaks, StepContainer, StepProcess};
 pub(crate) use process::wait_for;
