@@ -19,6 +19,7 @@ mod query;
 mod server;
 mod signal;
 mod stream;
+mod timely;
 mod trace;
 pub mod view;
 mod watched;

@@ -3,6 +3,7 @@
 //! Nothing is answered over TCP to who has not shown a certificate, but for what `metrics` counts,
 //! where the machine's owner asks for that.
 
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,14 +17,14 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
+use crate::timely::Timely;
+
 /// How long a client may take to show who it is.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a client may take to say anything.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// Somewhere that clients connect to.
 #[expect(
@@ -107,7 +108,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
 
-/// Somebody who has connected, and still has to show who it is and to say something.
+/// Somebody who has connected, and may still have to show who it is.
 pub(crate) type Greeting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
 
 impl From<UnixListener> for Listener {
@@ -179,11 +180,7 @@ impl Listener {
         Ok(match &self.0 {
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Box::pin(async {
-                    tokio::time::timeout(SILENCE, stream.readable()).await??;
-                    let connection: Connection = Box::pin(stream);
-                    Ok(connection)
-                })
+                Box::pin(ready(Ok(connection(stream))))
             }
             Kind::Tls(listener, acceptor) => {
                 let (stream, _) = listener.accept().await?;
@@ -191,7 +188,7 @@ impl Listener {
             }
             Kind::Metrics(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Box::pin(speaks(stream))
+                Box::pin(ready(Ok(connection(stream))))
             }
         })
     }
@@ -209,14 +206,12 @@ async fn greet(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<Connectio
     // Calls are small and answered at once.
     stream.set_nodelay(true)?;
     let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
-    speaks(stream).await
+    Ok(connection(stream))
 }
 
-/// A connection on which the first bytes have come. Nobody is waited for who says nothing at all.
-async fn speaks(stream: impl Stream + 'static) -> io::Result<Connection> {
-    let mut stream = BufReader::new(Box::pin(stream));
-    tokio::time::timeout(SILENCE, stream.fill_buf()).await??;
-    Ok(Box::pin(stream))
+/// A connection on which it is known who speaks.
+pub(crate) fn connection(stream: impl Stream + 'static) -> Connection {
+    Box::pin(Timely::new(Box::pin(stream)))
 }
 
 impl Tls {

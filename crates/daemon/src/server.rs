@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::docker::Daemon;
 use crate::grpc::{self, Tasks};
-use crate::listen::{Connection, Greeting, Listener, Scope};
+use crate::listen::{self, Connection, Greeting, Listener, Scope};
 
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ pub async fn serve_one(
     grace: Duration,
 ) {
     let door = Door::new(daemon, stop);
-    let greeting = future::ready(Ok(Box::pin(client) as Connection));
+    let greeting = future::ready(Ok(listen::connection(client)));
     // The places are never closed.
     if let Ok(place) = Arc::clone(&door.places).acquire_owned().await {
         door.let_in(Box::pin(greeting), Scope::All, place);
@@ -116,7 +116,7 @@ impl Door {
             let _place = place;
             let metered = Arc::clone(&daemon);
             let _counted = metered.metrics().connections.begin();
-            // Who does not show who it is, or says nothing, is not talked to.
+            // Who does not show who it is is not talked to.
             let greeted = tokio::select! {
                 greeted = greeting => greeted,
                 () = stop.cancelled() => return,
@@ -237,6 +237,45 @@ mod tests {
             let heard = heard(&said).await;
             let expected = format!("HTTP/1.1 {status} ");
             assert!(heard.starts_with(&expected), "{said:?}: {heard:?}");
+        }
+    }
+
+    /// How long a client is waited for that says this and then nothing.
+    async fn patience(said: &str) -> Duration {
+        let (mut client, other) = tokio::io::duplex(1 << 20);
+        let begun = tokio::time::Instant::now();
+        let served = serve_one(other, daemon(), CancellationToken::new(), Duration::ZERO);
+        let speaking = async {
+            client.write_all(said.as_bytes()).await.unwrap();
+            let mut heard = Vec::new();
+            client.read_to_end(&mut heard).await.unwrap();
+            begun.elapsed()
+        };
+        tokio::select! {
+            () = served => panic!("the daemon ended"),
+            waited = speaking => waited,
+        }
+    }
+
+    /// The clock goes on as soon as nothing else does.
+    #[tokio::test(start_paused = true)]
+    async fn half_a_beginning_keeps_no_place() {
+        let whole = format!("{HTTP2}{SETTINGS}");
+        for (said, limit) in [
+            ("", 30),
+            ("P", 30),
+            ("PRI * HTTP/2.0\r\n\r\nSM", 30),
+            ("PRI * HTTP/1.1\r\n", 30),
+            ("GET /_ping HTTP/1.1\r\nHost: ki", 30),
+            (&(upgrade("/grpc", "") + "PRI * HT"), 30),
+            (&upgrade("/grpc", ""), 30),
+            // These are asked whether they are there, and do not answer.
+            (HTTP2, 50),
+            (&whole, 50),
+            (&(upgrade("/grpc", "") + &whole), 50),
+        ] {
+            let waited = patience(said).await.as_secs();
+            assert!((limit..=limit + 1).contains(&waited), "{said:?}: {waited}");
         }
     }
 

@@ -54,6 +54,7 @@ use tonic::codegen::Service as _;
 use crate::answer::{Answer, Refusal, empty};
 use crate::docker::Daemon;
 use crate::grpc::{self, MAX_MESSAGE, Tasks};
+use crate::timely::Timely;
 
 pub use control::BUILDKIT;
 
@@ -148,7 +149,8 @@ async fn serve(daemon: Arc<Daemon>, upgrade: OnUpgrade) {
         let daemon = Arc::clone(&for_calls);
         async move { Ok::<_, Infallible>(answer(&daemon, request).await) }
     });
-    let mut connection = pin!(builder.serve_connection(upgraded, service));
+    let stream = TokioIo::new(Timely::new(TokioIo::new(upgraded)));
+    let mut connection = pin!(builder.serve_connection(stream, service));
     tokio::select! {
         _ = connection.as_mut() => {}
         () = daemon.closing() => {
