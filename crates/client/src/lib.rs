@@ -33,6 +33,6 @@ pub use connection::{ConnectError, Way};
 pub use failure::{Failure, Lines};
 pub use futures_util::future::BoxFuture;
 pub use offers::{
-    Agent, Bytes, Content, Credentials, Directory, Files, Kind, Login, Offered, Offers, Output,
-    Secret, Secrets, Selection, Sink,
+    Agent, Bytes, Content, Credentials, Directory, Files, Kind, Located, Login, Offered, Offers,
+    Output, Secret, Secrets, Selection, Sink,
 };

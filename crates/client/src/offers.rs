@@ -1,6 +1,6 @@
 //! What a client offers to its build: traits that are implemented by whoever has it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -51,10 +51,30 @@ pub trait Directory: Debug + Send + Sync {
     /// # Errors
     /// They cannot be read.
     fn files(&self, selection: &Selection) -> io::Result<Files>;
+
+    /// Where it is, for a daemon that sees the same directory there and may read it; nothing if it
+    /// is on no disk. May block.
+    fn located(&self) -> Option<Located> {
+        None
+    }
 }
 
-/// Files, in order.
-pub type Files = Box<dyn Iterator<Item = io::Result<Offered>> + Send>;
+/// A directory of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Where this process has it.
+    pub path: PathBuf,
+    /// What the daemon knows it by, if that is kiln.
+    pub mark: String,
+}
+
+/// Files of a directory.
+pub struct Files {
+    /// In order.
+    pub all: Box<dyn Iterator<Item = io::Result<Offered>> + Send>,
+    /// When the directory itself was last changed, in nanoseconds since 1970.
+    pub modified: i64,
+}
 
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +87,8 @@ pub struct Offered {
     pub mode: u32,
     /// When it was last changed, in nanoseconds since 1970.
     pub modified: i64,
+    /// Its extended attributes.
+    pub attributes: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// What a file is.
@@ -179,6 +201,12 @@ impl filesync::Content for Content {
 impl Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Login(…)")
+    }
+}
+
+impl Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Files(…)")
     }
 }
 

@@ -15,6 +15,7 @@ mod grpc;
 mod listen;
 mod log;
 mod metrics;
+mod peer;
 mod query;
 mod server;
 mod signal;

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
+use crate::peer::Peer;
 use crate::timely::Timely;
 
 /// How long a client may take to show who it is.
@@ -111,6 +112,14 @@ impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
 /// Somebody who has connected, and may still have to show who it is.
 pub(crate) type Greeting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
 
+/// Somebody who has connected.
+pub(crate) struct Caller {
+    pub(crate) greeting: Greeting,
+    /// Who it is, if it is on this machine.
+    pub(crate) peer: Option<Peer>,
+    pub(crate) scope: Scope,
+}
+
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
         Self(Kind::Unix(listener))
@@ -168,7 +177,7 @@ impl Listener {
     }
 
     /// What may be asked for by those who connect here.
-    pub(crate) const fn scope(&self) -> Scope {
+    const fn scope(&self) -> Scope {
         match self.0 {
             Kind::Unix(_) | Kind::Tls(..) => Scope::All,
             Kind::Metrics(_) => Scope::Metrics,
@@ -176,10 +185,12 @@ impl Listener {
     }
 
     /// The next who connects.
-    pub(crate) async fn accept(&self) -> io::Result<Greeting> {
-        Ok(match &self.0 {
+    pub(crate) async fn accept(&self) -> io::Result<Caller> {
+        let mut peer = None;
+        let greeting: Greeting = match &self.0 {
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
+                peer = Peer::of(&stream);
                 Box::pin(ready(Ok(connection(stream))))
             }
             Kind::Tls(listener, acceptor) => {
@@ -190,6 +201,11 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 Box::pin(ready(Ok(connection(stream))))
             }
+        };
+        Ok(Caller {
+            greeting,
+            peer,
+            scope: self.scope(),
         })
     }
 }

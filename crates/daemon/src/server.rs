@@ -5,6 +5,8 @@ use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -15,7 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::docker::Daemon;
 use crate::grpc::{self, Tasks};
-use crate::listen::{self, Connection, Greeting, Listener, Scope};
+use crate::listen::{self, Caller, Connection, Listener, Scope};
+use crate::peer::Peer;
 
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
@@ -48,10 +51,14 @@ pub async fn serve_one(
     grace: Duration,
 ) {
     let door = Door::new(daemon, stop);
-    let greeting = future::ready(Ok(listen::connection(client)));
+    let caller = Caller {
+        greeting: Box::pin(future::ready(Ok(listen::connection(client)))),
+        peer: None,
+        scope: Scope::All,
+    };
     // The places are never closed.
     if let Ok(place) = Arc::clone(&door.places).acquire_owned().await {
-        door.let_in(Box::pin(greeting), Scope::All, place);
+        door.let_in(caller, place);
     }
     door.stop.cancelled().await;
     door.close(grace).await;
@@ -103,14 +110,19 @@ impl Door {
                 next = next => next,
             };
             match (accepted, place) {
-                (Ok(greeting), Ok(place)) => self.let_in(greeting, listener.scope(), place),
+                (Ok(caller), Ok(place)) => self.let_in(caller, place),
                 // Too many files are open, mostly; some will be closed.
                 _ => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    fn let_in(&self, greeting: Greeting, scope: Scope, place: OwnedSemaphorePermit) {
+    fn let_in(&self, caller: Caller, place: OwnedSemaphorePermit) {
+        let Caller {
+            greeting,
+            peer,
+            scope,
+        } = caller;
         let (daemon, stop) = (Arc::clone(&self.daemon), self.stop.clone());
         self.connections.spawn(async move {
             let _place = place;
@@ -122,7 +134,7 @@ impl Door {
                 () = stop.cancelled() => return,
             };
             if let Ok(stream) = greeted {
-                connection(stream, daemon, scope, stop).await;
+                connection(stream, daemon, (scope, peer), stop).await;
             }
         });
     }
@@ -132,7 +144,7 @@ impl Door {
 async fn connection(
     stream: Connection,
     daemon: Arc<Daemon>,
-    scope: Scope,
+    (scope, peer): (Scope, Option<Peer>),
     stop: CancellationToken,
 ) {
     let tasks = Tasks::default();
@@ -143,8 +155,9 @@ async fn connection(
         .header_read_timeout(HEAD);
     grpc::limit(&mut builder.http2());
     let stopping = Arc::clone(&daemon);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let daemon = Arc::clone(&daemon);
+        peer.map(|peer| request.extensions_mut().insert(peer));
         async move { Ok::<_, Infallible>(daemon.answer(request, scope).await) }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);

@@ -5,6 +5,7 @@
 //! that goes with it. What a client tells is not trusted: nothing is written outside of the copy,
 //! since each directory on a path was found or made to be one in the same transfer.
 
+mod attributes;
 mod receive;
 
 use std::fs::{self, File, TryLockError};
@@ -19,6 +20,7 @@ use oci::Digest;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
+pub use attributes::Attributes;
 pub use receive::{ClientFile, ClientFileKind, Incoming, Receiving};
 
 /// Copies that are kept.

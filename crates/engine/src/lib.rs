@@ -29,6 +29,7 @@ mod house;
 mod image;
 mod isolation;
 mod kept;
+mod landmark;
 mod layer;
 mod limits;
 mod offered;
@@ -85,7 +86,10 @@ pub use history::{
     StepState, Steps as HistorySteps, meant as meant_build,
 };
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
-pub use kept::{ClientFile, ClientFileKind, Incoming, KeptCopy, Receiving};
+pub use kept::{
+    Attributes as ClientAttributes, ClientFile, ClientFileKind, Incoming, KeptCopy, Receiving,
+};
+pub use landmark::Landmark;
 pub use limits::limit_key;
 pub use offered::{OfferedFiles, offered_files};
 pub use op::{ContainerProcess, FrontEnd, NewContainer, Speaks, StepContainer, StepProcess};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use graph::LocalSource;
-use snapshot::{Dir, Entry, Kind, Stat};
+use snapshot::{Dir, Entry, Kind, Stat, Time};
 
 use crate::error::EngineError;
 use crate::kept::{ClientFile, ClientFileKind};
@@ -17,6 +17,8 @@ use crate::output::LocalTree;
 pub struct OfferedFiles {
     /// The directories that lead to what came last, with what is left in them, last first.
     levels: Vec<(Dir, Vec<Entry>)>,
+    /// When the directory itself was last changed, in nanoseconds since 1970.
+    modified: i64,
     /// Files with more names than one, by file system and number, with the name that came first.
     names: HashMap<(u64, u64), PathBuf>,
 }
@@ -27,15 +29,27 @@ pub struct OfferedFiles {
 /// It is no directory, or a pattern is malformed.
 pub fn offered_files(directory: &Path, source: &LocalSource) -> Result<OfferedFiles, EngineError> {
     let tree = LocalTree::new(directory.to_owned(), source).tree()?;
+    let root = tree.root().clone();
     let mut files = OfferedFiles {
+        modified: nanoseconds(root.own_stat()?.modified),
         levels: Vec::new(),
         names: HashMap::new(),
     };
-    files.enter(tree.root().clone())?;
+    files.enter(root)?;
     Ok(files)
 }
 
+fn nanoseconds(time: Time) -> i64 {
+    time.seconds * 1_000_000_000 + i64::from(time.nanos)
+}
+
 impl OfferedFiles {
+    /// When the directory itself was last changed, in nanoseconds since 1970.
+    #[must_use]
+    pub const fn modified(&self) -> i64 {
+        self.modified
+    }
+
     fn enter(&mut self, directory: Dir) -> Result<(), EngineError> {
         let mut entries = directory.entries()?;
         entries.reverse();
@@ -54,6 +68,7 @@ impl OfferedFiles {
             }
             let directory = directory.clone();
             let stat = directory.stat(&entry)?;
+            let attributes = directory.xattrs(&entry)?;
             let path = directory.path().join(&entry.name);
             if stat.kind == Kind::Directory {
                 self.enter(directory.enter(&entry)?)?;
@@ -63,7 +78,8 @@ impl OfferedFiles {
                 path,
                 kind,
                 mode: stat.mode,
-                modified: stat.modified.seconds * 1_000_000_000 + i64::from(stat.modified.nanos),
+                modified: nanoseconds(stat.modified),
+                attributes: attributes.into_iter().map(|x| (x.name, x.value)).collect(),
             }));
         }
         Ok(None)

@@ -5,6 +5,11 @@
 //! contexts so, and a daemon sends what is exported.
 
 pub mod mode;
+pub mod place;
 mod sender;
+
+/// Metadata of an answer: when the directory itself was last changed, in nanoseconds since 1970. It
+/// is kiln's own; others pass it over.
+pub const MODIFIED: &str = "x-kiln-modified";
 
 pub use sender::{Content, Heard, PIECE, Sender, packet};

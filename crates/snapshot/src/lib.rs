@@ -29,7 +29,7 @@ mod upper;
 pub use edit::{EditError, Mkdir, Mkfile, Remove, Symlink};
 pub use extract::{Bound, ExtractError, Limits, Overwrite};
 pub use file::{FileError, Kind, Stat, Time};
-pub use marks::Marks;
+pub use marks::{Marks, is_content_attribute};
 pub use select::{SelectError, Selector};
 pub use tar::Xattr;
 pub use tree::{

@@ -80,6 +80,13 @@ pub(crate) fn is_content(name: &[u8]) -> bool {
     }
 }
 
+/// Whether an attribute of this value belongs to what a file is. Others are kiln's, overlay's or the
+/// host's.
+#[must_use]
+pub fn is_content_attribute(name: &[u8], value: &[u8]) -> bool {
+    is_content(name) && !sys::owner::is_record(name, value)
+}
+
 /// The attributes that belong to what an open file or directory is, sorted.
 pub(crate) fn xattrs_of(file: impl AsFd) -> io::Result<Vec<Xattr>> {
     let mut small = [0; 256];

@@ -1,6 +1,7 @@
 //! `kiln build` through a builder that is another process: kiln itself as the daemon.
 
 mod history;
+mod in_place;
 
 use std::fs;
 use std::path::Path;

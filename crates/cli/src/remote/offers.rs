@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use client::{
-    Agent, BoxFuture, Content, Credentials, Directory, Files, Kind, Login, Offered, Secret,
-    Secrets, Selection,
+    Agent, BoxFuture, Content, Credentials, Directory, Files, Kind, Located, Login, Offered,
+    Secret, Secrets, Selection,
 };
-use engine::{ClientFile, ClientFileKind, Credential, LocalSource, OfferedSecret, SshAgent};
+use engine::{
+    ClientFile, ClientFileKind, Credential, Landmark, LocalSource, OfferedSecret, SshAgent,
+};
 
 use crate::error::chain;
 
@@ -50,10 +52,19 @@ impl Directory for Disk {
         };
         let root = self.0.clone();
         let files = engine::offered_files(&root, &source).map_err(unreadable)?;
-        Ok(Box::new(files.map(move |file| {
-            let file = file.map_err(unreadable)?;
-            Ok(offered(file, &root))
-        })))
+        Ok(Files {
+            modified: files.modified(),
+            all: Box::new(files.map(move |file| {
+                let file = file.map_err(unreadable)?;
+                Ok(offered(file, &root))
+            })),
+        })
+    }
+
+    fn located(&self) -> Option<Located> {
+        // What cannot be told apart is sent.
+        let Landmark { path, mark } = Landmark::of(&self.0).ok()?;
+        Some(Located { path, mark })
     }
 }
 
@@ -86,10 +97,14 @@ impl Directory for Memory {
                     kind: Kind::File(bytes.len() as u64, content),
                     mode: 0o644,
                     modified: 0,
+                    attributes: BTreeMap::new(),
                 })
             })
             .collect();
-        Ok(Box::new(offered.into_iter()))
+        Ok(Files {
+            all: Box::new(offered.into_iter()),
+            modified: 0,
+        })
     }
 }
 
@@ -144,6 +159,7 @@ fn offered(file: ClientFile, root: &std::path::Path) -> Offered {
         kind,
         mode,
         modified,
+        attributes,
     } = file;
     let kind = match kind {
         ClientFileKind::File(size) => Kind::File(size, Content::File(root.join(&path))),
@@ -159,6 +175,7 @@ fn offered(file: ClientFile, root: &std::path::Path) -> Offered {
         kind,
         mode,
         modified,
+        attributes,
     }
 }
 

@@ -32,8 +32,11 @@ impl FileSync for Service {
         let directory = directory
             .ok_or_else(|| Status::not_found(format!("no access allowed to dir {name:?}")))?;
         let files = directory.files(&selection).map_err(send::unreadable)?;
-        let sent = send::send(files, request.into_inner());
-        Ok(Response::new(sent.boxed()))
+        let sent = send::send(files.all, request.into_inner());
+        let mut response = Response::new(sent.boxed());
+        let modified = files.modified.into();
+        response.metadata_mut().insert(filesync::MODIFIED, modified);
+        Ok(response)
     }
 
     async fn tar_stream(

@@ -22,6 +22,7 @@ use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
 use bollard_buildkit_proto::moby::filesync::v1::file_send_server::FileSendServer;
 use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
 use bollard_buildkit_proto::moby::upload::v1::upload_server::UploadServer;
+use filesync::place::{self, Place};
 use futures_util::stream::{self, BoxStream};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -35,7 +36,7 @@ use tonic::{Request, Status};
 
 use crate::client::MAX_MESSAGE;
 use crate::connection::Caller;
-use crate::offers::Offers;
+use crate::offers::{Located, Offers};
 use crate::tasks::Tasks;
 
 /// Messages on their way to the daemon.
@@ -96,7 +97,23 @@ fn introduce(metadata: &mut MetadataMap, id: &str, offers: &Offers) -> Result<()
     for method in methods(offers) {
         metadata.append("x-docker-expose-session-grpc-method", value(&method)?);
     }
+    for place in places(offers) {
+        metadata.append(place::HEADER, value(&place.to_text())?);
+    }
     Ok(())
+}
+
+/// Where directories are, for a daemon that reads them there.
+fn places(offers: &Offers) -> impl Iterator<Item = Place> {
+    offers.directories.iter().filter_map(|(name, directory)| {
+        let Located { path, mark } = directory.located()?;
+        Some(Place {
+            name: name.clone(),
+            process: std::process::id(),
+            path,
+            mark,
+        })
+    })
 }
 
 fn methods(offers: &Offers) -> Vec<String> {

@@ -10,7 +10,10 @@ use filesync::{Heard, Sender, mode, packet};
 use futures_util::{FutureExt as _, Stream, stream};
 use tonic::{Status, Streaming};
 
-use crate::offers::{Content, Files, Kind, Offered};
+use crate::offers::{Content, Kind, Offered};
+
+/// Files, in order.
+type Files = Box<dyn Iterator<Item = io::Result<Offered>> + Send>;
 
 /// What is sent of `files` to a daemon whose wishes are `incoming`.
 pub(super) fn send(
@@ -110,6 +113,10 @@ fn stat(file: &Offered) -> io::Result<Stat> {
         }
         Kind::BlockDevice(major, minor) => (kind, device) = (mode::DEVICE, (*major, *minor)),
     }
+    let attributes = file.attributes.iter().map(|(name, value)| {
+        let name = String::from_utf8(name.clone()).map_err(io::Error::other)?;
+        Ok((name, value.clone()))
+    });
     Ok(Stat {
         path: text(&file.path)?,
         mode: kind | mode::from_permissions(file.mode),
@@ -118,6 +125,7 @@ fn stat(file: &Offered) -> io::Result<Stat> {
         linkname,
         devmajor: device.0.into(),
         devminor: device.1.into(),
+        xattrs: attributes.collect::<io::Result<_>>()?,
         ..Stat::default()
     })
 }

@@ -24,6 +24,7 @@ use super::session::{Introduction, tunnel};
 use super::solve::solve;
 use super::{Messages, history, usage};
 use crate::docker::Daemon;
+use crate::peer::Peer;
 
 /// The version of BuildKit that kiln stands in for; clients choose by it what they ask for.
 pub const BUILDKIT: &str = "v0.26.0";
@@ -115,8 +116,9 @@ impl control_server::Control for Control {
         &self,
         request: Request<Streaming<BytesMessage>>,
     ) -> Result<Response<Messages<BytesMessage>>, Status> {
-        let (metadata, _, incoming) = request.into_parts();
-        let introduction = Introduction::read(&metadata.into_headers())?;
+        let (metadata, extensions, incoming) = request.into_parts();
+        let peer = extensions.get::<Peer>().copied();
+        let introduction = Introduction::read(&metadata.into_headers(), peer)?;
         let (io, outgoing) = tunnel(incoming);
         let daemon = Arc::clone(&self.0);
         self.0.go_on_beside(async move {

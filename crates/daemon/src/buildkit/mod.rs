@@ -54,6 +54,7 @@ use tonic::codegen::Service as _;
 use crate::answer::{Answer, Refusal, empty};
 use crate::docker::Daemon;
 use crate::grpc::{self, MAX_MESSAGE, Tasks};
+use crate::peer::Peer;
 use crate::timely::Timely;
 
 pub use control::BUILDKIT;
@@ -122,12 +123,13 @@ pub(crate) fn upgrade(
     }
     let upgrade = head.extensions.remove::<OnUpgrade>();
     let upgrade = upgrade.ok_or_else(|| Refusal::bad("the connection cannot be upgraded"))?;
+    let peer = head.extensions.get::<Peer>().copied();
     if is_session {
-        let introduction = Introduction::read(&head.headers);
+        let introduction = Introduction::read(&head.headers, peer);
         let introduction = introduction.map_err(|status| Refusal::bad(status.message()))?;
         daemon.go_on_beside(keep_session(Arc::clone(daemon), upgrade, introduction));
     } else {
-        daemon.go_on_beside(serve(Arc::clone(daemon), upgrade));
+        daemon.go_on_beside(serve(Arc::clone(daemon), upgrade, peer));
     }
     let mut answer = empty(StatusCode::SWITCHING_PROTOCOLS);
     let headers = answer.headers_mut();
@@ -136,7 +138,7 @@ pub(crate) fn upgrade(
     Ok(answer)
 }
 
-async fn serve(daemon: Arc<Daemon>, upgrade: OnUpgrade) {
+async fn serve(daemon: Arc<Daemon>, upgrade: OnUpgrade, peer: Option<Peer>) {
     // A connection that breaks is the client's affair, here and below.
     let Ok(upgraded) = upgrade.await else {
         return;
@@ -145,8 +147,9 @@ async fn serve(daemon: Arc<Daemon>, upgrade: OnUpgrade) {
     let mut builder = auto::Builder::new(tasks.clone()).http2_only();
     grpc::limit(&mut builder.http2());
     let for_calls = Arc::clone(&daemon);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let daemon = Arc::clone(&for_calls);
+        peer.map(|peer| request.extensions_mut().insert(peer));
         async move { Ok::<_, Infallible>(answer(&daemon, request).await) }
     });
     let stream = TokioIo::new(Timely::new(TokioIo::new(upgraded)));

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink,
 };
 use std::path::{Component, Path, PathBuf};
+
+use super::attributes::{Attributes, agree};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, makedev, mknodat, utimensat};
 
@@ -25,6 +28,8 @@ pub struct ClientFile {
     pub mode: u32,
     /// When it was last changed, in nanoseconds since 1970.
     pub modified: i64,
+    /// Its extended attributes.
+    pub attributes: Attributes,
 }
 
 /// What a file is.
@@ -52,8 +57,10 @@ pub struct Receiving {
     root: PathBuf,
     /// The directories that lead to what came last.
     levels: Vec<Level>,
-    /// Directories with their times, which are set when all is in them.
-    directories: Vec<(PathBuf, i64)>,
+    /// Directories with their modes and times, which are set when all is in them.
+    directories: Vec<(PathBuf, u32, i64)>,
+    /// That of the whole directory, if it is told.
+    modified: Option<i64>,
     /// Hard links with what they lead to, which may not be there yet.
     links: Vec<(PathBuf, PathBuf)>,
 }
@@ -72,6 +79,7 @@ pub struct Incoming {
     file: File,
     mode: u32,
     modified: i64,
+    attributes: Attributes,
 }
 
 impl Receiving {
@@ -82,8 +90,14 @@ impl Receiving {
             root: root.to_owned(),
             levels: Vec::new(),
             directories: Vec::new(),
+            modified: None,
             links: Vec::new(),
         }
+    }
+
+    /// When the directory itself was last changed, in nanoseconds since 1970.
+    pub const fn modified(&mut self, modified: i64) {
+        self.modified = Some(modified);
     }
 
     /// The client has this; whether its content is wanted.
@@ -101,6 +115,9 @@ impl Receiving {
             ClientFileKind::Directory => self.directory(entry, found)?,
             ClientFileKind::File(size) => {
                 let same = found.is_some_and(|found| is_same(&found, entry, *size));
+                if same {
+                    agree((&*path).into(), &entry.attributes)?;
+                }
                 return Ok(!same);
             }
             ClientFileKind::Link(target) => {
@@ -111,6 +128,7 @@ impl Receiving {
                     remove(&path)?;
                     symlink(target, &path)?;
                 }
+                agree((&*path).into(), &entry.attributes)?;
                 set_time(&path, entry.modified)?;
             }
             ClientFileKind::Fifo
@@ -136,6 +154,7 @@ impl Receiving {
             file,
             mode: entry.mode & MODE,
             modified: entry.modified,
+            attributes: entry.attributes.clone(),
         })
     }
 
@@ -155,10 +174,13 @@ impl Receiving {
             remove(&path)?;
             fs::hard_link(target, path)?;
         }
-        for (path, modified) in self.directories.iter().rev() {
-            set_time(&self.root.join(path), *modified)?;
+        for (path, mode, modified) in self.directories.iter().rev() {
+            let path = self.root.join(path);
+            fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
+            set_time(&path, *modified)?;
         }
-        Ok(())
+        self.modified
+            .map_or(Ok(()), |modified| set_time(&self.root, modified))
     }
 
     fn directory(&mut self, entry: &ClientFile, found: Option<Metadata>) -> io::Result<()> {
@@ -167,10 +189,12 @@ impl Receiving {
             remove(&path)?;
             fs::DirBuilder::new().mode(0o700).create(&path)?;
         }
-        // kiln itself has to get in.
-        let mode = (entry.mode & MODE) | 0o700;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        self.directories.push((entry.path.clone(), entry.modified));
+        // Until all is in it kiln itself has to get in.
+        let mode = entry.mode & MODE;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o700))?;
+        agree((&*path).into(), &entry.attributes)?;
+        let directory = (entry.path.clone(), mode, entry.modified);
+        self.directories.push(directory);
         self.enter(entry.path.clone())
     }
 
@@ -246,6 +270,7 @@ impl Incoming {
     pub fn end(self) -> io::Result<()> {
         let mode = Mode::from_raw_mode(self.mode);
         rustix::fs::fchmod(&self.file, mode)?;
+        agree(self.file.as_fd().into(), &self.attributes)?;
         rustix::fs::futimens(&self.file, &times(self.modified))?;
         Ok(())
     }
@@ -281,6 +306,7 @@ fn node(path: &Path, entry: &ClientFile) -> io::Result<()> {
     remove(path)?;
     mknodat(CWD, path, kind, Mode::from_raw_mode(0o600), device)?;
     fs::set_permissions(path, fs::Permissions::from_mode(entry.mode & MODE))?;
+    agree(path.into(), &entry.attributes)?;
     set_time(path, entry.modified)
 }
 

@@ -1,6 +1,7 @@
-//! Directories of a client, copied before a build reads them, once in each build.
+//! Directories of a client, copied before a build reads them, once in each build, or read where they
+//! are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,6 +24,8 @@ pub(in crate::buildkit) struct Directory {
     pub(super) shared_key: String,
     /// The session that offers it.
     pub(super) session: Arc<Session>,
+    /// Where it is read, if no copy is needed. What is left out of it is left out by the build.
+    pub(super) place: Option<PathBuf>,
 }
 
 impl Directory {
@@ -32,20 +35,29 @@ impl Directory {
     }
 }
 
-/// A copy of those files of a client's directory that are wanted.
+/// Those files of a client's directory that are wanted.
 #[derive(Debug)]
 pub(in crate::buildkit) struct Copied {
     directory: Directory,
     selection: Selection,
-    copy: KeptCopy,
+    files: Files,
     brought_in: OnceCell<()>,
+}
+
+/// Where the files are that a build reads.
+#[derive(Debug)]
+enum Files {
+    /// In a copy.
+    Kept(KeptCopy),
+    /// Where the client has them.
+    InPlace(PathBuf),
 }
 
 /// Copies by the names of their contexts.
 pub(in crate::buildkit) type Copies = Vec<(String, Arc<Copied>)>;
 
 impl Copied {
-    /// A copy that nothing was brought into yet.
+    /// Nothing was brought in yet.
     ///
     /// # Errors
     /// The store fails.
@@ -54,24 +66,14 @@ impl Copied {
         directory: Directory,
         selection: Selection,
     ) -> Result<Self, Status> {
-        // Whoever knows the key is the same client, and one without a key shares with nobody.
-        let Directory {
-            name, shared_key, ..
-        } = &directory;
-        let key = (!shared_key.is_empty()).then(|| match selection.is_part() {
-            false => format!("{shared_key}:{name}"),
-            // Other parts of the directory are no earlier state of this one.
-            true => format!(
-                "{shared_key}:{name}:{:?}",
-                (&selection.include, &selection.follow)
-            ),
-        });
-        let copy = job.engine.kept_copy(key.as_deref());
-        let copy = copy.map_err(|error| errors::status(&error, None))?;
+        let files = match &directory.place {
+            Some(place) => Files::InPlace(place.clone()),
+            None => Files::Kept(kept(job, &directory, &selection)?),
+        };
         Ok(Self {
             directory,
             selection,
-            copy,
+            files,
             brought_in: OnceCell::new(),
         })
     }
@@ -79,11 +81,15 @@ impl Copied {
     pub(in crate::buildkit) fn is_of(&self, directory: &Directory, selection: &Selection) -> bool {
         self.directory.name == directory.name
             && Arc::ptr_eq(&self.directory.session, &directory.session)
+            && self.directory.place == directory.place
             && self.selection == *selection
     }
 
     pub(in crate::buildkit) fn path(&self) -> &Path {
-        self.copy.path()
+        match &self.files {
+            Files::Kept(copy) => copy.path(),
+            Files::InPlace(place) => place,
+        }
     }
 
     /// Brings in what the client has, if that was not done yet.
@@ -94,11 +100,16 @@ impl Copied {
         self: &Arc<Self>,
         build: &Build,
     ) -> Result<(), Status> {
-        let brought_in = self.brought_in.get_or_try_init(|| self.receive(build));
+        let Files::Kept(copy) = &self.files else {
+            return Ok(());
+        };
+        let brought_in = self
+            .brought_in
+            .get_or_try_init(|| self.receive(build, copy));
         brought_in.await.copied()
     }
 
-    async fn receive(&self, build: &Build) -> Result<(), Status> {
+    async fn receive(&self, build: &Build, copy: &KeptCopy) -> Result<(), Status> {
         let task = build.task(&match self.directory.name.as_str() {
             "context" => "[internal] load build context".to_owned(),
             other => format!("[context {other}] load from client"),
@@ -118,7 +129,7 @@ impl Copied {
             tell(current, false);
         };
         let session = &self.directory.session;
-        let copied = files::copy(session, &self.selection, &self.copy, &told).await;
+        let copied = files::copy(session, &self.selection, copy, &told).await;
         match &copied {
             Ok(()) => {
                 tell(bytes.into_inner(), true);
@@ -128,4 +139,22 @@ impl Copied {
         }
         copied
     }
+}
+
+/// The copy that is kept of these files.
+fn kept(job: &Job, directory: &Directory, selection: &Selection) -> Result<KeptCopy, Status> {
+    // Whoever knows the key is the same client, and one without a key shares with nobody.
+    let Directory {
+        name, shared_key, ..
+    } = directory;
+    let key = (!shared_key.is_empty()).then(|| match selection.is_part() {
+        false => format!("{shared_key}:{name}"),
+        // Other parts of the directory are no earlier state of this one.
+        true => format!(
+            "{shared_key}:{name}:{:?}",
+            (&selection.include, &selection.follow)
+        ),
+    });
+    let copy = job.engine.kept_copy(key.as_deref());
+    copy.map_err(|error| errors::status(&error, None))
 }

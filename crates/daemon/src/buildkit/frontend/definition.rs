@@ -218,36 +218,46 @@ fn name(
     let wanted = definition.graph.reached(&edges);
     let mut locals = Locals {
         prefix,
+        of_results,
         read: Vec::new(),
     };
     definition.graph = locals.name(&definition.graph, &wanted)?;
-    let copies = locals.copies(job, of_results)?;
+    let copies = locals.copies(job)?;
     Ok((definition, copies))
 }
 
 /// Which files of the client's directories a definition reads: each choice is a copy of its own.
 struct Locals<'a> {
     prefix: &'a str,
+    of_results: &'a BTreeMap<String, Arc<Copied>>,
     read: Vec<LocalSource>,
 }
 
 impl Locals<'_> {
-    /// The graph with numbers for names. The client chooses the files, so nothing is left to choose.
+    /// The graph with numbers for names. The client chooses the files, so nothing is left to choose
+    /// but of those that a result reads in place.
     fn name(&mut self, graph: &Graph, wanted: &[bool]) -> Result<Graph, Status> {
         let mut named = Graph::with_capacity(graph.len());
         for (id, vertex) in graph.iter() {
             let mut op = vertex.op.clone();
             if let Op::Source(SourceOp::Local(local)) = &mut op {
-                *local = LocalSource {
-                    name: match wanted[id.index()] {
-                        true => self.number(local),
-                        // It is not read, and stays what it is.
-                        false => format!("unused {}", id.index()),
-                    },
-                    include: Vec::new(),
-                    exclude: Vec::new(),
-                    follow: Vec::new(),
+                let name = match wanted[id.index()] {
+                    true => self.number(local),
+                    // It is not read, and stays what it is.
+                    false => format!("unused {}", id.index()),
                 };
+                if !self.of_results.contains_key(&local.name) {
+                    let LocalSource {
+                        name: _,
+                        include,
+                        exclude,
+                        follow,
+                    } = local;
+                    for patterns in [include, exclude, follow] {
+                        patterns.clear();
+                    }
+                }
+                local.name = name;
             }
             let added = named.add(op, vertex.inputs.clone(), vertex.meta.clone());
             added.map_err(|error| Status::internal(error.to_string()))?;
@@ -265,14 +275,10 @@ impl Locals<'_> {
     }
 
     /// The copies, in their order.
-    fn copies(
-        self,
-        job: &Job,
-        of_results: &BTreeMap<String, Arc<Copied>>,
-    ) -> Result<Copies, Status> {
+    fn copies(self, job: &Job) -> Result<Copies, Status> {
         let mut copies = Vec::with_capacity(self.read.len());
         for (number, local) in self.read.into_iter().enumerate() {
-            let copy = match of_results.get(&local.name) {
+            let copy = match self.of_results.get(&local.name) {
                 Some(copy) => Arc::clone(copy),
                 None => copy_of(job, local)?,
             };
@@ -287,6 +293,8 @@ fn copy_of(job: &Job, local: LocalSource) -> Result<Arc<Copied>, Status> {
     let directory = Directory {
         name: local.name.clone(),
         shared_key: session.shared_key.clone(),
+        // The client chooses the files.
+        place: None,
         session,
     };
     let selection = Selection {

@@ -183,6 +183,7 @@ impl Entry {
         Ok(Directory {
             name: name.to_owned(),
             shared_key: own.unwrap_or_else(|| session.shared_key.clone()),
+            place: session.located(name).await,
             session,
         })
     }

@@ -51,6 +51,8 @@ impl Selection {
 
 /// Where files go. May block.
 trait Target {
+    /// When the directory itself was last changed, which only kiln's own client says.
+    fn modified(&mut self, _: i64) {}
     /// The client has this file; whether its content is wanted.
     fn entry(&mut self, id: u32, stat: Stat) -> io::Result<bool>;
     /// The content of a file will come.
@@ -143,7 +145,11 @@ async fn receive(
     let (caller, origin) = session.caller();
     let mut client =
         FileSyncClient::with_origin(caller, origin).max_decoding_message_size(MAX_MESSAGE);
-    let incoming = client.diff_copy(request).await?.into_inner();
+    let (metadata, incoming, _) = client.diff_copy(request).await?.into_parts();
+    let modified = metadata.get(filesync::MODIFIED);
+    if let Some(modified) = modified.and_then(|value| value.to_str().ok()?.parse().ok()) {
+        target.modified(modified);
+    }
     let transfer = Transfer {
         incoming,
         outgoing: sender,
@@ -292,6 +298,10 @@ struct Disk {
 }
 
 impl Target for Disk {
+    fn modified(&mut self, modified: i64) {
+        self.receiving.modified(modified);
+    }
+
     fn entry(&mut self, id: u32, stat: Stat) -> io::Result<bool> {
         let Some(file) = file(stat) else {
             return Ok(false);
@@ -340,11 +350,14 @@ fn file(stat: Stat) -> Option<ClientFile> {
     } else {
         ClientFileKind::Link(stat.linkname.into())
     };
+    let attributes = stat.xattrs.into_iter();
+    let attributes = attributes.map(|(name, value)| (name.into_bytes(), value));
     Some(ClientFile {
         path: stat.path.into(),
         kind,
         mode: mode::to_permissions(stat.mode),
         modified: stat.mod_time,
+        attributes: attributes.collect(),
     })
 }
 

@@ -14,15 +14,19 @@ mod tunnel;
 pub(in crate::buildkit) mod upload;
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::Landmark;
+use filesync::place::{self, Place};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::grpc::Tasks;
+use crate::peer::Peer;
 
 pub(in crate::buildkit) use caller::Caller;
 pub(in crate::buildkit) use tunnel::tunnel;
@@ -41,6 +45,7 @@ pub(in crate::buildkit) struct Session {
     /// What directories of the client are known by from one build to the next.
     pub(in crate::buildkit) shared_key: String,
     methods: BTreeSet<String>,
+    places: Vec<Place>,
     caller: Caller,
     /// Cancelled when the client is gone.
     pub(in crate::buildkit) ended: CancellationToken,
@@ -52,6 +57,8 @@ pub(in crate::buildkit) struct Introduction {
     id: String,
     shared_key: String,
     methods: BTreeSet<String>,
+    /// Where its directories are, if they can be read there.
+    places: Vec<Place>,
 }
 
 /// The sessions there are.
@@ -66,7 +73,10 @@ impl Introduction {
     ///
     /// # Errors
     /// There is no ID, or too much of something.
-    pub(in crate::buildkit) fn read(headers: &hyper::HeaderMap) -> Result<Self, Status> {
+    pub(in crate::buildkit) fn read(
+        headers: &hyper::HeaderMap,
+        peer: Option<Peer>,
+    ) -> Result<Self, Status> {
         let text = |name| {
             let value = headers.get(name).map(|value| value.to_str());
             value.and_then(Result::ok).unwrap_or_default().to_owned()
@@ -77,6 +87,7 @@ impl Introduction {
             id: text("x-docker-expose-session-uuid"),
             shared_key: text("x-docker-expose-session-sharedkey"),
             methods: methods.map(str::to_ascii_lowercase).collect(),
+            places: peer.map_or(Vec::new(), |peer| places(headers, peer)),
         };
         if read.id.is_empty() {
             return Err(Status::invalid_argument("the session has no ID"));
@@ -88,10 +99,26 @@ impl Introduction {
     }
 }
 
+/// Where the client says that its directories are, if it is who may say so.
+fn places(headers: &hyper::HeaderMap, peer: Peer) -> Vec<Place> {
+    let places = headers.get_all(place::HEADER).iter();
+    let places = places.filter_map(|value| Place::read(value.to_str().ok()?));
+    places.filter(|place| peer.is_own(place.process)).collect()
+}
+
 impl Session {
     /// Whether the client has the method, such as `/moby.filesync.v1.FileSync/DiffCopy`.
     pub(in crate::buildkit) fn has(&self, method: &str) -> bool {
         self.methods.contains(&method.to_ascii_lowercase())
+    }
+
+    /// Where the directory of this name is, if it is the same one for the client and for the daemon.
+    pub(in crate::buildkit) async fn located(&self, name: &str) -> Option<PathBuf> {
+        let place = self.places.iter().find(|place| place.name == name)?;
+        let Place { path, mark, .. } = place.clone();
+        let look = move || Landmark::of(&path).ok();
+        let found = tokio::task::spawn_blocking(look).await.ok()??;
+        (found.path == place.path && found.mark == mark).then_some(found.path)
     }
 
     /// What calls to the client are made with.
@@ -119,6 +146,7 @@ impl Sessions {
             id: introduction.id,
             shared_key: introduction.shared_key,
             methods: introduction.methods,
+            places: introduction.places,
             caller,
             ended: CancellationToken::new(),
         });

@@ -8,6 +8,7 @@ fn file(path: &str, kind: ClientFileKind) -> ClientFile {
         kind,
         mode: 0o644,
         modified: 1_000_000_001,
+        attributes: Attributes::new(),
     }
 }
 
@@ -91,4 +92,45 @@ fn nothing_is_written_outside() {
         assert!(take(root.path(), files).is_err(), "{files:?}");
     }
     assert_eq!(fs::read(outside.path().join("a")).unwrap(), b"outside");
+}
+
+#[test]
+fn attributes_and_modes_become_what_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let with = |file: ClientFile, value: &str| ClientFile {
+        attributes: [
+            (b"user.a".to_vec(), value.as_bytes().to_vec()),
+            // These are the system's, overlay's, and of what is no attribute at all.
+            (b"security.selinux".to_vec(), b"x".to_vec()),
+            (b"user.overlay.opaque".to_vec(), b"y".to_vec()),
+        ]
+        .into(),
+        ..file
+    };
+    let closed = ClientFile {
+        mode: 0o500,
+        ..file("d", ClientFileKind::Directory)
+    };
+    let names = |path: &str| sys::xattr::list(&*root.path().join(path)).unwrap();
+    let value = |path: &str| {
+        let path = root.path().join(path);
+        sys::xattr::get(&*path, "user.a".as_ref()).unwrap()
+    };
+    for (told, asked) in [("one", 2), ("two", 0)] {
+        let files = [
+            with(sized("a"), told),
+            with(closed.clone(), told),
+            with(sized("d/b"), told),
+        ];
+        assert_eq!(take(root.path(), &files).unwrap().len(), asked);
+        for path in ["a", "d", "d/b"] {
+            assert_eq!(value(path).as_deref(), Some(told.as_bytes()), "{path}");
+            assert_eq!(names(path), ["user.a"], "{path}");
+        }
+        let mode = fs::metadata(root.path().join("d")).unwrap().mode();
+        assert_eq!(mode & MODE, 0o500);
+    }
+    take(root.path(), &[sized("a"), closed, sized("d/b")]).unwrap();
+    assert_eq!(value("a"), None);
+    assert_eq!(value("d"), None);
 }
