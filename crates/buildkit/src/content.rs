@@ -6,6 +6,7 @@
 
 mod files;
 mod header;
+mod included;
 mod walk;
 
 pub use files::{FileKind, Files, Meta};

@@ -80,6 +80,7 @@ pub use export::ExportedImage;
 pub use files::{FileStat, Files, FilesError};
 pub use graph::{
     ExtraHost, GitSource, LocalSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest,
+    matches_pattern,
 };
 pub use history::{
     About, Attachment, BuildStatus, HistoryBuild, HistoryImage, HistoryStep, PastBuild, StepCounts,

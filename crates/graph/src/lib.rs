@@ -6,6 +6,7 @@
 
 mod content_hash;
 mod op;
+mod pattern;
 mod selection;
 mod vertex;
 
@@ -22,7 +23,8 @@ pub use op::source::{
     ArchiveSource, GitSource, HttpSource, ImageSource, LocalSource, PullPolicy, SourceOp,
 };
 pub use op::{DiffOp, MergeOp, Op};
-pub use selection::{InputKey, SelectedPath, Selection, has_wildcards};
+pub use pattern::{has_wildcards, matches_pattern};
+pub use selection::{InputKey, SelectedPath, Selection};
 pub use vertex::{
     Edge, Graph, GraphError, Location, Meta, Vertex, VertexDigest, VertexId, Written,
 };

@@ -148,19 +148,3 @@ fn select(selections: &mut Selections, index: u32, path: SelectedPath) {
         selection.paths.push(path);
     }
 }
-
-/// A path has characters that make it a pattern, other than escaped ones.
-#[must_use]
-pub fn has_wildcards(path: &str) -> bool {
-    let mut characters = path.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '*' | '?' | '[' => return true,
-            '\\' => {
-                characters.next();
-            }
-            _ => {}
-        }
-    }
-    false
-}

@@ -5,21 +5,12 @@ use std::ops::Bound;
 use oci::{Digest, Hasher};
 
 use super::files::{Files, Node, What, key_of, path_of};
+use super::included::included;
 use super::{ContentError, Contents, FileKind, Form, header};
 use crate::Selector;
 
 /// Links followed on the way to one path.
 const MAX_LINKS: usize = 255;
-
-/// A path that counts.
-struct Included<'a> {
-    path: String,
-    key: &'a [u8],
-    /// A link there is followed.
-    follow: bool,
-    /// It counts; a directory does if something in it does.
-    is_in: bool,
-}
 
 /// The digest of what one selector names.
 pub(super) fn checksum<C: Contents>(
@@ -156,7 +147,11 @@ fn first_from<'a>(files: &'a Files, from: Bound<&[u8]>) -> Option<(&'a [u8], &'a
 }
 
 /// The key that a path leads to, with links on the way followed.
-fn resolve<E>(files: &Files, key: &[u8], follow: bool) -> Result<Vec<u8>, ContentError<E>> {
+pub(super) fn resolve<E>(
+    files: &Files,
+    key: &[u8],
+    follow: bool,
+) -> Result<Vec<u8>, ContentError<E>> {
     if let Some(node) = files.nodes.get(key)
         && (!follow || link_of(node).is_none())
     {
@@ -209,170 +204,5 @@ fn joined(path: &str, name: &str) -> String {
             .map_or("", |(parent, _)| parent)
             .to_owned(),
         name => format!("{path}/{name}"),
-    }
-}
-
-/// What a pattern or a filtered directory has, with the prefix that does not count
-/// (`cacheContext.includedPaths`).
-fn included<'a, C: Contents>(
-    files: &'a Files,
-    path: &str,
-    selector: &Selector,
-    contents: &C,
-) -> Result<(String, Vec<Included<'a>>), ContentError<C::Error>> {
-    // Of the root only what is in it counts.
-    let path = if path == "/" { "" } else { path };
-    let prefix = match selector.wildcard {
-        true => plain_part(path),
-        false => path.to_owned(),
-    };
-    let resolved = resolve(files, &key_of(&prefix), selector.wildcard)?;
-    let shown = path_of(&resolved);
-    let mut entries: Vec<Included<'a>> = Vec::new();
-    // Directories on the way, by their place in `entries`.
-    let mut parents: Vec<usize> = Vec::new();
-    let mut last_match = String::new();
-    let from = match prefix.is_empty() {
-        true => Vec::new(),
-        false => resolved.clone(),
-    };
-    let all = files
-        .nodes
-        .range::<[u8], _>((Bound::Included(from.as_slice()), Bound::Unbounded));
-    for (key, node) in all {
-        let mut name = path_of(key);
-        if let Some(after) = name.strip_prefix(&shown) {
-            name = format!("{prefix}{after}");
-        }
-        let is_header = matches!(node.what, What::Header(_));
-        if is_header {
-            name.pop();
-            if name.is_empty() && path.is_empty() {
-                continue;
-            }
-        }
-        while let Some(last) = parents.last()
-            && !name.starts_with(&format!("{}/", entries[*last].path))
-        {
-            parents.pop();
-        }
-        let within = if selector.wildcard {
-            if last_match.is_empty() || !name.starts_with(&format!("{last_match}/")) {
-                if !path.is_empty() && !glob(path, &name) {
-                    continue;
-                }
-                last_match.clone_from(&name);
-            }
-            relative(&name, &last_match)
-        } else {
-            if !format!("{name}/").starts_with(&format!("{path}/")) {
-                break;
-            }
-            relative(&name, path)
-        };
-        let counts = (selector.include.is_empty()
-            || contents.matches(&selector.include, &within)?)
-            && (selector.exclude.is_empty() || !contents.matches(&selector.exclude, &within)?);
-        if !counts && !is_header {
-            continue;
-        }
-        let is_in = counts && !matches!(node.what, What::Directory);
-        if is_in {
-            for parent in &parents {
-                entries[*parent].is_in = true;
-            }
-        }
-        let follow = parents.is_empty() && selector.follow_links;
-        entries.push(Included {
-            path: name,
-            key,
-            follow,
-            is_in,
-        });
-        if is_header {
-            parents.push(entries.len() - 1);
-        }
-    }
-    entries.retain(|entry| entry.is_in);
-    Ok((prefix, entries))
-}
-
-fn relative(name: &str, within: &str) -> String {
-    let name = format!("{name}/");
-    let name = name.strip_prefix(&format!("{within}/")).unwrap_or(&name);
-    name.trim_end_matches('/').to_owned()
-}
-
-/// The part of a pattern before its first wildcard.
-fn plain_part(pattern: &str) -> String {
-    let mut plain = String::new();
-    for part in pattern.split('/').skip(1) {
-        if graph::has_wildcards(part) {
-            break;
-        }
-        plain.push('/');
-        plain.push_str(part);
-    }
-    plain
-}
-
-/// Go's `path.Match`.
-fn glob(pattern: &str, name: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    matches(&pattern, &name)
-}
-
-fn matches(pattern: &[char], name: &[char]) -> bool {
-    match pattern {
-        [] => name.is_empty(),
-        ['*', rest @ ..] => {
-            let run = name.iter().take_while(|c| **c != '/').count();
-            (0..=run).any(|skip| matches(rest, &name[skip..]))
-        }
-        ['?', rest @ ..] => matches!(name, [c, after @ ..] if *c != '/' && matches(rest, after)),
-        ['[', rest @ ..] => match (class(rest, name.first()), name) {
-            (Some((true, rest)), [_, after @ ..]) => matches(rest, after),
-            _ => false,
-        },
-        ['\\', c, rest @ ..] | [c, rest @ ..] => {
-            matches!(name, [first, after @ ..] if first == c && matches(rest, after))
-        }
-    }
-}
-
-/// Whether a character is in a class, and the pattern after it.
-fn class<'a>(pattern: &'a [char], character: Option<&char>) -> Option<(bool, &'a [char])> {
-    let character = *character?;
-    let (negated, mut rest) = match pattern {
-        ['^', rest @ ..] => (true, rest),
-        rest => (false, rest),
-    };
-    let mut found = false;
-    let mut first = true;
-    loop {
-        match rest {
-            [']', after @ ..] if !first => {
-                return Some(((found != negated) && character != '/', after));
-            }
-            [] => return None,
-            _ => {}
-        }
-        first = false;
-        let (low, after) = literal(rest)?;
-        let (high, after) = match after {
-            ['-', after @ ..] => literal(after)?,
-            after => (low, after),
-        };
-        found |= low <= character && character <= high;
-        rest = after;
-    }
-}
-
-fn literal(pattern: &[char]) -> Option<(char, &[char])> {
-    match pattern {
-        ['\\', c, rest @ ..] => Some((*c, rest)),
-        ['-' | ']', ..] | [] => None,
-        [c, rest @ ..] => Some((*c, rest)),
     }
 }

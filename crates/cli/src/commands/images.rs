@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use engine::{Engine, ImageSummary};
+use engine::{Engine, ImageSummary, matches_pattern};
 use jiff::Timestamp;
 use oci::Digest;
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::ui::human;
 use crate::ui::listing::Listing;
 use crate::values::filter::{self, Filter};
-use crate::values::{ValueError, glob, go_bool};
+use crate::values::{ValueError, go_bool};
 
 const NONE: &str = "<none>";
 
@@ -202,7 +202,7 @@ fn matches_any(image: &ImageSummary, filters: &[Filter]) -> bool {
     ];
     patterns
         .map(|filter| filter.value.as_str())
-        .any(|pattern| texts.iter().any(|text| glob::matches(pattern, text)))
+        .any(|pattern| texts.iter().any(|text| matches_pattern(pattern, text)))
 }
 
 /// Whether an image has a label: `name`, or `name=value`.

@@ -7,7 +7,6 @@ pub mod csv;
 pub mod environment_file;
 mod error;
 pub mod filter;
-pub mod glob;
 pub mod host;
 pub mod output;
 pub mod pair;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine::{Engine, EngineError, ImageSummary};
+use graph::matches_pattern;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use jiff::Timestamp;
@@ -141,34 +142,12 @@ fn passes(image: &ImageSummary, name: &str, value: &str) -> bool {
         ("reference", Some(reference)) => {
             // A pattern is one of the repository, or of the repository with its tag.
             let names = [reference.familiar_name(), reference.familiar()];
-            names.iter().any(|name| glob(value, name))
+            names.iter().any(|name| matches_pattern(value, name))
         }
         ("reference", None) => false,
         ("dangling", reference) => matches!(value, "1" | "true") == reference.is_none(),
         ("label", _) => has_label(&image.labels, value),
         _ => true,
-    }
-}
-
-/// Whether a pattern with `*` and `?`, neither of which stands for a slash, is of `text`.
-fn glob(pattern: &str, text: &str) -> bool {
-    let mut pattern_chars = pattern.chars();
-    match pattern_chars.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let rest = pattern_chars.as_str();
-            let end = text.find('/').unwrap_or(text.len());
-            let places = text.char_indices().map(|(place, _)| place);
-            let mut places = places.chain([text.len()]).filter(|place| *place <= end);
-            places.any(|place| glob(rest, &text[place..]))
-        }
-        Some(first) => {
-            let mut chars = text.chars();
-            let same = chars
-                .next()
-                .is_some_and(|c| c == first || (first == '?' && c != '/'));
-            same && glob(pattern_chars.as_str(), chars.as_str())
-        }
     }
 }
 
@@ -181,23 +160,4 @@ pub(super) fn reference(name: &str, tag: Option<&str>) -> Result<Reference, Refu
     };
     let reference: Reference = text.parse().map_err(EngineError::from)?;
     Ok(reference.with_default_tag())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_of_names() {
-        for (pattern, text, fits) in [
-            ("alpine", "alpine", true),
-            ("alp*", "alpine", true),
-            ("alp*:3.?", "alpine:3.1", true),
-            ("*", "a/b", false),
-            ("*/*", "a/b", true),
-            ("b", "a", false),
-        ] {
-            assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
-        }
-    }
 }
