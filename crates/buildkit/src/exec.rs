@@ -282,14 +282,7 @@ impl Mounts {
                 owner,
             } => {
                 let below = edge(input)?;
-                let (source, selector) = match (selector.as_str(), *mode, *owner) {
-                    ("", 0o755, FileOwner { uid: 0, gid: 0 }) => (below.map(InputSource::Edge), ""),
-                    ("", mode, owner) => {
-                        let made = crate::file::cache_directory(below, mode, owner)?;
-                        (Some(InputSource::Made(Box::new(made))), "/cache")
-                    }
-                    (selector, _, _) => (below.map(InputSource::Edge), selector),
-                };
+                let (source, selector) = first_content(below, selector, *mode, *owner)?;
                 let mounted = Mounted {
                     readonly: mount.read_only,
                     mount_type: 3,
@@ -298,17 +291,7 @@ impl Mounts {
                 };
                 self.file_systems.push(mounted);
             }
-            MountSource::Tmpfs { size } => self.file_systems.push(Mounted {
-                input: NONE,
-                dest: mount.target.clone(),
-                output: NONE,
-                readonly: mount.read_only,
-                mount_type: 4,
-                tmpfs: Some(Tmpfs {
-                    size: size.unwrap_or_default(),
-                }),
-                ..Mounted::default()
-            }),
+            MountSource::Tmpfs { size } => self.file_systems.push(tmpfs(mount, *size)),
             MountSource::Secret {
                 digest: Some(_), ..
             } => return None,
@@ -320,24 +303,9 @@ impl Mounts {
                 mode,
                 owner,
                 required,
-            } => self.agents.push(Mounted {
-                input: NONE,
-                dest: mount.target.clone(),
-                mount_type: 2,
-                ssh: Some(Offered {
-                    // An agent that the Dockerfile does not name has no name there.
-                    id: if id == "default" {
-                        String::new()
-                    } else {
-                        id.clone()
-                    },
-                    uid: owner.uid,
-                    gid: owner.gid,
-                    mode: *mode,
-                    optional: !required,
-                }),
-                ..Mounted::default()
-            }),
+            } => self
+                .agents
+                .push(agent(&mount.target, id, *mode, *owner, !required)),
         }
         Some(())
     }
@@ -417,6 +385,54 @@ fn selectors(paths: &[String]) -> Vec<Selector> {
         ..Selector::default()
     };
     outermost.into_iter().map(followed).collect()
+}
+
+/// What a cache mount is mounted over, and which directory of it.
+fn first_content(
+    below: Option<Edge>,
+    selector: &str,
+    mode: u32,
+    owner: FileOwner,
+) -> Option<(Option<InputSource>, &str)> {
+    Some(match (selector, mode, owner) {
+        ("", 0o755, FileOwner { uid: 0, gid: 0 }) => (below.map(InputSource::Edge), ""),
+        ("", mode, owner) => {
+            let made = crate::file::cache_directory(below, mode, owner)?;
+            (Some(InputSource::Made(Box::new(made))), "/cache")
+        }
+        (selector, _, _) => (below.map(InputSource::Edge), selector),
+    })
+}
+
+fn tmpfs(mount: &Mount, size: Option<u64>) -> Mounted {
+    Mounted {
+        input: NONE,
+        dest: mount.target.clone(),
+        output: NONE,
+        readonly: mount.read_only,
+        mount_type: 4,
+        tmpfs: Some(Tmpfs {
+            size: size.unwrap_or_default(),
+        }),
+        ..Mounted::default()
+    }
+}
+
+fn agent(target: &str, id: &str, mode: u32, owner: FileOwner, optional: bool) -> Mounted {
+    Mounted {
+        input: NONE,
+        dest: target.to_owned(),
+        mount_type: 2,
+        ssh: Some(Offered {
+            // An agent that the Dockerfile does not name has no name there.
+            id: if id == "default" { "" } else { id }.to_owned(),
+            uid: owner.uid,
+            gid: owner.gid,
+            mode,
+            optional,
+        }),
+        ..Mounted::default()
+    }
 }
 
 /// Only an identity that follows from the target counts.

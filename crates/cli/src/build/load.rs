@@ -27,35 +27,8 @@ pub fn load(
     environment: &Environment,
     stdin: impl Read + Send + 'static,
 ) -> Result<BuildRequest, Error> {
-    for (name, context) in &plan.named_contexts {
-        if let NamedContext::Directory(path) = context
-            && !path.is_dir()
-        {
-            let path = path.display();
-            return Err(Error::new(format!(
-                "failed to get build context {name}: path \"{path}\" is no directory"
-            )));
-        }
-    }
-    let (dockerfile, context) = match &plan.context {
-        ContextAt::Stdin => of_stdin(&plan.dockerfile, stdin)?,
-        ContextAt::Path { path, .. } if path.is_dir() => {
-            of_directory(&plan.dockerfile, path, environment, stdin)?
-        }
-        ContextAt::Path {
-            remote: Some(remote),
-            ..
-        } => of_remote(&plan.dockerfile, remote.clone(), environment, stdin)?,
-        ContextAt::Path { path, typed, .. } => {
-            let archive = archive_file(path).ok_or_else(|| {
-                Error::new(format!(
-                    "unable to prepare context: path {typed:?} not found"
-                ))
-            })?;
-            let stream = Remote::Stream(ByteStream::new(archive));
-            of_remote(&plan.dockerfile, stream, environment, stdin)?
-        }
-    };
+    check_directories(&plan)?;
+    let (dockerfile, context) = sources(&plan, environment, stdin)?;
     Ok(BuildRequest {
         dockerfile,
         context,
@@ -93,6 +66,44 @@ pub fn load(
         source_date_epoch: plan.source_date_epoch,
         provenance: plan.provenance,
     })
+}
+
+fn check_directories(plan: &BuildPlan) -> Result<(), Error> {
+    for (name, context) in &plan.named_contexts {
+        if let NamedContext::Directory(path) = context
+            && !path.is_dir()
+        {
+            let path = path.display();
+            return Err(Error::new(format!(
+                "failed to get build context {name}: path \"{path}\" is no directory"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The Dockerfile and the context, wherever they are.
+fn sources(
+    plan: &BuildPlan,
+    environment: &Environment,
+    stdin: impl Read + Send + 'static,
+) -> Result<(Dockerfile, Context), Error> {
+    match &plan.context {
+        ContextAt::Stdin => of_stdin(&plan.dockerfile, stdin),
+        ContextAt::Path { path, .. } if path.is_dir() => {
+            of_directory(&plan.dockerfile, path, environment, stdin)
+        }
+        ContextAt::Path {
+            remote: Some(remote),
+            ..
+        } => of_remote(&plan.dockerfile, remote.clone(), environment, stdin),
+        ContextAt::Path { path, typed, .. } => {
+            let not_found = || format!("unable to prepare context: path {typed:?} not found");
+            let archive = archive_file(path).ok_or_else(|| Error::new(not_found()))?;
+            let stream = Remote::Stream(ByteStream::new(archive));
+            of_remote(&plan.dockerfile, stream, environment, stdin)
+        }
+    }
 }
 
 /// The file that the Dockerfile is read from; nothing when it is no file of this machine.

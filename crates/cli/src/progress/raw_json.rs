@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use engine::VertexDigest;
-use engine::events::{LogStream, Progress, Warning};
+use engine::events::{LogStream, PlannedVertex, Progress, Status, Warning};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -32,15 +32,7 @@ impl RawJson {
         let (key, value) = match progress {
             // BuildKit does not tell of it.
             Progress::Shared { .. } => return,
-            Progress::Planned(vertices) => {
-                for planned in vertices {
-                    let vertex = self.vertices.entry(planned.vertex).or_default();
-                    vertex.name.clone_from(&planned.name);
-                    vertex.inputs.clone_from(&planned.inputs);
-                }
-                let all = vertices.iter().map(|planned| self.vertex(planned.vertex));
-                ("vertexes", Value::Array(all.collect()))
-            }
+            Progress::Planned(vertices) => ("vertexes", self.planned(vertices)),
             Progress::Started { vertex, at } => self.change(*vertex, |known| {
                 known.started = Some(*at);
                 (known.completed, known.cached) = (None, false);
@@ -65,52 +57,57 @@ impl RawJson {
             // BuildKit never says why: a line of the log is where people would look for it.
             Progress::Explained { vertex, reason } => {
                 let at = self.vertices.get(vertex).and_then(|known| known.started);
-                let line = format!("{reason}\n");
                 let at = at.unwrap_or(SystemTime::UNIX_EPOCH);
-                ("logs", log(*vertex, at, 2, line.as_bytes()))
+                ("logs", line(*vertex, at, reason))
             }
             Progress::Recalled { vertex, from } => {
-                let line = format!("found in {from}\n");
-                let at = SystemTime::UNIX_EPOCH;
-                ("logs", log(*vertex, at, 2, line.as_bytes()))
+                let reason = format!("found in {from}");
+                ("logs", line(*vertex, SystemTime::UNIX_EPOCH, &reason))
             }
             Progress::Log {
                 vertex,
                 at,
                 stream,
                 bytes,
-            } => {
-                let stream = match stream {
-                    LogStream::Stdout => 1,
-                    LogStream::Stderr => 2,
-                };
-                ("logs", log(*vertex, *at, stream, bytes))
-            }
-            Progress::Status { vertex, at, status } => {
-                let started = self
-                    .statuses
-                    .entry((*vertex, status.id.clone()))
-                    .or_insert(*at);
-                let mut value = Map::new();
-                value.insert("id".to_owned(), json!(status.id));
-                value.insert("vertex".to_owned(), json!(vertex.to_string()));
-                if let Some(total) = status.total.filter(|total| *total > 0) {
-                    value.insert("total".to_owned(), json!(total));
-                }
-                value.insert("current".to_owned(), json!(status.current));
-                value.insert("timestamp".to_owned(), time(*at));
-                value.insert("started".to_owned(), time(*started));
-                if status.done {
-                    value.insert("completed".to_owned(), time(*at));
-                }
-                ("statuses", Value::Array(vec![Value::Object(value)]))
-            }
+            } => ("logs", log(*vertex, *at, *stream, bytes)),
+            Progress::Status { vertex, at, status } => (
+                "statuses",
+                Value::Array(vec![self.status(*vertex, *at, status)]),
+            ),
             Progress::Warning(warning) => ("warnings", Value::Array(vec![self::warning(warning)])),
         };
         let mut object = Map::new();
         object.insert(key.to_owned(), value);
         self.out.push_str(&Value::Object(object).to_string());
         self.out.push('\n');
+    }
+
+    fn planned(&mut self, vertices: &[PlannedVertex]) -> Value {
+        for planned in vertices {
+            let vertex = self.vertices.entry(planned.vertex).or_default();
+            vertex.name.clone_from(&planned.name);
+            vertex.inputs.clone_from(&planned.inputs);
+        }
+        let all = vertices.iter().map(|planned| self.vertex(planned.vertex));
+        Value::Array(all.collect())
+    }
+
+    fn status(&mut self, vertex: VertexDigest, at: SystemTime, status: &Status) -> Value {
+        let known = self.statuses.entry((vertex, status.id.clone()));
+        let started = known.or_insert(at);
+        let mut value = Map::new();
+        value.insert("id".to_owned(), json!(status.id));
+        value.insert("vertex".to_owned(), json!(vertex.to_string()));
+        if let Some(total) = status.total.filter(|total| *total > 0) {
+            value.insert("total".to_owned(), json!(total));
+        }
+        value.insert("current".to_owned(), json!(status.current));
+        value.insert("timestamp".to_owned(), time(at));
+        value.insert("started".to_owned(), time(*started));
+        if status.done {
+            value.insert("completed".to_owned(), time(at));
+        }
+        Value::Object(value)
     }
 
     /// What is to be written now.
@@ -152,7 +149,21 @@ impl RawJson {
     }
 }
 
-fn log(vertex: VertexDigest, at: SystemTime, stream: u8, data: &[u8]) -> Value {
+/// A line of kiln's own.
+fn line(vertex: VertexDigest, at: SystemTime, text: &str) -> Value {
+    log(
+        vertex,
+        at,
+        LogStream::Stderr,
+        format!("{text}\n").as_bytes(),
+    )
+}
+
+fn log(vertex: VertexDigest, at: SystemTime, stream: LogStream, data: &[u8]) -> Value {
+    let stream = match stream {
+        LogStream::Stdout => 1,
+        LogStream::Stderr => 2,
+    };
     json!([{
         "vertex": vertex.to_string(),
         "stream": stream,

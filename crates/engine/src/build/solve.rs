@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use graph::{Edge, Op};
-use solver::{BuildOptions, How, ProgressSender, SolveError};
+use graph::{Edge, Graph, Op};
+use solver::{BuildOptions, How, ProgressSender, SolveError, SolvedVertex};
 use store::LayerId;
 use tokio_util::sync::CancellationToken;
 
@@ -62,59 +62,24 @@ impl Inner {
         });
         let steps = self.steps(request, plan, &session, began);
         let imports = steps.as_ref().filter(|_| !request.cache_from.is_empty());
-        let worker = Arc::new(BuildWorker {
-            engine: Arc::clone(self),
-            session: Arc::clone(&session),
-            images: plan.images.clone(),
-            looks: crate::op::Looks::default(),
-            commits: crate::source::Commits::default(),
-            files: crate::source::Files::default(),
-            imports: imports
-                .map(|steps| Arc::new(Imports::new(steps, request, lost.clone(), progress))),
-            explain: (request.explain || self.keeps_history()).then(|| {
-                Arc::new(Explain {
-                    graph: Arc::clone(&plan.graph),
-                    build_args: plan.build_args(request),
-                    no_cache: match request.no_cache {
-                        NoCache::Stages(_) => "--no-cache-filter",
-                        NoCache::All | NoCache::Off => "--no-cache",
-                    },
-                    session,
-                })
-            }),
-        });
+        let imports = imports.map(|steps| Imports::new(steps, request, lost.clone(), progress));
+        let worker = Arc::new(self.worker(request, plan, session, imports));
         let options = BuildOptions {
             jobs: self.jobs(request),
             cancel: CancellationToken::new(),
             progress: progress.clone(),
         };
-        let graph = Arc::clone(&plan.graph);
-        let is_step = |id| {
-            graph
-                .get(id)
-                .is_some_and(|v| !matches!(v.op, Op::Source(_)))
-        };
-        let solved = self
+        let graph = &plan.graph;
+        let solving = self
             .solver
-            .build(Arc::clone(&worker), Arc::clone(&graph), &edges, options)
-            .await;
-        let solution = solved.map_err(step_error)?;
-        let pins = worker.pins(&graph);
-        let has_run = solution
-            .vertices
-            .iter()
-            .any(|vertex| matches!(vertex.how, How::Executed(_)) && is_step(vertex.id));
-        let vertices = solution.vertices;
-        let mut made = solution.targets.into_iter();
-        let mut stacks = Vec::with_capacity(targets.len());
-        for target in targets {
-            let output = target.and_then(|_| made.next()).map(|target| target.output);
-            stacks.push(self.stack(output).await?);
-        }
+            .build(Arc::clone(&worker), Arc::clone(graph), &edges, options);
+        let solution = solving.await.map_err(step_error)?;
+        let stacks = self.stacks(targets, solution.targets).await?;
+        let has_run = has_run(graph, &solution.vertices);
         let cached = steps.map(|steps| {
             Arc::new(Exported {
                 steps,
-                vertices,
+                vertices: solution.vertices,
                 targets: stacks.clone(),
             })
         });
@@ -122,8 +87,39 @@ impl Inner {
             stacks,
             has_run,
             cached,
-            pins,
+            pins: worker.pins(graph),
         })
+    }
+
+    /// Who does the steps of the plan.
+    fn worker(
+        self: &Arc<Self>,
+        request: &BuildRequest,
+        plan: &Plan,
+        session: Arc<Session>,
+        imports: Option<Imports>,
+    ) -> BuildWorker {
+        let explain = (request.explain || self.keeps_history()).then(|| {
+            Arc::new(Explain {
+                graph: Arc::clone(&plan.graph),
+                build_args: plan.build_args(request),
+                no_cache: match request.no_cache {
+                    NoCache::Stages(_) => "--no-cache-filter",
+                    NoCache::All | NoCache::Off => "--no-cache",
+                },
+                session: Arc::clone(&session),
+            })
+        });
+        BuildWorker {
+            engine: Arc::clone(self),
+            session,
+            images: plan.images.clone(),
+            looks: crate::op::Looks::default(),
+            commits: crate::source::Commits::default(),
+            files: crate::source::Files::default(),
+            imports: imports.map(Arc::new),
+            explain,
+        }
     }
 
     /// What BuildKit knows the steps by, when there are caches that ask for it.
@@ -146,6 +142,21 @@ impl Inner {
             &targets,
             began,
         )))
+    }
+
+    /// One for each of `targets`; `made` has those that are not empty, in the same order.
+    async fn stacks(
+        self: &Arc<Self>,
+        targets: Vec<Option<Edge>>,
+        made: Vec<solver::Solved<Output>>,
+    ) -> Result<Vec<Stack>, EngineError> {
+        let mut made = made.into_iter();
+        let mut stacks = Vec::with_capacity(targets.len());
+        for target in targets {
+            let output = target.and_then(|_| made.next()).map(|target| target.output);
+            stacks.push(self.stack(output).await?);
+        }
+        Ok(stacks)
     }
 
     async fn stack(self: &Arc<Self>, output: Option<Output>) -> Result<Stack, EngineError> {
@@ -174,6 +185,18 @@ impl Inner {
             .and_then(NonZeroUsize::new);
         chosen.unwrap_or_else(crate::limits::default_jobs)
     }
+}
+
+/// A step ran, and not only sources were brought in.
+fn has_run(graph: &Graph, vertices: &[SolvedVertex<Output>]) -> bool {
+    let is_step = |id| {
+        let vertex = graph.get(id);
+        vertex.is_some_and(|vertex| !matches!(vertex.op, Op::Source(_)))
+    };
+    let has_run = |vertex: &SolvedVertex<Output>| matches!(vertex.how, How::Executed(_));
+    vertices
+        .iter()
+        .any(|vertex| has_run(vertex) && is_step(vertex.id))
 }
 
 fn step_error(error: SolveError<EngineError, store::StoreError>) -> EngineError {

@@ -31,10 +31,9 @@ const LOG_BYTES: u32 = 4 << 20;
 /// Answers; the exit code of the process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, asked: &Call) -> Result<u8, Error> {
     if asked.method == Method::Describe {
-        let answer = if asked.json {
-            format!("{}\n", describe::json())
-        } else {
-            describe::text()
+        let answer = match asked.json {
+            true => format!("{}\n", describe::json()),
+            false => describe::text(),
         };
         return session.ui.print(&answer).map(|()| 0);
     }
@@ -53,48 +52,62 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, asked: &Call) -> 
         };
         return session.ui.print(&answer).map(|()| 0);
     }
-    let is_elsewhere = |context: &NamedContext| {
-        matches!(context, NamedContext::Remote(_) | NamedContext::Layout(_))
-    };
-    if matches!(request.context, Context::Remote { .. })
-        || request.named_contexts.values().any(is_elsewhere)
-    {
-        let (sender, _receiver) = channel(LOG_BYTES);
-        request = block_on(session.engine()?.bring_in(request, &sender))?
-            .map_err(|error| Error::from(error).context("failed to build: failed to solve"))?;
-    }
+    let mut request = brought_in(session, request)?;
     let engine = store(session, args.pull.is_some())?;
     let engine = engine.as_ref();
     let changes = match asked.fix {
         true => fix(&mut request, engine, path.as_deref())?,
         false => Vec::new(),
     };
-    let dockerfile = request.dockerfile.clone();
-    let failed = |error: EngineError| of_build(error, &dockerfile);
-    match asked.method {
+    answer(session, asked, &request, engine, &changes)
+}
+
+/// The request with all that is elsewhere brought here.
+fn brought_in(session: &mut Session<'_, '_>, request: BuildRequest) -> Result<BuildRequest, Error> {
+    let is_elsewhere = |context: &NamedContext| {
+        matches!(context, NamedContext::Remote(_) | NamedContext::Layout(_))
+    };
+    let is_here = !matches!(request.context, Context::Remote { .. });
+    if is_here && !request.named_contexts.values().any(is_elsewhere) {
+        return Ok(request);
+    }
+    let (sender, _receiver) = channel(LOG_BYTES);
+    block_on(session.engine()?.bring_in(request, &sender))?
+        .map_err(|error| Error::from(error).context("failed to build: failed to solve"))
+}
+
+fn answer(
+    session: &mut Session<'_, '_>,
+    asked: &Call,
+    request: &BuildRequest,
+    engine: Option<&Engine>,
+    changes: &[Change],
+) -> Result<u8, Error> {
+    let dockerfile = &request.dockerfile;
+    let failed = |error: EngineError| of_build(error, dockerfile);
+    let answer = match asked.method {
         Method::Check => {
-            let found = block_on(engine::check(&request, engine))?.map_err(failed)?;
-            show_check(session, asked, &changes, &found, &dockerfile)
+            let found = block_on(engine::check(request, engine))?.map_err(failed)?;
+            return show_check(session, asked, changes, &found, dockerfile);
         }
         // Answered already.
-        Method::Context | Method::Describe => Ok(0),
+        Method::Context | Method::Describe => return Ok(0),
         Method::Outline => {
-            let outline = block_on(engine::outline(&request, engine))?.map_err(failed)?;
-            let answer = match asked.json {
-                true => whole(call::outline(&outline, &dockerfile))?,
+            let outline = block_on(engine::outline(request, engine))?.map_err(failed)?;
+            match asked.json {
+                true => whole(call::outline(&outline, dockerfile))?,
                 false => call::text::outline(&outline),
-            };
-            session.ui.print(&answer).map(|()| 0)
+            }
         }
         Method::Targets => {
-            let targets = engine::targets(&dockerfile).map_err(failed)?;
-            let answer = match asked.json {
-                true => whole(call::targets(&targets, &dockerfile))?,
+            let targets = engine::targets(dockerfile).map_err(failed)?;
+            match asked.json {
+                true => whole(call::targets(&targets, dockerfile))?,
                 false => call::text::targets(&targets),
-            };
-            session.ui.print(&answer).map(|()| 0)
+            }
         }
-    }
+    };
+    session.ui.print(&answer).map(|()| 0)
 }
 
 /// An answer with the end of its last line.
