@@ -17,8 +17,8 @@ use crate::debug::KeepFailed;
 use crate::error::EngineError;
 use crate::ssh::SshAgent;
 
-/// One build.
-#[derive(Debug, Clone)]
+/// One build; by default of nothing.
+#[derive(Debug, Clone, Default)]
 pub struct BuildRequest {
     /// What to build.
     pub dockerfile: Dockerfile,
@@ -113,7 +113,7 @@ pub struct MoreTarget {
 }
 
 /// What to build.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Dockerfile {
     /// As messages call it.
     pub name: String,
@@ -124,7 +124,7 @@ pub struct Dockerfile {
 }
 
 /// Where `COPY` without `--from` reads.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum Context {
     /// A directory of this machine, without what the patterns exclude.
     Directory {
@@ -134,6 +134,7 @@ pub enum Context {
         ignore: String,
     },
     /// There are no files.
+    #[default]
     Empty,
     /// Files that are brought in first ([`crate::Engine::bring_in`]).
     Remote {

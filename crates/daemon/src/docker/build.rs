@@ -150,10 +150,7 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
             from: from(remote, body)?,
             dockerfile: Some(dockerfile),
         },
-        named_contexts: BTreeMap::new(),
         target: query.one("target"),
-        more_targets: Vec::new(),
-        require: Vec::new(),
         build_args: build_args(&mut query)?,
         labels: query.json("labels")?,
         no_cache: if query.flag("nocache") {
@@ -167,20 +164,11 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
             PullPolicy::Missing
         },
         platforms: platform(&mut query)?.into_iter().collect(),
-        indexed: false,
         network: create::network(&query.one("networkmode").unwrap_or_default())?,
-        default_network: None,
-        allow_host_network: false,
         extra_hosts: create::hosts(&query.all("extrahosts"))?,
-        allow_insecure: false,
-        allow_devices: engine::AllowedDevices::default(),
         shm_size: size(&mut query, "shmsize")?,
-        ulimits: Vec::new(),
         resources: Resources::of_clients(|name| query.one(name))
             .map_err(|error| Refusal::bad(error.to_string()))?,
-        secrets: BTreeMap::new(),
-        more_secrets: None,
-        ssh: BTreeMap::new(),
         tags: tags(&mut query)?,
         exports: vec![Export::Image(ImageExport {
             names: Vec::new(),
@@ -189,15 +177,7 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
             layers: LayerFormat::default(),
             attestations: AttestationFormat::IMAGE,
         })],
-        cache_from: Vec::new(),
-        cache_to: Vec::new(),
-        cache_mounts_from: Vec::new(),
-        cache_mounts_to: Vec::new(),
-        jobs: None,
-        explain: false,
-        keep_failed: None,
-        source_date_epoch: None,
-        provenance: None,
+        ..BuildRequest::default()
     };
     query.end()?;
     Ok((request, quiet))

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{
-    AllowedDevices, Build, BuildRequest, Context, Dockerfile, LayoutImage, NamedContext,
-    NetworkMode, NoCache, PullPolicy, SecretStore, SshAgent, Steps,
+    Build, BuildRequest, Context, Dockerfile, LayoutImage, NamedContext, SecretStore, SshAgent,
+    Steps,
 };
 use tonic::Status;
 
@@ -324,45 +324,10 @@ fn engine_request(
 pub(in crate::buildkit) fn plain_request(job: &Job) -> BuildRequest {
     let secrets = job.session.as_ref().and_then(ClientSecrets::of);
     BuildRequest {
-        dockerfile: Dockerfile {
-            name: String::new(),
-            path: None,
-            text: String::new(),
-        },
-        context: Context::Empty,
-        named_contexts: BTreeMap::new(),
-        target: None,
-        more_targets: Vec::new(),
-        require: Vec::new(),
-        build_args: BTreeMap::new(),
-        labels: BTreeMap::new(),
-        no_cache: NoCache::Off,
-        pull: PullPolicy::Missing,
-        platforms: Vec::new(),
-        indexed: false,
-        network: NetworkMode::Default,
-        default_network: None,
         allow_host_network: job.terms.host_network,
-        extra_hosts: Vec::new(),
-        allow_insecure: false,
-        allow_devices: AllowedDevices::default(),
-        shm_size: None,
-        ulimits: Vec::new(),
-        resources: engine::Resources::default(),
-        secrets: BTreeMap::new(),
         more_secrets: secrets.map(|secrets| secrets as Arc<dyn SecretStore>),
-        ssh: BTreeMap::new(),
-        tags: Vec::new(),
-        exports: Vec::new(),
-        cache_from: Vec::new(),
         cache_to: job.terms.caches.to.clone(),
-        cache_mounts_from: Vec::new(),
-        cache_mounts_to: Vec::new(),
-        jobs: None,
-        explain: false,
-        keep_failed: None,
-        source_date_epoch: None,
-        provenance: None,
+        ..BuildRequest::default()
     }
 }
 
