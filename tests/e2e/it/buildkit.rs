@@ -186,6 +186,28 @@ fn failures_say_where_and_how() {
         assert_eq!(source["ranges"][0]["start"]["line"], 3);
         let exit = &details["github.com/moby/buildkit/gatewayapi.ExitMessage+json"];
         assert_eq!(exit["Code"], 3);
+        let vertex = &details["github.com/moby/buildkit/errdefs.Vertex+json"];
+        let told = failed.vertex("[2/2] RUN exit 3");
+        assert_eq!(vertex["digest"], told.as_str());
+
+        // What the front end refuses is its own.
+        let wanted = Wanted {
+            options: vec![("frontend.caps", "moby.x+forward")],
+            ..Wanted::default()
+        };
+        let failed = build(
+            &client,
+            "cap",
+            Offers::build(&[("Dockerfile", text)]),
+            &wanted,
+        )
+        .await;
+        let message = "unsupported frontend capability moby.x";
+        assert_eq!(failed.error().message(), message);
+        let details = client::details(failed.error());
+        let name = |kind: &str| &details[&format!("github.com/moby/buildkit/{kind}")]["name"];
+        assert_eq!(name("errdefs.FrontendCap+json"), "moby.x");
+        assert_eq!(name("errdefs.Frontend+json"), "dockerfile.v0");
 
         for (number, (text, wanted, message)) in [
             (

@@ -153,6 +153,12 @@ pub(super) async fn define(
 /// # Errors
 /// There is none, or as [`frontend::dockerfile`] and [`frontend::gateway`].
 pub(super) async fn by_name(job: &Arc<Job>, name: &str, call: Call) -> Result<Made, Status> {
+    let source = call.options.get("source").cloned();
+    let made = run(job, name, call).await;
+    made.map_err(|status| errors::of_front_end(&status, name, source.as_deref()))
+}
+
+async fn run(job: &Arc<Job>, name: &str, call: Call) -> Result<Made, Status> {
     match name {
         "dockerfile.v0" => dockerfile(job, call).await,
         "gateway.v0" => {

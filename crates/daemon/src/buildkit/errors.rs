@@ -21,6 +21,8 @@ pub(super) fn status(error: &EngineError, dockerfile: Option<&Dockerfile>) -> St
     match error {
         EngineError::Step { step } => {
             locations.clone_from(&step.locations);
+            let vertex = json!({ "digest": step.vertex.0.to_string() });
+            details.push(detail("errdefs.Vertex+json", &vertex));
             if let EngineError::Process { exit, .. } = &*step.error {
                 let exit = json!({ "Code": exit.code() });
                 details.push(detail("gatewayapi.ExitMessage+json", &exit));
@@ -52,6 +54,25 @@ pub(super) fn subrequest(name: &str) -> Status {
     let details = vec![detail("errdefs.Subrequest+json", &json!({ "name": name }))];
     let message = format!("unsupported request {name}");
     with_details(Code::Unimplemented, message, details)
+}
+
+/// The front end has no such capability, which clients know by its detail.
+pub(super) fn capability(name: &str) -> Status {
+    let details = vec![detail("errdefs.FrontendCap+json", &json!({ "name": name }))];
+    let message = format!("unsupported frontend capability {name}");
+    with_details(Code::Unimplemented, message, details)
+}
+
+/// The failure of the front end `name`, or of that which `source` is the image of.
+pub(super) fn of_front_end(status: &Status, name: &str, source: Option<&str>) -> Status {
+    let front_end = match source {
+        Some(source) => json!({ "name": name, "source": source }),
+        None => json!({ "name": name }),
+    };
+    let known = rpc::Status::decode(status.details()).unwrap_or_default();
+    let mut details = known.details;
+    details.push(detail("errdefs.Frontend+json", &front_end));
+    with_details(status.code(), status.message().to_owned(), details)
 }
 
 /// The Dockerfile, for warnings about it.

@@ -203,6 +203,7 @@ fn step_error(error: SolveError<EngineError, store::StoreError>) -> EngineError 
     match error {
         SolveError::Step { step, source, .. } => EngineError::Step {
             step: Box::new(StepFailure {
+                vertex: step.digest,
                 name: step.name,
                 locations: step.locations,
                 error: source,

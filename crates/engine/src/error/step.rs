@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use graph::Location;
+use graph::{Location, VertexDigest};
 
 use super::EngineError;
 
 /// What is known of a step that failed.
 #[derive(Debug, Clone)]
 pub struct StepFailure {
+    /// The identity of its definition.
+    pub vertex: VertexDigest,
     /// As progress shows it.
     pub name: String,
     /// Where it was written.

@@ -275,6 +275,16 @@ impl Built {
             .collect()
     }
 
+    /// What the step of this name is known by.
+    pub(crate) fn vertex(&self, name: &str) -> String {
+        let mut vertices = self.told.iter().flat_map(|told| &told.vertexes);
+        vertices
+            .find(|vertex| vertex.name == name)
+            .unwrap()
+            .digest
+            .clone()
+    }
+
     /// What steps wrote.
     pub(crate) fn logs(&self) -> String {
         let logs = self.told.iter().flat_map(|told| &told.logs);

@@ -239,9 +239,7 @@ fn check_capabilities(
         wanted.insert(INPUTS.to_owned());
     }
     match wanted.iter().find(|name| !has.contains(*name)) {
-        Some(name) => Err(Status::unimplemented(format!(
-            "unsupported frontend capability {name}"
-        ))),
+        Some(name) => Err(errors::capability(name)),
         None => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ use super::{Directory, values};
 use crate::buildkit::attestations;
 use crate::buildkit::builds::Job;
 use crate::buildkit::caches::{self, Import};
+use crate::buildkit::errors;
 use crate::buildkit::options::{Options, go_bool};
 
 /// What a client calls the directory of the build, and that of the Dockerfile.
@@ -226,7 +227,7 @@ fn capabilities(options: &mut Options) -> Result<(), Status> {
                 | "moby.buildkit.frontend.inputs"
                 | "moby.buildkit.frontend.subrequests"
         ) {
-            return Err(options.refuse(&format!("the capability {name:?}"), "update kiln"));
+            return Err(errors::capability(name));
         }
     }
     // The front end is the one that was asked for.
