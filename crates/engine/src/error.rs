@@ -295,6 +295,9 @@ pub enum EngineError {
     /// A push without a name.
     #[error("tag is needed when pushing to registry")]
     NoTag,
+    /// A name with a tag for what is to be found by its digest alone.
+    #[error("can't push tagged ref {0} by digest")]
+    TaggedByDigest(Reference),
     /// The files that a step reads cannot be read.
     #[error(transparent)]
     Checksum(#[from] snapshot::checksum::ChecksumError),

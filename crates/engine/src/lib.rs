@@ -105,8 +105,8 @@ pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, L
 pub use request::{
     ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,
     Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, LayerFormat,
-    LayoutImage, MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
-    SecretStore, Sink, Steps,
+    LayoutImage, MoreTarget, NamedContext, Naming, NoCache, OfferedSecret, Remote, Secret,
+    SecretSource, SecretStore, Sink, Steps,
 };
 pub use resources::{Exceeded, ResourceError, Resources};
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};

@@ -163,3 +163,59 @@ fn registries_that_break_off_and_lie() {
     kiln.assert_clean();
     assert_eq!(kiln.ok(["images", "-q"]), "");
 }
+
+/// As builders on several machines push what is put together under a tag later.
+#[test]
+fn pushed_by_digest_alone() {
+    let registry = standin::new_registry();
+    let kiln = Kiln::with_mirror(&registry.host());
+    let project = Project::of("FROM alpine\nRUN echo pushed >/x\n");
+    let name = format!("{}/me/parts", registry.host());
+    let output = |name: &str, push: bool| {
+        format!("type=image,name={name},push={push},push-by-digest=true,name-canonical=true")
+    };
+    let metadata = kiln.scratch("said").join("metadata");
+    let metadata = metadata.to_str().unwrap();
+    let line = ["-o", &output(&name, true), "--metadata-file", metadata];
+    kiln.build(&project, &line);
+    let said: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(metadata).unwrap()).unwrap();
+    assert_eq!(said["image.name"], name.as_str());
+    let digest = said["containerimage.digest"].as_str().unwrap();
+    assert!(registry.manifest("me/parts", "latest").is_none());
+    let pinned = format!("{name}@{digest}");
+    let other = Kiln::with_mirror(&registry.host());
+    assert_eq!(other.ok(["run", "--rm", &pinned, "cat", "/x"]), "pushed\n");
+    // In the store it has that name too, and no tag.
+    registry.clear_log();
+    assert_eq!(kiln.ok(["run", "--rm", &pinned, "cat", "/x"]), "pushed\n");
+    assert_eq!(registry.log(), Vec::<String>::new());
+    let format = "{{.Repository}} {{.Tag}} {{.Digest}}";
+    let listed = kiln.ok(["images", "--digests", "--format", format]);
+    let own: Vec<&str> = listed
+        .lines()
+        .filter(|line| line.starts_with(&name))
+        .collect();
+    assert_eq!(own, [format!("{name} <none> {digest}")]);
+
+    let tagged = format!("{name}:1");
+    for line in [
+        vec!["-o", &output(&tagged, true)],
+        vec!["-o", &output(&name, true), "-t", &tagged],
+    ] {
+        let error = kiln.try_build(&project, &line).error();
+        let expected = format!("can't push tagged ref {tagged} by digest");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+    // With a tag it can be had by its digest too.
+    let metadata = kiln.scratch("said").join("metadata");
+    let metadata = metadata.to_str().unwrap();
+    let both = format!("type=image,name={tagged},name-canonical=true");
+    kiln.build(&project, &["-o", &both, "--metadata-file", metadata]);
+    let said: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(metadata).unwrap()).unwrap();
+    let digest = said["containerimage.digest"].as_str().unwrap();
+    for name in [&tagged, &format!("{name}@{digest}")] {
+        assert_eq!(kiln.ok(["run", "--rm", name, "cat", "/x"]), "pushed\n");
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use engine::{
     ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport,
-    LayerFormat,
+    LayerFormat, Naming,
 };
 use oci::{Compression, Reference};
 
@@ -45,6 +45,11 @@ pub fn parse(text: &str) -> Result<Output, ValueError> {
 /// # Errors
 /// It is no reference, or has a digest.
 pub fn tag(name: &str) -> Result<Reference, ValueError> {
+    plain_name(name).map(Reference::with_default_tag)
+}
+
+/// The name as it was typed.
+fn plain_name(name: &str) -> Result<Reference, ValueError> {
     let reference: Reference = name.parse().map_err(|source| ValueError::Tag {
         name: name.to_owned(),
         source,
@@ -52,12 +57,15 @@ pub fn tag(name: &str) -> Result<Reference, ValueError> {
     if reference.digest().is_some() {
         return Err(ValueError::TagDigest(name.to_owned()));
     }
-    Ok(reference.with_default_tag())
+    Ok(reference)
 }
 
 fn short_form(text: &str) -> Output {
     let files = if text == "-" {
-        FilesExport::Tar(Destination::Stdout)
+        FilesExport::Tar {
+            destination: Destination::Stdout,
+            split: None,
+        }
     } else {
         FilesExport::Directory {
             path: PathBuf::from(text),
@@ -87,6 +95,7 @@ struct Attributes {
     attestation_inline: Option<bool>,
     rewrite_timestamp: Option<bool>,
     platform_split: Option<bool>,
+    naming: Naming,
     /// Every attribute in order, to name those that the type does not have.
     seen: Vec<String>,
 }
@@ -111,7 +120,7 @@ impl Attributes {
             "dest" => self.destination = Some(value.to_owned()),
             "name" => {
                 for name in value.split(',') {
-                    self.names.push(tag(name)?);
+                    self.names.push(plain_name(name)?);
                 }
             }
             "push" => self.push = Some(boolean()?),
@@ -127,6 +136,8 @@ impl Attributes {
             "oci-artifact" => self.oci_artifact = Some(boolean()?),
             "attestation-inline" => self.attestation_inline = Some(boolean()?),
             "platform-split" => self.platform_split = Some(boolean()?),
+            "push-by-digest" => self.naming.by_digest = boolean()?,
+            "name-canonical" => self.naming.canonical = boolean()?,
             "rewrite-timestamp" => self.rewrite_timestamp = Some(boolean()?),
             _ => {}
         }
@@ -154,8 +165,11 @@ impl Attributes {
                 })
             }
             "tar" => {
-                self.allow(&kind, &[&["dest"]])?;
-                Export::Files(FilesExport::Tar(self.destination()))
+                self.allow(&kind, &[&["dest", "platform-split"]])?;
+                Export::Files(FilesExport::Tar {
+                    destination: self.destination(),
+                    split: self.platform_split,
+                })
             }
             _ => return Err(ValueError::OutputTypeUnknown(kind)),
         };
@@ -169,15 +183,19 @@ impl Attributes {
         let own: &[&str] = if kind == "docker" {
             &[]
         } else {
-            &["push", "store"]
+            &["push", "store", "push-by-digest", "name-canonical"]
         };
         self.allow(kind, &[LAYERS, own])?;
         Ok(Export::Image(ImageExport {
-            names: self.names.clone(),
+            names: match self.naming.by_digest {
+                true => self.names.clone(),
+                false => self.tags(),
+            },
             push: self.push.unwrap_or(push),
             store: self.store.unwrap_or(true),
             layers: self.layers(kind != "docker")?,
             attestations: self.attestations(AttestationFormat::IMAGE),
+            naming: self.naming,
         }))
     }
 
@@ -190,11 +208,16 @@ impl Attributes {
         };
         Ok(Export::Archive(ArchiveExport {
             kind: archive,
-            names: self.names.clone(),
+            names: self.tags(),
             destination,
             layers: self.layers(archive == ArchiveKind::Oci)?,
             attestations: self.attestations(AttestationFormat::ARCHIVE),
         }))
+    }
+
+    fn tags(&self) -> Vec<Reference> {
+        let names = self.names.iter().cloned();
+        names.map(Reference::with_default_tag).collect()
     }
 
     fn destination(&self) -> Destination {

@@ -15,6 +15,7 @@ use crate::export::{Dialect, ImageLayer, Packed, assemble, layer_type};
 use crate::layer::Wanted;
 use crate::output::Stack;
 use crate::progress::Task;
+use crate::request::Naming;
 
 /// What an image of a container is to be.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +59,8 @@ impl Engine {
         layers.extend(top);
         let image = assemble(&config, inherited, &layers, None, Dialect::Oci)?;
         let names: Vec<Reference> = new.name.iter().cloned().collect();
-        Ok(engine.keep(&Packed::one(image, Vec::new()), &names)?.id)
+        let packed = Packed::one(image, Vec::new());
+        Ok(engine.keep(&packed, &names, Naming::default())?.id)
     }
 }
 

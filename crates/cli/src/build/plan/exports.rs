@@ -2,6 +2,7 @@
 
 use engine::{
     ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport, LayerFormat,
+    Naming,
 };
 use oci::Platform;
 
@@ -74,7 +75,9 @@ fn check_exports(
     }
     let to_stdout = |export: &&Export| match export {
         Export::Archive(archive) => matches!(archive.destination, Destination::Stdout),
-        Export::Files(FilesExport::Tar(destination)) => matches!(destination, Destination::Stdout),
+        Export::Files(FilesExport::Tar { destination, .. }) => {
+            matches!(destination, Destination::Stdout)
+        }
         Export::Image(_) | Export::Files(FilesExport::Directory { .. }) => false,
     };
     let streams = exports.iter().filter(to_stdout).count();
@@ -114,6 +117,7 @@ fn image(push: bool) -> Export {
         store: true,
         layers: LayerFormat::default(),
         attestations: AttestationFormat::IMAGE,
+        naming: Naming::default(),
     })
 }
 
@@ -132,8 +136,9 @@ fn absolute(export: Export, environment: &Environment) -> Export {
             let path = environment.absolute(&path);
             Export::Files(FilesExport::Directory { path, split })
         }
-        Export::Files(FilesExport::Tar(destination)) => {
-            Export::Files(FilesExport::Tar(place(destination)))
+        Export::Files(FilesExport::Tar { destination, split }) => {
+            let destination = place(destination);
+            Export::Files(FilesExport::Tar { destination, split })
         }
         Export::Image(image) => Export::Image(image),
     }
