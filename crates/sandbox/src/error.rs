@@ -120,6 +120,9 @@ pub enum SandboxError {
         /// What it said.
         said: String,
     },
+    /// Plugins do not set a network up.
+    #[error(transparent)]
+    Cni(#[from] crate::network::cni::CniError),
     /// The thread that starts processes could not leave the host's mounts.
     #[error("prepare the sandbox")]
     Prepare(#[source] std::sync::Arc<MountError>),

@@ -40,7 +40,7 @@ pub fn resolv_conf(host: &str, network: &Network) -> String {
             let others = others.map(|line| format!("{line}\n"));
             format!("nameserver {NAME_SERVER}\n{}", others.collect::<String>())
         }
-        Network::None => host
+        Network::None | Network::Cni(_) => host
             .split_inclusive('\n')
             .filter(|line| !nameserver(line).is_some_and(|address| address.is_loopback()))
             .collect(),

@@ -30,6 +30,7 @@ pub struct Running {
     exceeded: Option<Exceeded>,
     /// Ends with the process.
     connection: Option<Connection>,
+    unreleased: Option<SandboxError>,
     /// The process would be killed if the thread that started it ended.
     _spawner: Arc<Spawner>,
 }
@@ -120,6 +121,7 @@ impl Running {
             group: None,
             exceeded: None,
             connection: None,
+            unreleased: None,
             _spawner: spawner,
         }
     }
@@ -146,6 +148,12 @@ impl Running {
     pub(crate) fn connected_by(mut self, connection: Option<Connection>) -> Running {
         self.connection = connection;
         self
+    }
+
+    /// Why something of its network is left, if it is, once it has ended.
+    #[must_use]
+    pub fn unreleased(&self) -> Option<&SandboxError> {
+        self.unreleased.as_ref()
     }
 
     /// Readable as soon as the process has ended; [`Running::wait`] does not block then.
@@ -202,7 +210,9 @@ impl Running {
         }
         let exit = self.started.wait()?;
         self.exit = Some(exit);
-        drop(self.connection.take());
+        if let Some(connection) = self.connection.take() {
+            self.unreleased = connection.end().err();
+        }
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.finish();
         }

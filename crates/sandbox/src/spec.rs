@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 use sys::capability::CapabilitySet;
@@ -9,6 +10,7 @@ use sys::mount::{Mount, MountKind};
 use sys::node::Device;
 
 use crate::network::Connector;
+use crate::network::cni::Cni;
 use crate::terminal::Terminal;
 use crate::user::User;
 
@@ -141,6 +143,8 @@ pub enum Network {
     None,
     /// One of its own, in which a program passes on what is for others.
     Connected(Connector),
+    /// One of its own, which plugins set up.
+    Cni(Arc<Cni>),
 }
 
 /// How far a process is held back.

@@ -20,7 +20,7 @@ use crate::owners::Supervisor;
 use crate::plan::{Host, Identities, Plan};
 use crate::running::{Left, Running};
 use crate::spawner::Spawner;
-use crate::spec::{Isolation, Network, Process, Spec, Stdio};
+use crate::spec::{Isolation, Process, Spec, Stdio};
 use crate::user::User;
 
 /// Starts processes. One is enough for a program; clones share what has been prepared.
@@ -128,11 +128,8 @@ impl Sandbox {
                     OfTerminal::Own(devpts) => Some(devpts),
                     OfTerminal::None | OfTerminal::Hosts => None,
                 };
-                let (connection, network) = match &spec.network {
-                    Network::Connected(connector) => Some(Connection::start(connector)?),
-                    Network::Host | Network::None => None,
-                }
-                .unzip();
+                let is_root = self.host.identities.are_whole();
+                let (connection, network) = Connection::make(&spec.network, is_root)?.unzip();
                 let (plan, points) = Plan::new(spec, &self.host, network, devpts, ask)?;
                 Ok((plan, Left::Points(points), connection))
             }

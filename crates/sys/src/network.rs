@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::Path;
 use std::thread;
 
+use rustix::fs::statfs;
 use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
@@ -36,6 +39,34 @@ pub fn make(refused: &[Prefix]) -> io::Result<OwnedFd> {
         .spawn(move || made_here(&refused))?;
     let lost = |_| io::Error::from(io::ErrorKind::Interrupted);
     thread.join().map_err(lost)?
+}
+
+/// Gives a network a place among files, by which programs find it, and in which it lasts when we do
+/// not: the file `place`, which must be there.
+///
+/// # Errors
+/// This process may not mount anything there.
+pub fn keep(network: impl AsFd, place: &Path) -> io::Result<()> {
+    let network = format!("/proc/self/fd/{}", network.as_fd().as_raw_fd());
+    Ok(mount_bind(network.as_str(), place)?)
+}
+
+/// Whether a network is kept at `place`.
+#[must_use]
+pub fn is_kept(place: &Path) -> bool {
+    const NSFS: u64 = 0x6e73_6673;
+    statfs(place).is_ok_and(|found| u64::from_ne_bytes(found.f_type.to_ne_bytes()) == NSFS)
+}
+
+/// Takes the network away that is kept at `place`, if one is.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn release(place: &Path) -> io::Result<()> {
+    match is_kept(place) {
+        true => Ok(unmount(place, UnmountFlags::DETACH)?),
+        false => Ok(()),
+    }
 }
 
 fn made_here(refused: &[Prefix]) -> io::Result<OwnedFd> {

@@ -13,7 +13,7 @@ pub(super) fn check(spec: &Spec) -> Result<(), SandboxError> {
             "a network of a step's own (--network=none)",
         ),
         (
-            matches!(spec.network, Network::Connected(_)),
+            matches!(spec.network, Network::Connected(_) | Network::Cni(_)),
             "a network of a step's own",
         ),
         (spec.security == Security::Insecure, "security.insecure"),

@@ -1,198 +1,58 @@
-//! A network of a process's own that reaches what the machine reaches: a program of the machine's
-//! owner passes on what comes out of it, as an ordinary program's connections.
-//!
-//! What always holds: the program ends no later than we do, and with the process that it was
-//! started for; it leads neither to the machine's loopback interface nor to where clouds give
-//! credentials.
+//! Networks of a process's own that reach something. They are made before the process, which enters
+//! them, and end with it.
 
+pub mod cni;
 mod connector;
+mod program;
 
-use std::ffi::CString;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
-use std::sync::mpsc;
-use std::thread;
-
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::time::Timespec;
-use sys::process::{
-    Candidates, Child, Execute, Host, Namespaces, Program, SpawnError, Stack, Step, spawn,
-};
 
 pub use connector::{Connector, ConnectorKind, NAME_SERVER};
+pub use program::can_connect;
 
 use crate::error::SandboxError;
+use crate::spec::Network;
 
-/// What the programs give networks their interface by.
-const TUN: &str = "/dev/net/tun";
-/// A program that takes longer does not get ready.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 30,
-    tv_nsec: 0,
-};
-
-/// A network that is connected as long as this lives.
+/// What a network is connected by, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    process: Child,
-    /// That it is ready, and what it complains of, which has to go somewhere as long as it lives.
-    output: [File; 2],
-}
-
-/// Whether this process may give networks an interface, which every connected one needs.
-///
-/// # Errors
-/// It may not.
-pub fn can_connect() -> io::Result<()> {
-    let tun = File::options().read(true).write(true).open(TUN);
-    tun.map(drop)
+pub(crate) enum Connection {
+    /// A program.
+    Program { _running: program::Running },
+    /// Plugins, which have set it up and are to take it down.
+    Plugins(cni::Attachment),
 }
 
 impl Connection {
-    /// Makes a network, and waits until it is connected.
-    pub(crate) fn start(connector: &Connector) -> Result<(Connection, OwnedFd), SandboxError> {
-        can_connect().map_err(SandboxError::Tun)?;
-        let network = sys::network::make(&connector::REFUSED).map_err(setup("make a network"))?;
-        let (ready, theirs) = pipe(PipeFlags::CLOEXEC)?;
-        // A program that has much to complain of must not stand still for want of a reader.
-        let (complaints, their_complaints) = pipe(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let input = network.try_clone().map_err(setup("make a network"))?;
-        let program = program(connector, [input, theirs, their_complaints])?;
-        let mut connection = Connection {
-            process: spawn_kept(program).map_err(failed(connector))?,
-            output: [ready, complaints],
-        };
-        connection.wait_until_ready(connector)?;
-        Ok((connection, network))
-    }
-
-    fn wait_until_ready(&mut self, connector: &Connector) -> Result<(), SandboxError> {
-        let [ready, complaints] = &mut self.output;
-        match listen(ready, connector.kind).map_err(setup("wait for a network"))? {
-            Heard::Ready => return Ok(()),
-            Heard::Nothing => return Err(said(connector, "it does not get ready")),
-            Heard::End => {}
-        }
-        // It has ended, or will have soon: so that all it said is there to be read.
-        end(&self.process);
-        let mut text = Vec::new();
-        // Of what cannot be read nothing is told.
-        let _ = complaints.read_to_end(&mut text);
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        Err(said(connector, &lines.join("; ")))
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        end(&self.process);
-    }
-}
-
-/// It may have ended by itself, which is as good, and have been waited for.
-fn end(process: &Child) {
-    const SIGKILL: i32 = 9;
-    let _ = process.signal(SIGKILL);
-    let _ = process.wait();
-}
-
-/// What a program says of itself.
-enum Heard {
-    Ready,
-    End,
-    /// For too long.
-    Nothing,
-}
-
-fn listen(ready: &mut File, kind: ConnectorKind) -> io::Result<Heard> {
-    let mut said = Vec::new();
-    loop {
-        match poll(&mut [PollFd::new(&*ready, PollFlags::IN)], Some(&PATIENCE)) {
-            Err(Errno::INTR) => continue,
-            Ok(0) => return Ok(Heard::Nothing),
-            result => result?,
-        };
-        let mut piece = [0; 64];
-        match ready.read(&mut piece)? {
-            0 => return Ok(Heard::End),
-            length => said.extend(&piece[..length]),
-        }
-        if kind.is_ready(&said) {
-            return Ok(Heard::Ready);
+    /// Makes the network, unless it is the host's or one without anything. `is_root` says whether we
+    /// are root of the machine.
+    pub(crate) fn make(
+        network: &Network,
+        is_root: bool,
+    ) -> Result<Option<(Connection, OwnedFd)>, SandboxError> {
+        match network {
+            Network::Host | Network::None => Ok(None),
+            Network::Connected(connector) => {
+                let (running, network) = program::Running::start(connector)?;
+                Ok(Some((Connection::Program { _running: running }, network)))
+            }
+            Network::Cni(_) if !is_root => Err(cni::CniError::NotRoot.into()),
+            Network::Cni(attach) => {
+                let (attachment, network) = cni::Attachment::add(attach)?;
+                Ok(Some((Connection::Plugins(attachment), network)))
+            }
         }
     }
-}
 
-fn program(connector: &Connector, stdio: [OwnedFd; 3]) -> Result<Program, SandboxError> {
-    let path = connector.program.as_os_str();
-    let text = |bytes: &[u8]| {
-        CString::new(bytes).map_err(|_| SandboxError::NulByte {
-            what: "program",
-            text: path.to_string_lossy().into_owned(),
-        })
-    };
-    let words = connector.kind.arguments().iter();
-    let words = [connector.kind.name()].into_iter().chain(words.copied());
-    let arguments = words.map(|word| text(word.as_bytes()));
-    Ok(Program {
-        stdio,
-        // What a terminal sends to its foreground processes is not for it: it ends after them.
-        steps: vec![Step::NewSession],
-        execute: Execute {
-            candidates: Candidates::Path(text(path.as_bytes())?),
-            arguments: arguments.collect::<Result<_, _>>()?,
-            environment: Vec::new(),
-        },
-    })
-}
-
-/// Starts a program that sees what we see. It has a thread of its own that lives as long, since the
-/// kernel kills a process whose parent thread ends.
-fn spawn_kept(program: Program) -> Result<Child, SpawnError> {
-    let (reply, answer) = mpsc::sync_channel(1);
-    let gone = |_| SpawnError::Start(io::ErrorKind::Interrupted.into());
-    let thread = thread::Builder::new().name("network".into());
-    let started = thread.spawn(move || {
-        let host = Host::new().map_err(SpawnError::Start);
-        let child =
-            host.and_then(|host| spawn(&host, &mut Stack::new(), Namespaces::NONE, program));
-        let pidfd = match &child {
-            Ok(child) => child.pidfd().try_clone_to_owned().ok(),
-            Err(_) => None,
-        };
-        if let Err(mpsc::SendError(Ok(child))) = reply.send(child) {
-            return end(&child);
+    /// Ends it, when the process has ended.
+    ///
+    /// # Errors
+    /// Something of it is left.
+    pub(crate) fn end(self) -> Result<(), SandboxError> {
+        match self {
+            Connection::Program { .. } => Ok(()),
+            Connection::Plugins(attachment) => Ok(attachment.remove()?),
         }
-        if let Some(pidfd) = pidfd {
-            let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
-            while poll(&mut ended, None) == Err(Errno::INTR) {}
-        }
-    });
-    started.map_err(SpawnError::Start)?;
-    answer.recv().map_err(gone)?
-}
-
-fn pipe(flags: PipeFlags) -> Result<(File, OwnedFd), SandboxError> {
-    let (ours, theirs) = pipe_with(flags).map_err(|errno| setup("make a pipe")(errno.into()))?;
-    Ok((ours.into(), theirs))
-}
-
-fn failed(connector: &Connector) -> impl FnOnce(SpawnError) -> SandboxError + '_ {
-    |error| match error {
-        SpawnError::Start(source) => setup("start a process")(source),
-        SpawnError::Failed(failure) => said(connector, crate::error::reason(failure.errno)),
-    }
-}
-
-fn said(connector: &Connector, text: &str) -> SandboxError {
-    SandboxError::Connect {
-        program: connector.program.clone(),
-        said: text.to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@
 )]
 
 mod chroot;
+mod cni;
 mod command;
 mod end;
 mod fixture;
