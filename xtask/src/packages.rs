@@ -47,6 +47,12 @@ pub(crate) const UIDMAP: Tool = tool("newuidmap", "uidmap");
 pub(crate) const PASTA: Tool = tool("pasta", "passt");
 /// Does the same otherwise.
 pub(crate) const SLIRP4NETNS: Tool = tool("slirp4netns", "slirp4netns");
+/// Sets up networks of steps, with the others of its kind.
+pub(crate) const CNI: Tool = tool("/usr/lib/cni/bridge", "containernetworking-plugins");
+/// Is what plugins of networks call.
+pub(crate) const IPTABLES: Tool = tool("iptables", "iptables");
+/// Shows what is there of networks.
+pub(crate) const IP: Tool = tool("ip", "iproute2");
 /// Records what a process asks of the kernel.
 pub(crate) const STRACE: Tool = tool("strace", "strace");
 /// Fetches Node's own packages for the node image.

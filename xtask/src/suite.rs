@@ -41,8 +41,11 @@ use crate::{base_images, command, environment, packages, paths, ui};
 const IMAGES: [&str; 5] = ["alpine", "busybox", "golang", "node", "nginx"];
 
 /// What tests run. What is missing is installed, so that nothing is passed over for want of it.
-const PROGRAMS: [packages::Tool; 15] = [
+const PROGRAMS: [packages::Tool; 18] = [
     packages::GCC,
+    packages::CNI,
+    packages::IP,
+    packages::IPTABLES,
     packages::SKOPEO,
     packages::UMOCI,
     packages::RUNC,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::error::EngineError;
@@ -25,9 +26,25 @@ pub(crate) struct Discarded(Mutex<JoinSet<()>>);
 impl Discarded {
     /// Drops `guard` beside what goes on. To be called on the runtime.
     pub(crate) fn add(&self, guard: impl Send + 'static) {
+        self.spawn(move || drop(guard));
+    }
+
+    /// Runs `work` on a thread that may block. If the caller goes away, what comes of it is dropped
+    /// there, and the end of that is waited for with the rest.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, EngineError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.spawn(move || drop(sender.send(work())));
+        receiver.await.map_err(|_| EngineError::LostThread)
+    }
+
+    fn spawn(&self, work: impl FnOnce() + Send + 'static) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn_blocking(move || drop(guard));
+        tasks.spawn_blocking(work);
     }
 
     /// Waits until all that was discarded is gone.

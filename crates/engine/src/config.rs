@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::resources::Resources;
 pub use dns::DnsConfig;
 pub use gc::{GcConfig, PolicyRule, Space};
-pub use network::StepNetwork;
+pub use network::{CniConfig, StepNetwork};
 pub use serve::{Entitlement, LogFormat, LogLevel, ServeConfig, TlsConfig, UnknownName};
 
 /// The whole file; everything may be left out.
@@ -69,6 +69,8 @@ pub struct BuildConfig {
     pub isolation: Option<Isolation>,
     /// The network of steps that choose none.
     pub network: StepNetwork,
+    /// What that is if plugins of CNI set it up.
+    pub cni: CniConfig,
     /// How names are found in steps and containers.
     pub dns: DnsConfig,
 }
@@ -212,6 +214,9 @@ pub enum ConfigError {
     /// A certificate without its key, or a key without its certificate.
     #[error("invalid configuration: `certificate` and `key` of registry {0:?} go together")]
     HalfIdentity(String),
+    /// A network of CNI that is none.
+    #[error("invalid configuration: {0} in [build.cni]")]
+    Cni(&'static str),
     /// A bound of the default policy beside a policy that stands in its place.
     #[error(
         "invalid configuration: `{key}` of [gc] in line {line} has no effect, since gc.policy takes the place of the default policy that it bounds: set it in a rule of gc.policy"
@@ -250,6 +255,9 @@ impl Config {
     }
 
     fn checked(self) -> Result<Self, ConfigError> {
+        if let Some(fault) = self.build.cni.fault() {
+            return Err(ConfigError::Cni(fault));
+        }
         let half =
             |registry: &RegistryConfig| registry.certificate.is_some() != registry.key.is_some();
         match self.registry.iter().find(|(_, registry)| half(registry)) {

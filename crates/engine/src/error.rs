@@ -260,6 +260,9 @@ pub enum EngineError {
         /// Where distributions have it.
         packages: String,
     },
+    /// Nothing says which network plugins set up.
+    #[error("networks of CNI are not configured")]
+    NoCni,
     /// Something that Docker has and kiln has not.
     #[error("{what} is not supported by kiln: {instead}")]
     Unsupported {
@@ -295,9 +298,6 @@ pub enum EngineError {
     /// A push without a name.
     #[error("tag is needed when pushing to registry")]
     NoTag,
-    /// A name with a tag for what is to be found by its digest alone.
-    #[error("can't push tagged ref {0} by digest")]
-    TaggedByDigest(Reference),
     /// The files that a step reads cannot be read.
     #[error(transparent)]
     Checksum(#[from] snapshot::checksum::ChecksumError),

@@ -57,9 +57,9 @@ pub use cache::StoredRecords;
 pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary, CacheMountsTo};
 pub use clock::{Clock, SystemClock, rfc3339};
 pub use config::{
-    BuildConfig, CdiConfig, Config, ConfigError, DnsConfig, Entitlement, GcConfig, HistoryConfig,
-    Isolation, LimitsConfig, LogFormat, LogLevel, PolicyRule, RegistryConfig, ServeConfig, Space,
-    StepNetwork, TlsConfig, UnknownIsolation, UnknownName,
+    BuildConfig, CdiConfig, CniConfig, Config, ConfigError, DnsConfig, Entitlement, GcConfig,
+    HistoryConfig, Isolation, LimitsConfig, LogFormat, LogLevel, PolicyRule, RegistryConfig,
+    ServeConfig, Space, StepNetwork, TlsConfig, UnknownIsolation, UnknownName,
 };
 pub use container::{
     CommitContainer, ContainerLife, ContainerMount, ContainerRun, ContainerSettings,
@@ -105,8 +105,8 @@ pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, L
 pub use request::{
     ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,
     Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, LayerFormat,
-    LayoutImage, MoreTarget, NamedContext, Naming, NoCache, OfferedSecret, Remote, Secret,
-    SecretSource, SecretStore, Sink, Steps,
+    LayoutImage, MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
+    SecretStore, Sink, Steps,
 };
 pub use resources::{Exceeded, ResourceError, Resources};
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};

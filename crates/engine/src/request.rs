@@ -356,17 +356,6 @@ pub struct ImageExport {
     pub layers: LayerFormat,
     /// How what is stated about it is written.
     pub attestations: AttestationFormat,
-    /// By what it is found.
-    pub naming: Naming,
-}
-
-/// By what an image is found in the store and in registries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Naming {
-    /// By its digest alone, and so no name has a tag.
-    pub by_digest: bool,
-    /// In the store by its digest too.
-    pub canonical: bool,
 }
 
 /// An archive that other tools load.
@@ -403,13 +392,8 @@ pub enum FilesExport {
         /// Whether each platform has a directory in it; when there are several, if nothing is said.
         split: Option<bool>,
     },
-    /// As one tar.
-    Tar {
-        /// Where it goes.
-        destination: Destination,
-        /// Whether each platform has a directory in it; when there are several, if nothing is said.
-        split: Option<bool>,
-    },
+    /// As one tar. Of several platforms each has a directory in it.
+    Tar(Destination),
 }
 
 /// Where an archive goes.

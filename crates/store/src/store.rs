@@ -126,6 +126,12 @@ impl Store {
         self.layout().volumes()
     }
 
+    /// The directory of what was set up of networks, made with the first one.
+    #[must_use]
+    pub fn networks(&self) -> PathBuf {
+        self.layout().networks()
+    }
+
     /// Containers that were created.
     #[must_use]
     pub const fn containers(&self) -> Containers<'_> {

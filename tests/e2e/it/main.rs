@@ -20,6 +20,7 @@ mod carried;
 mod case;
 mod checks;
 mod clients;
+mod cni;
 mod collection;
 mod containers;
 mod contexts;

@@ -178,8 +178,8 @@ fn what_is_missing_is_named() {
             format!(": a network of a step's own takes {programs}, which is not installed");
         assert!(error.ends_with(&expected), "{error}");
     }
-    let error = kiln.try_build(&project, &["--network", "cni"]).error();
-    let expected = "ERROR: invalid argument \"cni\" for \"--network\" flag: kiln has the networks \
-                    default, none, host, sandbox, pasta and slirp4netns";
+    let error = kiln.try_build(&project, &["--network", "wire"]).error();
+    let expected = "ERROR: invalid argument \"wire\" for \"--network\" flag: kiln has the networks \
+                    default, none, host, sandbox, pasta, slirp4netns and cni";
     assert_eq!(error, expected);
 }

@@ -201,16 +201,6 @@ fn files_are_in_a_directory_for_each() {
     let one = format!("type=local,dest={},platform-split=true", merged.display());
     kiln.build(&project, &["--platform", "linux/arm64", "-o", &one]);
     assert!(merged.join("linux_arm64/arch").exists());
-    // A tar has as many directories, but no two files at one path.
-    let one = format!("type=tar,dest={},platform-split=true", tar.display());
-    kiln.build(&project, &["--platform", "linux/arm64", "-o", &one]);
-    let unpacked = scratch.dir("one");
-    let listed = unpack(&tar, &unpacked);
-    assert!(unpacked.join("linux_arm64/arch").exists(), "{listed}");
-    let merged = format!("type=tar,dest={},platform-split=false", tar.display());
-    let line = [&BOTH[..], &["-o", &merged]].concat();
-    let error = kiln.try_build(&project, &line).error();
-    assert!(error.contains("platform-split=false of a tar"), "{error}");
 }
 
 #[test]

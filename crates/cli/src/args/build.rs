@@ -78,7 +78,7 @@ pub struct Build {
     #[arg(long, value_name = "string")]
     pub metadata_file: Option<String>,
     /// Set the networking mode for the "RUN" instructions during build ("default", "none",
-    /// "host", "sandbox", "pasta", "slirp4netns")
+    /// "host", "sandbox", "pasta", "slirp4netns", "cni")
     #[arg(
         long,
         value_name = "string",

@@ -3,6 +3,7 @@
 
 use engine::{Dockerfile, EngineError, Location, Severity, Source, Span};
 use sandbox::SandboxError;
+use sandbox::network::cni::CniError;
 
 use super::{Error, INTERRUPTED};
 
@@ -110,6 +111,15 @@ fn hint(error: &EngineError) -> Option<String> {
         EngineError::Sandbox(SandboxError::Tun(_)) => {
             Some("as root: modprobe tun && chmod 0666 /dev/net/tun".to_owned())
         }
+        EngineError::Sandbox(SandboxError::Cni(CniError::NotRoot)) => {
+            Some("run kiln as root, or take the network sandbox".to_owned())
+        }
+        EngineError::Sandbox(SandboxError::Cni(CniError::Missing { .. })) => Some(
+            "install the plugins (Debian: containernetworking-plugins), or name their directory \
+             in plugins of [build.cni]"
+                .to_owned(),
+        ),
+        EngineError::NoCni => Some("set config or bridge of [build.cni] in kiln.toml".to_owned()),
         EngineError::HostNetwork => {
             Some("--allow network.host grants it to steps that ask for it".to_owned())
         }

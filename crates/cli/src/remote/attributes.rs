@@ -7,7 +7,7 @@ use client::Output;
 use client::messages::{CacheOptions, CacheOptionsEntry, Exporter};
 use engine::{
     ArchiveExport, ArchiveKind, AttestationFormat, CacheFrom, CacheMode, CacheTo, Destination,
-    Export, FilesExport, ImageExport, LayerFormat, Naming,
+    Export, FilesExport, ImageExport, LayerFormat,
 };
 use oci::{Compression, Reference};
 
@@ -41,13 +41,8 @@ pub(super) fn exporter(
             name(&mut attrs, tags.iter().chain(names));
             (kind, attrs, Some(place(destination)?))
         }
-        Export::Files(FilesExport::Tar { destination, split }) => {
-            let split = split.map(|split| ("platform-split".to_owned(), split.to_string()));
-            (
-                "tar",
-                split.into_iter().collect(),
-                Some(place(destination)?),
-            )
+        Export::Files(FilesExport::Tar(destination)) => {
+            ("tar", Attributes::new(), Some(place(destination)?))
         }
         // As a tar they come in one stream.
         Export::Files(FilesExport::Directory { split: Some(_), .. }) => {
@@ -124,22 +119,12 @@ fn image(export: &ImageExport, tags: &[Reference]) -> Attributes {
         store,
         layers,
         attestations,
-        naming,
     } = export;
     let mut attrs = format(layers, true);
     stated(&mut attrs, *attestations, AttestationFormat::IMAGE);
     name(&mut attrs, tags.iter().chain(names));
     if *push {
         attrs.insert("push".to_owned(), "true".to_owned());
-    }
-    let Naming {
-        by_digest,
-        canonical,
-    } = *naming;
-    for (attr, is_set) in [("push-by-digest", by_digest), ("name-canonical", canonical)] {
-        if is_set {
-            attrs.insert(attr.to_owned(), "true".to_owned());
-        }
     }
     if !store {
         attrs.insert("store".to_owned(), "false".to_owned());

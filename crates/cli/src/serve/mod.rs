@@ -73,12 +73,16 @@ async fn listen(
     let _pid_file = service.pid_file.map(PidFile::write).transpose()?;
     let sockets = Sockets::open(&config, &service.usual, environment).await?;
     // Clients can connect by now, and what is wrong with the store is told before one is answered.
-    drop(Engine::open(service.options.clone())?);
+    let engine = Engine::open(service.options.clone())?;
     let (sender, entries) = mpsc::channel(WAITING);
     let mut log = log::Writer::new(ui, &config, environment.now);
     for warning in service.warnings {
         log.write(&Entry::new(Level::Warning, "configuration").with("warning", warning));
     }
+    for left in engine.sweep_networks() {
+        log.write(&Entry::new(Level::Warning, "network is left").with("error", left.to_string()));
+    }
+    drop(engine);
     for place in sockets.shown {
         log.write(&Entry::new(Level::Info, "listening").with("on", place));
     }

@@ -56,7 +56,7 @@ pub(crate) struct Daemon {
     /// What holds before it is told anything.
     usual: fn(&mut Lowering),
     /// What is left to do when it has been told everything.
-    complete: fn(&mut Lowering) -> Result<(), String>,
+    complete: fn(&mut Lowering, &Environment) -> Result<(), String>,
 }
 
 /// Serves as `daemon` would.
@@ -126,11 +126,18 @@ impl Daemon {
             None => ((self.file)(environment), false),
         };
         let file = self.read(&path, is_required)?;
-        self.lower_given(&path, &file, flags).map_err(wrong)
+        let lowered = self.lower_given(environment, &path, &file, flags);
+        lowered.map_err(wrong)
     }
 
     /// The same of what stands in `file`, which is at `path`, and of the flags.
-    fn lower_given(&self, path: &Path, file: &Value, flags: Vec<Given>) -> Result<Lowered, String> {
+    fn lower_given(
+        &self,
+        environment: &Environment,
+        path: &Path,
+        file: &Value,
+        flags: Vec<Given>,
+    ) -> Result<Lowered, String> {
         let mut lowering = Lowering::default();
         (self.usual)(&mut lowering);
         let (keys, unknown) = given::of_file(self.settings, file);
@@ -147,7 +154,7 @@ impl Daemon {
             let applied = setting.apply(&mut lowering, &value);
             applied.map_err(|error| format!("{at}: {error}"))?;
         }
-        (self.complete)(&mut lowering)?;
+        (self.complete)(&mut lowering, environment)?;
         lowering.finish().map_err(|error| error.to_string())
     }
 

@@ -7,12 +7,38 @@ use std::time::Duration;
 use engine::{Entitlement, LogFormat, LogLevel, RegistryConfig, TlsConfig};
 
 use super::lowering::Lowered;
+use crate::environment::{Environment, Terminals};
+
 use super::{BUILDKITD, DOCKERD, Daemon, given};
 
+fn environment(is_root: bool, variables: &[(&str, &str)]) -> Environment {
+    let variables = variables.iter();
+    Environment {
+        arguments: Vec::new(),
+        variables: variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        working_directory: "/".into(),
+        is_root,
+        terminals: Terminals::default(),
+        now: || std::time::SystemTime::UNIX_EPOCH,
+    }
+}
+
 fn lower(daemon: &Daemon, file: &str, line: &[&str]) -> Result<Lowered, String> {
+    lower_in(&environment(true, &[]), daemon, file, line)
+}
+
+fn lower_in(
+    environment: &Environment,
+    daemon: &Daemon,
+    file: &str,
+    line: &[&str],
+) -> Result<Lowered, String> {
     let line: Vec<OsString> = line.iter().map(OsString::from).collect();
     let flags = given::of_flags(daemon.settings, &line)?;
-    daemon.lower_given(Path::new("/etc/file"), &(daemon.parse)(file)?, flags)
+    let file = (daemon.parse)(file)?;
+    daemon.lower_given(environment, Path::new("/etc/file"), &file, flags)
 }
 
 fn refused(daemon: &Daemon, file: &str, line: &[&str]) -> String {
@@ -216,9 +242,9 @@ fn what_buildkitd_can_be_told_and_kiln_cannot() {
             "proxyNetwork: true is not provided by kiln",
         ),
         (
-            "[worker.oci]\nnetworkMode = \"cni\"",
+            "[worker.oci]\nnetworkMode = \"wire\"",
             &[],
-            "worker.oci.networkMode: \"cni\" is not provided by kiln: steps have the machine's",
+            "worker.oci.networkMode: invalid network mode: \"wire\"",
         ),
         (
             "[frontend.\"gateway.v0\"]\nallowedRepositories = [\"x\"]",
@@ -259,6 +285,80 @@ fn what_buildkitd_can_be_told_and_kiln_cannot() {
         let error = refused(&BUILDKITD, file, line);
         assert!(error.contains(message), "{error}");
     }
+}
+
+#[test]
+fn networks_of_buildkitds_steps() {
+    use engine::{CniConfig, StepNetwork};
+
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("cni.json");
+    let here = scratch.path().to_str().unwrap();
+    let shown = path.to_str().unwrap();
+    let build = |line: &[&str]| {
+        let lowered = lower(&BUILDKITD, "", line)?;
+        Ok::<_, String>((lowered.config.build.network, lowered.config.build.cni))
+    };
+    let config = format!("--oci-cni-config-path={shown}");
+    let host = (StepNetwork::Host, CniConfig::default());
+    // What is not there is not taken unless it is asked for.
+    assert_eq!(build(&[&config]).unwrap(), host);
+    let error = build(&[&config, "--oci-worker-net=cni"]).unwrap_err();
+    assert!(error.starts_with("failed to read cni config"), "{error}");
+    std::fs::write(&path, "{}").unwrap();
+    let cni = CniConfig {
+        config: Some(path.clone()),
+        ..CniConfig::default()
+    };
+    let expected = (StepNetwork::Cni, cni.clone());
+    assert_eq!(build(&[&config]).unwrap(), expected);
+    assert_eq!(
+        build(&[&config, "--oci-worker-net=auto"]).unwrap(),
+        expected
+    );
+    assert_eq!(build(&[&config, "--oci-worker-net=host"]).unwrap(), host);
+    let binaries = format!("--oci-cni-binary-dir={here}");
+    let with_binaries = CniConfig {
+        plugins: Some(vec![here.into()]),
+        ..cni
+    };
+    assert_eq!(
+        build(&[&config, &binaries]).unwrap(),
+        (StepNetwork::Cni, with_binaries)
+    );
+    let error = build(&[&config, "--oci-cni-binary-dir=/nowhere"]).unwrap_err();
+    assert!(
+        error.starts_with("failed to read cni binary dir \"/nowhere\""),
+        "{error}"
+    );
+    let file = format!(
+        "[worker.oci]\nnetworkMode = \"bridge\"\nbridgeSubnet = \"10.9.0.0/16\"\n\
+         cniPoolSize = 4\ncniConfigPath = \"{shown}\"\n"
+    );
+    let lowered = lower(&BUILDKITD, &file, &[]).unwrap();
+    let bridge = CniConfig {
+        bridge: Some("buildkit0".into()),
+        subnet: Some("10.9.0.0/16".into()),
+        ..CniConfig::default()
+    };
+    assert_eq!(lowered.config.build.cni, bridge);
+    assert_eq!(
+        lowered.warnings,
+        ["worker.oci.cniPoolSize has no effect: a network is made for each step, and for it alone"]
+    );
+    // Who is not root gets none, and is not left without steps when it has not asked.
+    let user = environment(false, &[]);
+    let lowered = lower_in(&user, &BUILDKITD, "", &[&config]).unwrap();
+    assert_eq!(lowered.config.build.network, StepNetwork::Host);
+    assert!(lowered.warnings[0].ends_with("since \"cni\" takes root"));
+    let error = lower_in(&user, &BUILDKITD, &file, &[])
+        .map(|_| ())
+        .unwrap_err();
+    assert!(error.contains("\"bridge\" takes root"), "{error}");
+    let asks = environment(true, &[("BUILDKIT_NETWORK_BRIDGE_AUTO", "true")]);
+    let lowered = lower_in(&asks, &BUILDKITD, "", &[]).unwrap();
+    let name = lowered.config.build.cni.bridge;
+    assert_eq!(name.as_deref(), Some("buildkit0"));
 }
 
 /// What a machine may have that was set up for Docker.

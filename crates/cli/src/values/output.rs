@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use engine::{
     ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport,
-    LayerFormat, Naming,
+    LayerFormat,
 };
 use oci::{Compression, Reference};
 
@@ -45,11 +45,6 @@ pub fn parse(text: &str) -> Result<Output, ValueError> {
 /// # Errors
 /// It is no reference, or has a digest.
 pub fn tag(name: &str) -> Result<Reference, ValueError> {
-    plain_name(name).map(Reference::with_default_tag)
-}
-
-/// The name as it was typed.
-fn plain_name(name: &str) -> Result<Reference, ValueError> {
     let reference: Reference = name.parse().map_err(|source| ValueError::Tag {
         name: name.to_owned(),
         source,
@@ -57,15 +52,12 @@ fn plain_name(name: &str) -> Result<Reference, ValueError> {
     if reference.digest().is_some() {
         return Err(ValueError::TagDigest(name.to_owned()));
     }
-    Ok(reference)
+    Ok(reference.with_default_tag())
 }
 
 fn short_form(text: &str) -> Output {
     let files = if text == "-" {
-        FilesExport::Tar {
-            destination: Destination::Stdout,
-            split: None,
-        }
+        FilesExport::Tar(Destination::Stdout)
     } else {
         FilesExport::Directory {
             path: PathBuf::from(text),
@@ -95,7 +87,6 @@ struct Attributes {
     attestation_inline: Option<bool>,
     rewrite_timestamp: Option<bool>,
     platform_split: Option<bool>,
-    naming: Naming,
     /// Every attribute in order, to name those that the type does not have.
     seen: Vec<String>,
 }
@@ -120,7 +111,7 @@ impl Attributes {
             "dest" => self.destination = Some(value.to_owned()),
             "name" => {
                 for name in value.split(',') {
-                    self.names.push(plain_name(name)?);
+                    self.names.push(tag(name)?);
                 }
             }
             "push" => self.push = Some(boolean()?),
@@ -136,8 +127,6 @@ impl Attributes {
             "oci-artifact" => self.oci_artifact = Some(boolean()?),
             "attestation-inline" => self.attestation_inline = Some(boolean()?),
             "platform-split" => self.platform_split = Some(boolean()?),
-            "push-by-digest" => self.naming.by_digest = boolean()?,
-            "name-canonical" => self.naming.canonical = boolean()?,
             "rewrite-timestamp" => self.rewrite_timestamp = Some(boolean()?),
             _ => {}
         }
@@ -165,11 +154,8 @@ impl Attributes {
                 })
             }
             "tar" => {
-                self.allow(&kind, &[&["dest", "platform-split"]])?;
-                Export::Files(FilesExport::Tar {
-                    destination: self.destination(),
-                    split: self.platform_split,
-                })
+                self.allow(&kind, &[&["dest"]])?;
+                Export::Files(FilesExport::Tar(self.destination()))
             }
             _ => return Err(ValueError::OutputTypeUnknown(kind)),
         };
@@ -183,19 +169,15 @@ impl Attributes {
         let own: &[&str] = if kind == "docker" {
             &[]
         } else {
-            &["push", "store", "push-by-digest", "name-canonical"]
+            &["push", "store"]
         };
         self.allow(kind, &[LAYERS, own])?;
         Ok(Export::Image(ImageExport {
-            names: match self.naming.by_digest {
-                true => self.names.clone(),
-                false => self.tags(),
-            },
+            names: self.names.clone(),
             push: self.push.unwrap_or(push),
             store: self.store.unwrap_or(true),
             layers: self.layers(kind != "docker")?,
             attestations: self.attestations(AttestationFormat::IMAGE),
-            naming: self.naming,
         }))
     }
 
@@ -208,16 +190,11 @@ impl Attributes {
         };
         Ok(Export::Archive(ArchiveExport {
             kind: archive,
-            names: self.tags(),
+            names: self.names.clone(),
             destination,
             layers: self.layers(archive == ArchiveKind::Oci)?,
             attestations: self.attestations(AttestationFormat::ARCHIVE),
         }))
-    }
-
-    fn tags(&self) -> Vec<Reference> {
-        let names = self.names.iter().cloned();
-        names.map(Reference::with_default_tag).collect()
     }
 
     fn destination(&self) -> Destination {

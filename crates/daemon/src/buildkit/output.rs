@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
 use engine::{
     ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport,
-    LayerFormat, Naming,
+    LayerFormat,
 };
 use oci::{Compression, Reference};
 use tonic::Status;
 
-use super::options::{Options, go_bool};
+use super::options::Options;
 
 /// An exporter that a client asks for.
 #[derive(Debug, Clone)]
@@ -31,10 +31,7 @@ pub(super) enum Output {
         attestations: AttestationFormat,
     },
     /// The files as one tar, sent to the client.
-    Tar {
-        /// Whether each platform has a directory of its own, if that was said.
-        split: Option<bool>,
-    },
+    Tar,
     /// The files, sent to the client.
     Files {
         /// Whether each platform has a directory of its own, if that was said.
@@ -84,10 +81,7 @@ impl Output {
                 layers: *layers,
                 attestations: *attestations,
             }),
-            Self::Tar { split } => Export::Files(FilesExport::Tar {
-                destination: destination(),
-                split: *split,
-            }),
+            Self::Tar => Export::Files(FilesExport::Tar(destination())),
             Self::Files { .. } | Self::Layout { .. } => return None,
         })
     }
@@ -104,9 +98,7 @@ fn output(exporter: Exporter) -> Result<Output, Status> {
         "image" | "moby" => image(&mut attrs)?,
         "oci" => archive(&mut attrs, ArchiveKind::Oci)?,
         "docker" => archive(&mut attrs, ArchiveKind::Docker)?,
-        "tar" => Output::Tar {
-            split: attrs.flag("platform-split")?,
-        },
+        "tar" => Output::Tar,
         "local" => {
             if attrs.one("mode").is_some_and(|mode| mode != "copy") {
                 return Err(attrs.refuse("mode", "remove what should not be there first"));
@@ -127,29 +119,24 @@ fn output(exporter: Exporter) -> Result<Output, Status> {
 fn image(attrs: &mut Options) -> Result<Output, Status> {
     // Layers are always unpacked when something needs them; by which digest a client calls the
     // image is its own affair.
-    switch(attrs, "unpack")?;
-    switch(attrs, "prefer-image-digest")?;
-    let push = switch(attrs, "push")?.unwrap_or(false);
-    let naming = Naming {
-        by_digest: switch(attrs, "push-by-digest")?.unwrap_or(false),
-        canonical: switch(attrs, "name-canonical")?.unwrap_or(false),
-    };
+    attrs.flag("unpack")?;
+    attrs.flag("prefer-image-digest")?;
+    let push = attrs.flag("push")?.unwrap_or(false);
+    if attrs.flag("push-by-digest")? == Some(true) {
+        return Err(attrs.refuse("push-by-digest", "push under a tag"));
+    }
     Ok(Output::Image(ImageExport {
-        names: match naming.by_digest {
-            true => plain_names(attrs)?,
-            false => names(attrs)?,
-        },
+        names: names(attrs)?,
         push,
-        store: switch(attrs, "store")?.unwrap_or(true),
+        store: attrs.flag("store")?.unwrap_or(true),
         layers: layers(attrs, true)?,
         attestations: attestations(attrs, AttestationFormat::IMAGE)?,
-        naming,
     }))
 }
 
 fn archive(attrs: &mut Options, kind: ArchiveKind) -> Result<Output, Status> {
-    switch(attrs, "prefer-image-digest")?;
-    if switch(attrs, "tar")? == Some(false) {
+    attrs.flag("prefer-image-digest")?;
+    if attrs.flag("tar")? == Some(false) {
         if kind == ArchiveKind::Docker {
             return Err(attrs.refuse("tar=false", "use type=oci, or take the archive"));
         }
@@ -173,18 +160,12 @@ fn attestations(
     usual: AttestationFormat,
 ) -> Result<AttestationFormat, Status> {
     Ok(AttestationFormat {
-        inline: switch(attrs, "attestation-inline")?.unwrap_or(usual.inline),
-        artifact: switch(attrs, "oci-artifact")?.unwrap_or(usual.artifact),
+        inline: attrs.flag("attestation-inline")?.unwrap_or(usual.inline),
+        artifact: attrs.flag("oci-artifact")?.unwrap_or(usual.artifact),
     })
 }
 
 fn names(attrs: &mut Options) -> Result<Vec<Reference>, Status> {
-    let names = plain_names(attrs)?.into_iter();
-    Ok(names.map(Reference::with_default_tag).collect())
-}
-
-/// The names as they were given.
-fn plain_names(attrs: &mut Options) -> Result<Vec<Reference>, Status> {
     let text = attrs.one("name").unwrap_or_default();
     let names = text.split(',').filter(|name| !name.is_empty());
     let parse = |name: &str| {
@@ -192,7 +173,7 @@ fn plain_names(attrs: &mut Options) -> Result<Vec<Reference>, Status> {
         let parsed = parsed.map_err(|error| attrs.invalid("name", name, &error.to_string()))?;
         match parsed.digest() {
             Some(_) => Err(attrs.invalid("name", name, "expected a name without a digest")),
-            None => Ok(parsed),
+            None => Ok(parsed.with_default_tag()),
         }
     };
     names.map(parse).collect()
@@ -222,21 +203,9 @@ pub(super) fn layers(attrs: &mut Options, oci: bool) -> Result<LayerFormat, Stat
     Ok(LayerFormat {
         compression,
         level,
-        force: switch(attrs, "force-compression")?.unwrap_or(false),
-        oci_media_types: switch(attrs, "oci-mediatypes")?.unwrap_or(oci),
+        force: attrs.flag("force-compression")?.unwrap_or(false),
+        oci_media_types: attrs.flag("oci-mediatypes")?.unwrap_or(oci),
     })
-}
-
-/// Yes or no; the attribute without a value is yes.
-fn switch(attrs: &mut Options, name: &str) -> Result<Option<bool>, Status> {
-    match attrs.any(name).as_deref() {
-        None => Ok(None),
-        Some("") => Ok(Some(true)),
-        Some(value) => match go_bool(value) {
-            Some(is_set) => Ok(Some(is_set)),
-            None => Err(attrs.invalid(name, value, "expected true or false")),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -264,17 +233,6 @@ mod tests {
             ["docker.io/library/a:latest", "docker.io/library/b:1"]
         );
         assert!(image.push && image.store);
-        assert_eq!(image.naming, Naming::default());
-        let by_digest = [
-            ("name", "a"),
-            ("push-by-digest", "true"),
-            ("name-canonical", ""),
-        ];
-        let Ok(Output::Image(image)) = of("image", &by_digest) else {
-            panic!("{by_digest:?}");
-        };
-        assert_eq!(image.names[0].to_string(), "docker.io/library/a");
-        assert!(image.naming.by_digest && image.naming.canonical);
 
         for (kind, attrs, message) in [
             (

@@ -8,8 +8,8 @@ use api::docker::{Aux, Message};
 use engine::events::channel;
 use engine::{
     AttestationFormat, BuildOutcome, BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn,
-    Engine, EngineError, Export, ImageExport, LayerFormat, Naming, NoCache, PullPolicy, Remote,
-    Resources, git_context,
+    Engine, EngineError, Export, ImageExport, LayerFormat, NoCache, PullPolicy, Remote, Resources,
+    git_context,
 };
 use hyper::HeaderMap;
 use hyper::body::Incoming;
@@ -176,7 +176,6 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
             store: true,
             layers: LayerFormat::default(),
             attestations: AttestationFormat::IMAGE,
-            naming: Naming::default(),
         })],
         ..BuildRequest::default()
     };

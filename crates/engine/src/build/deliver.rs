@@ -102,13 +102,9 @@ impl Inner {
         };
         match export {
             Export::Image(image) => {
-                let names = match image.naming.by_digest {
-                    true => without_tags(tags, image)?,
-                    false => names(&image.names),
-                };
+                let names = names(&image.names);
                 let mut exported = None;
-                // The digest by which an image is found is that of what is pushed.
-                if image.store && !(image.push && image.naming.by_digest) {
+                if image.store {
                     let task = Task::begin(progress, &self.clock, "exporting to image");
                     let told = task.progress();
                     let result = self.export_to_store(set, image, &names, &told).await;
@@ -135,7 +131,7 @@ impl Inner {
             Export::Files(files) => {
                 let name = match files {
                     FilesExport::Directory { .. } => "exporting to client directory",
-                    FilesExport::Tar { .. } => "exporting to client tarball",
+                    FilesExport::Tar(_) => "exporting to client tarball",
                 };
                 let task = Task::begin(progress, &self.clock, name);
                 let told = task.progress();
@@ -143,14 +139,5 @@ impl Inner {
                 task.end(result).map(|()| None)
             }
         }
-    }
-}
-
-/// The names of an image that is found by its digest alone.
-fn without_tags(tags: &[Reference], image: &ImageExport) -> Result<Vec<Reference>, EngineError> {
-    let names: Vec<Reference> = tags.iter().chain(&image.names).cloned().collect();
-    match names.iter().find(|name| name.tag().is_some()) {
-        Some(tagged) => Err(EngineError::TaggedByDigest(tagged.clone())),
-        None => Ok(names),
     }
 }

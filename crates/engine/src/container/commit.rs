@@ -15,7 +15,6 @@ use crate::export::{Dialect, ImageLayer, Packed, assemble, layer_type};
 use crate::layer::Wanted;
 use crate::output::Stack;
 use crate::progress::Task;
-use crate::request::Naming;
 
 /// What an image of a container is to be.
 #[derive(Debug, Clone, Default)]
@@ -59,8 +58,7 @@ impl Engine {
         layers.extend(top);
         let image = assemble(&config, inherited, &layers, None, Dialect::Oci)?;
         let names: Vec<Reference> = new.name.iter().cloned().collect();
-        let packed = Packed::one(image, Vec::new());
-        Ok(engine.keep(&packed, &names, Naming::default())?.id)
+        Ok(engine.keep(&Packed::one(image, Vec::new()), &names)?.id)
     }
 }
 

@@ -63,36 +63,21 @@ impl Inner {
             FilesExport::Directory { path, split } => {
                 engine.write_directories(&all, &path, split.unwrap_or(several), draft)
             }
-            FilesExport::Tar { destination, split } => {
-                engine.write_archived(&all, destination, split.unwrap_or(several), draft)
+            FilesExport::Tar(Destination::File(path)) => {
+                draft.replace(&path, |file| engine.write_files(&all, several, file))
             }
-        })
-        .await
-    }
-
-    fn write_archived(
-        &self,
-        all: &[Files],
-        destination: Destination,
-        split: bool,
-        draft: &Draft,
-    ) -> Result<(), EngineError> {
-        if !split && all.len() > 1 {
-            return Err(EngineError::Unsupported {
-                what: "platform-split=false of a tar for several platforms".to_owned(),
-                instead: "use type=local",
-            });
-        }
-        let write = |output: &mut (dyn Write + Send)| self.write_files(all, split, output);
-        match destination {
-            Destination::File(path) => draft.replace(&path, |file| write(file)),
-            Destination::Stdout => write(&mut io::stdout()),
-            Destination::Stream(stream) => send(&stream, |sink| write(sink)),
-            Destination::Directory(_) => Err(EngineError::Unsupported {
+            FilesExport::Tar(Destination::Stdout) => {
+                engine.write_files(&all, several, &mut io::stdout())
+            }
+            FilesExport::Tar(Destination::Stream(stream)) => {
+                send(&stream, |sink| engine.write_files(&all, several, sink))
+            }
+            FilesExport::Tar(Destination::Directory(_)) => Err(EngineError::Unsupported {
                 what: "a tar that is a directory".to_owned(),
                 instead: "use type=local",
             }),
-        }
+        })
+        .await
     }
 
     fn write_directories(
@@ -203,7 +188,7 @@ fn shared(one: &Dir, other: &Dir, path: &Path) -> Result<Option<PathBuf>, Engine
 
 /// A tar has no place beside its files.
 fn check_stated(stated: &[Attestation], export: &FilesExport) -> Result<(), EngineError> {
-    if !stated.is_empty() && matches!(export, FilesExport::Tar { .. }) {
+    if !stated.is_empty() && matches!(export, FilesExport::Tar(_)) {
         return Err(EngineError::Unsupported {
             what: "an attestation in a tar of files".to_owned(),
             instead: "use type=local, or inline-only=true for images alone",

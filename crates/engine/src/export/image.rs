@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::image::untagged;
 use crate::layer::Wanted;
 use crate::request::{
-    ArchiveExport, ArchiveKind, ClientStream, Destination, ImageExport, LayerFormat, Naming,
+    ArchiveExport, ArchiveKind, ClientStream, Destination, ImageExport, LayerFormat,
 };
 
 /// An image that was made, or several for as many platforms.
@@ -58,11 +58,7 @@ impl Inner {
             attestations: export.attestations,
         };
         let packed = self.pack(set, &how, names, progress).await?;
-        let naming = Naming {
-            canonical: export.naming.canonical && !export.push,
-            ..export.naming
-        };
-        self.keep(&packed, names, naming)
+        self.keep(&packed, names)
     }
 
     /// Writes the documents and the names.
@@ -70,7 +66,6 @@ impl Inner {
         &self,
         packed: &Packed,
         names: &[Reference],
-        naming: Naming,
     ) -> Result<ExportedImage, EngineError> {
         for (_, bytes) in packed.blobs().chain(packed.manifests()) {
             self.store.blobs().put(&self.lease, bytes)?;
@@ -78,13 +73,7 @@ impl Inner {
         let top = packed.top();
         let now = self.clock.now();
         for name in names {
-            if !naming.by_digest {
-                self.store.images().put(name, top, now)?;
-            }
-            if naming.by_digest || naming.canonical {
-                let name = name.without_tag().with_digest(top.digest);
-                self.store.images().put(&name, top, now)?;
-            }
+            self.store.images().put(name, top, now)?;
         }
         if names.is_empty() {
             self.store.images().put(&untagged(top.digest)?, top, now)?;
@@ -108,13 +97,6 @@ impl Inner {
         let packed = self.pack(set, &how, names, progress).await?;
         for name in names {
             self.push_packed(name, &packed, progress).await?;
-        }
-        if export.store && export.naming != Naming::default() {
-            let naming = Naming {
-                by_digest: true,
-                ..export.naming
-            };
-            self.keep(&packed, names, naming)?;
         }
         Ok(ExportedImage::new(&packed, names))
     }

@@ -53,9 +53,8 @@ impl Inner {
             pushed.await.map_err(failed)?;
         }
         for (descriptor, bytes) in packed.manifests() {
-            // Tags lead to the last of them, the others are found by their digests.
-            let is_top = descriptor.digest == packed.top().digest;
-            let name = match is_top && reference.tag().is_some() {
+            // Names lead to the last of them, the others are found by their digests.
+            let name = match descriptor.digest == packed.top().digest {
                 true => reference.clone(),
                 false => reference.without_tag().with_digest(descriptor.digest),
             };

@@ -11,7 +11,7 @@ use crate::error::{EngineError, ImageError};
 use crate::export::{Attestation, ImageParts, ImageSet, Statement};
 use crate::output::Stack;
 use crate::progress::Task;
-use crate::request::{AttestationFormat, ImageExport, LayerFormat, Naming};
+use crate::request::{AttestationFormat, ImageExport, LayerFormat};
 
 /// The largest statement that is read.
 const MAX_STATEMENT: u64 = 40 << 20;
@@ -42,7 +42,6 @@ impl Engine {
             store: false,
             layers: LayerFormat::default(),
             attestations: AttestationFormat::IMAGE,
-            naming: Naming::default(),
         };
         let names = std::slice::from_ref(&reference);
         let pushed = engine.push_set(&set, &export, names, &told).await;

@@ -76,6 +76,7 @@ pub(crate) const NAMES: &[&str] = &[
     "cache-mounts",
     "containers",
     "volumes",
+    "networks",
     "contexts",
     "leases",
     "locks",
@@ -155,6 +156,10 @@ impl Layout {
 
     pub(crate) fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
+    }
+
+    pub(crate) fn networks(&self) -> PathBuf {
+        self.root.join("networks")
     }
 
     pub(crate) fn leases(&self) -> PathBuf {

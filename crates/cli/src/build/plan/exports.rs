@@ -2,7 +2,6 @@
 
 use engine::{
     ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport, LayerFormat,
-    Naming,
 };
 use oci::Platform;
 
@@ -75,9 +74,7 @@ fn check_exports(
     }
     let to_stdout = |export: &&Export| match export {
         Export::Archive(archive) => matches!(archive.destination, Destination::Stdout),
-        Export::Files(FilesExport::Tar { destination, .. }) => {
-            matches!(destination, Destination::Stdout)
-        }
+        Export::Files(FilesExport::Tar(destination)) => matches!(destination, Destination::Stdout),
         Export::Image(_) | Export::Files(FilesExport::Directory { .. }) => false,
     };
     let streams = exports.iter().filter(to_stdout).count();
@@ -117,7 +114,6 @@ fn image(push: bool) -> Export {
         store: true,
         layers: LayerFormat::default(),
         attestations: AttestationFormat::IMAGE,
-        naming: Naming::default(),
     })
 }
 
@@ -136,9 +132,8 @@ fn absolute(export: Export, environment: &Environment) -> Export {
             let path = environment.absolute(&path);
             Export::Files(FilesExport::Directory { path, split })
         }
-        Export::Files(FilesExport::Tar { destination, split }) => {
-            let destination = place(destination);
-            Export::Files(FilesExport::Tar { destination, split })
+        Export::Files(FilesExport::Tar(destination)) => {
+            Export::Files(FilesExport::Tar(place(destination)))
         }
         Export::Image(image) => Export::Image(image),
     }

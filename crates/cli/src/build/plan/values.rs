@@ -42,11 +42,13 @@ pub(super) fn networks(text: &str) -> Result<(NetworkMode, Option<StepNetwork>),
         "sandbox" => StepNetwork::Sandbox,
         "pasta" => StepNetwork::Pasta,
         "slirp4netns" => StepNetwork::Slirp4netns,
+        "cni" => StepNetwork::Cni,
         "" | "default" | "bridge" | "none" | "host" => {
             return Ok((network("--network", text)?, None));
         }
         _ => {
-            let known = "kiln has the networks default, none, host, sandbox, pasta and slirp4netns";
+            let known = "kiln has the networks default, none, host, sandbox, pasta, slirp4netns \
+                         and cni";
             return Err(choice("--network", text, known));
         }
     };

@@ -1,5 +1,6 @@
 //! `buildkitd`: its file `buildkitd.toml`, its flags, and where its things are.
 
+mod network;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -49,7 +50,8 @@ fn socket(environment: &Environment) -> PathBuf {
 fn usual(_: &mut Lowering) {}
 
 /// What takes more than one setting to know.
-fn complete(lowering: &mut Lowering) -> Result<(), String> {
+fn complete(lowering: &mut Lowering, environment: &Environment) -> Result<(), String> {
     gc::complete(lowering);
+    network::complete(lowering, environment)?;
     settings::tls(lowering)
 }

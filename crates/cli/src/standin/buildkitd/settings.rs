@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::network;
 use crate::standin::effects::{debug, log_level, max_used, min_free, nothing, reserved, text};
 use crate::standin::lowering::Lowering;
 use crate::standin::setting::Does::{Becomes, Is, Nothing, Refused};
@@ -11,7 +12,7 @@ use crate::standin::{gc, registry};
 
 const OWN_WORKER: &str = "kiln runs steps and keeps layers itself";
 const CONTAINERD: &str = "kiln is the worker and needs no containerd";
-const OWN_NETWORK: &str = "steps have the machine's network or none";
+const OWN_NETWORKS: &str = "a network is made for each step, and for it alone";
 
 /// All that it can be told.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -129,32 +130,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         "worker.oci.networkMode",
         "oci-worker-net",
         Text,
-        Refused(
-            &["auto", "host"],
-            "steps have the machine's network, or none with `--network none`; leave it out or \
-             say \"host\"",
-        ),
+        Becomes(network::mode),
     ),
     Setting::both(
         "worker.oci.cniConfigPath",
         "oci-cni-config-path",
         Text,
-        Nothing(OWN_NETWORK),
+        Becomes(network::config),
     ),
     Setting::both(
         "worker.oci.cniBinaryPath",
         "oci-cni-binary-dir",
         Text,
-        Nothing(OWN_NETWORK),
+        Becomes(network::plugins),
     ),
     Setting::both(
         "worker.oci.cniPoolSize",
         "oci-cni-pool-size",
         Number,
-        Nothing(OWN_NETWORK),
+        Nothing(OWN_NETWORKS),
     ),
-    Setting::key("worker.oci.bridgeName", Text, Nothing(OWN_NETWORK)),
-    Setting::key("worker.oci.bridgeSubnet", Text, Nothing(OWN_NETWORK)),
+    Setting::key("worker.oci.bridgeName", Text, Becomes(network::bridge)),
+    Setting::key("worker.oci.bridgeSubnet", Text, Becomes(network::subnet)),
     Setting::key(
         "worker.oci.labels",
         Any,
@@ -235,14 +232,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::flag("containerd-worker-platform", Texts, Nothing(CONTAINERD)),
     Setting::flag("containerd-worker-namespace", Text, Nothing(CONTAINERD)),
     Setting::flag("containerd-worker-runtime", Text, Nothing(CONTAINERD)),
-    Setting::flag(
-        "containerd-worker-net",
-        Text,
-        Refused(&["auto", "host"], "leave it out or say \"host\""),
-    ),
-    Setting::flag("containerd-cni-config-path", Text, Nothing(OWN_NETWORK)),
-    Setting::flag("containerd-cni-binary-dir", Text, Nothing(OWN_NETWORK)),
-    Setting::flag("containerd-cni-pool-size", Number, Nothing(OWN_NETWORK)),
+    Setting::flag("containerd-worker-net", Text, Becomes(network::mode)),
+    Setting::flag("containerd-cni-config-path", Text, Becomes(network::config)),
+    Setting::flag("containerd-cni-binary-dir", Text, Becomes(network::plugins)),
+    Setting::flag("containerd-cni-pool-size", Number, Nothing(OWN_NETWORKS)),
     Setting::flag("containerd-worker-snapshotter", Text, Nothing(CONTAINERD)),
     Setting::flag(
         "containerd-worker-apparmor-profile",

@@ -67,7 +67,7 @@ fn usual(lowering: &mut Lowering) {
 }
 
 /// What takes more than one setting to know.
-fn complete(lowering: &mut Lowering) -> Result<(), String> {
+fn complete(lowering: &mut Lowering, _: &Environment) -> Result<(), String> {
     gc::complete(lowering);
     effects::tls(lowering)
 }

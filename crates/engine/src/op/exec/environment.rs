@@ -37,8 +37,7 @@ impl SystemFiles {
             hosts: directory.join("hosts"),
             resolv_conf: directory.join("resolv.conf"),
         };
-        // A host without one is a host without name servers.
-        let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let host = machines_resolv_conf(network);
         write(&files.hosts, &sandbox::hosts(hostname, &extra))?;
         let text = dns.resolv_conf(&sandbox::resolv_conf(&host, network));
         write(&files.resolv_conf, &text)?;
@@ -60,6 +59,26 @@ impl SystemFiles {
             mount(&self.resolv_conf, "/etc/resolv.conf"),
         ]
     }
+}
+
+/// What the machine says of name servers. Where plugins have set up the network, the one on its
+/// loopback interface that systemd-resolved puts before others gives way to those.
+fn machines_resolv_conf(network: &Network) -> String {
+    const OWN: &str = "/etc/resolv.conf";
+    const OTHERS: &str = "/run/systemd/resolve/resolv.conf";
+    // A machine without one is a machine without name servers.
+    let own = std::fs::read_to_string(OWN).unwrap_or_default();
+    match network {
+        Network::Cni(_) if !has_servers(&sandbox::resolv_conf(&own, network)) => {
+            std::fs::read_to_string(OTHERS).unwrap_or(own)
+        }
+        _ => own,
+    }
+}
+
+fn has_servers(text: &str) -> bool {
+    text.lines()
+        .any(|line| line.split_whitespace().next() == Some("nameserver"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), EngineError> {

@@ -405,7 +405,9 @@ impl Builder<'_> {
     fn spec(&mut self, op: &ExecOp) -> Result<Spec, EngineError> {
         let root = self.root.take().ok_or(EngineError::NoCommand)?;
         self.check_step(op)?;
-        let network = self.engine.network(self.session, op.network)?;
+        let network = self
+            .engine
+            .network(self.session, op.network, op.hostname.as_deref())?;
         let hostname = op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned());
         let dns = &self.engine.config.build.dns;
         let files = SystemFiles::write(&self.scratch, &hostname, &op.extra_hosts, &network, dns)?;

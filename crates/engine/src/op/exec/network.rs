@@ -1,19 +1,32 @@
 //! Which network a step gets: what it asks for, and what the default one is.
 
+use std::sync::Arc;
+
 use graph::NetworkMode;
+use sandbox::network::cni::{self, Cni, CniError, NetworkList};
 use sandbox::{Connector, Network};
 
 use crate::config::StepNetwork;
-use crate::engine::Inner;
+use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 use crate::session::Session;
 
+impl Engine {
+    /// Takes down the networks of steps that were lost with the kiln that ran them; what could not
+    /// be.
+    #[must_use]
+    pub fn sweep_networks(&self) -> Vec<CniError> {
+        self.0.sweep_networks()
+    }
+}
+
 impl Inner {
-    /// The sandbox's word for a network.
+    /// The sandbox's word for a network, of a process with this host name, if it chose one.
     pub(super) fn network(
         &self,
         session: &Session,
         mode: NetworkMode,
+        hostname: Option<&str>,
     ) -> Result<Network, EngineError> {
         let default = session.network.unwrap_or(self.config.build.network);
         match (mode, default) {
@@ -21,6 +34,9 @@ impl Inner {
             (NetworkMode::Default | NetworkMode::Host, StepNetwork::Host) => Ok(Network::Host),
             (NetworkMode::Host, _) if session.host_network => Ok(Network::Host),
             (NetworkMode::Host, _) => Err(EngineError::HostNetwork),
+            (NetworkMode::Default, StepNetwork::Cni) => {
+                Ok(Network::Cni(Arc::new(self.cni(hostname)?)))
+            }
             (NetworkMode::Default, isolated) => self.connector(isolated).map(Network::Connected),
         }
     }
@@ -39,5 +55,26 @@ impl Inner {
                 packages: list(sandbox::ConnectorKind::package),
             }
         })
+    }
+
+    /// The network that plugins set up.
+    fn cni(&self, hostname: Option<&str>) -> Result<Cni, EngineError> {
+        let config = &self.config.build.cni;
+        let list = match (&config.config, &config.bridge) {
+            (Some(path), _) => NetworkList::read(path).map_err(sandbox::SandboxError::from)?,
+            (None, Some(bridge)) => NetworkList::bridge(bridge, config.subnet()),
+            (None, None) => return Err(EngineError::NoCni),
+        };
+        Ok(Cni {
+            list,
+            plugins: config.directories(),
+            programs: self.helper_path.clone(),
+            records: self.store.networks(),
+            hostname: hostname.map(str::to_owned),
+        })
+    }
+
+    pub(crate) fn sweep_networks(&self) -> Vec<CniError> {
+        cni::sweep(&self.store.networks(), &self.helper_path)
     }
 }

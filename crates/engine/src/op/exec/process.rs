@@ -32,6 +32,8 @@ pub(crate) struct Ended {
     pub(super) exceeded: Option<Exceeded>,
     /// Which limit of the kernel's it has met, if it did.
     pub(super) met: Option<sandbox::Exceeded>,
+    /// Why something of its network is left, if it is.
+    unreleased: Vec<String>,
 }
 
 impl From<ProcessExit> for Ended {
@@ -41,6 +43,7 @@ impl From<ProcessExit> for Ended {
             moved: Ok(Vec::new()),
             exceeded: None,
             met: None,
+            unreleased: Vec::new(),
         }
     }
 }
@@ -64,22 +67,46 @@ pub(super) async fn run_to_end(
         stdout: stdout_end,
         stderr: stderr_end,
     };
+    tell(progress, &left(engine).await?).await;
     let running = match start(engine, spec, stdio).await? {
         Ok(running) => running,
         Err(error) => return Ok(not_started(engine, progress, error, root).await?.into()),
     };
     let meter = &bounds.meter;
+    let ended = async {
+        let (running, exceeded) = wait(running, bounds.exceeded()).await?;
+        engine.discarded.run(move || end(running, exceeded)).await?
+    };
     let (ended, out, err) = tokio::join!(
-        wait(running, bounds.exceeded()),
+        ended,
         pass_on(progress, LogStream::Stdout, stdout, meter),
         pass_on(progress, LogStream::Stderr, stderr, meter)
     );
     out.and(err)?;
     let mut ended = ended?;
+    tell(progress, &ended.unreleased).await;
     if ended.exceeded.is_none() {
         ended.exceeded = bounds.at_end().await?;
     }
     Ok(ended)
+}
+
+/// What was not taken down of networks that were lost with the kiln that ran their steps.
+async fn left(engine: &Arc<Inner>) -> Result<Vec<String>, EngineError> {
+    if !engine.store.networks().exists() {
+        return Ok(Vec::new());
+    }
+    let sweeper = Arc::clone(engine);
+    let left = engine.discarded.run(move || sweeper.sweep_networks());
+    Ok(left.await?.iter().map(ToString::to_string).collect())
+}
+
+/// Tells of what is left of networks, which is no fault of the step's.
+async fn tell(progress: &StepProgress, left: &[String]) {
+    for why in left {
+        let words = format!("a network was not taken down: {why}\n");
+        progress.log(LogStream::Stderr, words.into()).await;
+    }
 }
 
 /// Connecting a network takes many times as long as all the rest.
@@ -89,11 +116,12 @@ async fn start(
     stdio: Stdio,
 ) -> Result<Result<Running, SandboxError>, EngineError> {
     let sandbox = engine.sandbox()?;
-    if !matches!(spec.network, Network::Connected(_)) {
+    if !matches!(spec.network, Network::Connected(_) | Network::Cni(_)) {
         return Ok(sandbox.start(spec, stdio));
     }
     let (sandbox, spec) = (sandbox.clone(), spec.clone());
-    crate::blocking(move || sandbox.start(&spec, stdio)).await
+    let started = engine.discarded.run(move || sandbox.start(&spec, stdio));
+    started.await
 }
 
 /// A missing program is the step's own fault, and ends as a shell would end for it.
@@ -128,7 +156,10 @@ pub(crate) async fn wait_for(
     tokio::pin!(ended);
     loop {
         tokio::select! {
-            ended = &mut ended => return Ok(ended?.exit),
+            ended = &mut ended => {
+                let (running, exceeded) = ended?;
+                return Ok(crate::blocking(move || end(running, exceeded)).await??.exit);
+            }
             Some(signal) = signals.recv() => pass_signal(&process, signal),
         }
     }
@@ -141,11 +172,12 @@ fn pass_signal(process: &OwnedFd, signal: i32) {
     }
 }
 
-/// Waits without blocking a thread, and ends the process when it is `too_much`.
+/// Waits without blocking a thread, and ends the process when it is `too_much`, which is told then.
+/// Dropping the future kills the process.
 async fn wait(
-    mut running: Running,
+    running: Running,
     too_much: impl Future<Output = Result<Exceeded, EngineError>>,
-) -> Result<Ended, EngineError> {
+) -> Result<(Running, Option<Exceeded>), EngineError> {
     let pidfd = running
         .pidfd()
         .try_clone_to_owned()
@@ -160,6 +192,12 @@ async fn wait(
         }
         exceeded = too_much => Some(exceeded?),
     };
+    Ok((running, exceeded))
+}
+
+/// What came of a process that has ended, or is to end for what it has `exceeded`. Its network may
+/// have to be taken down, which takes many times as long as all the rest.
+fn end(mut running: Running, exceeded: Option<Exceeded>) -> Result<Ended, EngineError> {
     let ended = match exceeded {
         None => running.wait(),
         Some(_) => running.kill(),
@@ -168,11 +206,13 @@ async fn wait(
         Exit::Code(code) => ProcessExit::Code(code),
         Exit::Signal(signal) => ProcessExit::Signal(signal),
     };
+    let unreleased = running.unreleased().map(ToString::to_string);
     Ok(Ended {
         exit,
         moved: running.moved().map(<[u64]>::to_vec),
         exceeded,
         met: running.exceeded(),
+        unreleased: unreleased.into_iter().collect(),
     })
 }
 
