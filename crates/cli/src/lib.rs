@@ -11,6 +11,7 @@ mod clients;
 mod commands;
 pub mod environment;
 pub mod error;
+mod keeper;
 pub mod names;
 pub mod progress;
 mod remote;
@@ -67,7 +68,7 @@ fn run(ui: &mut Ui<'_>) -> Result<u8, Error> {
     match args::parse(&line, width)? {
         Parsed::Print(text) => ui.print(&text).map(|()| 0),
         Parsed::Run(mut arguments) => {
-            docker.apply(&mut arguments.command, &mut environment)?;
+            docker.apply(&mut arguments.global, &mut environment);
             commands::run(*arguments, &environment, ui)
         }
     }

@@ -1,7 +1,6 @@
 //! Calls to a daemon: builds, and questions about what it keeps.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tonic::Status;
 
+use crate::address::Address;
 use crate::connection::{Caller, ConnectError, Way};
 use crate::failure::Failure;
 use crate::offers::Offers;
@@ -32,12 +32,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the daemon that is reached through `socket`.
+    /// Connects to the daemon that is reached at `address`.
     ///
     /// # Errors
     /// None does.
-    pub async fn connect(socket: &Path, way: Way) -> Result<Self, ConnectError> {
-        let (caller, connection) = Caller::connect(socket, way).await?;
+    pub async fn connect(address: &Address, way: Way) -> Result<Self, ConnectError> {
+        let (caller, connection) = Caller::connect(address, way).await?;
         Ok(Self {
             caller,
             _connection: connection,

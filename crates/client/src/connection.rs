@@ -1,7 +1,6 @@
 //! One connection to a daemon, over which calls are made.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,29 +10,29 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::codegen::Service;
 
+use crate::address::{Address, Connection, Speech};
 use crate::tasks::Tasks;
 
 /// Why a daemon cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody listens there, or the socket may not be opened.
-    #[error("cannot connect to {}: {source}", socket.display())]
-    Socket {
+    /// Nobody listens there, or one of the two does not take who the other is.
+    #[error("cannot connect to {address}: {source}")]
+    Unreachable {
         /// Where.
-        socket: PathBuf,
+        address: Address,
         /// Why.
         source: io::Error,
     },
     /// Whoever listens there does not speak HTTP/2.
-    #[error("{} does not answer as a builder does: {source}", socket.display())]
+    #[error("{address} does not answer as a builder does: {source}")]
     Protocol {
         /// Where.
-        socket: PathBuf,
+        address: Address,
         /// What happened.
         source: hyper::Error,
     },
@@ -52,7 +51,7 @@ pub enum Way {
 const MAX_HEAD: usize = 16 << 10;
 
 /// Asks Docker's API for its builder.
-async fn upgrade(stream: &mut UnixStream) -> io::Result<()> {
+async fn upgrade(stream: &mut Connection) -> io::Result<()> {
     let request =
         b"POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
     stream.write_all(request).await?;
@@ -81,14 +80,18 @@ pub(crate) struct Caller(SendRequest<Body>);
 impl Caller {
     /// Connects; the connection ends with the tasks.
     pub(crate) async fn connect(
-        socket: &Path,
+        address: &Address,
         way: Way,
     ) -> Result<(Self, JoinSet<()>), ConnectError> {
-        let failed = |source| ConnectError::Socket {
-            socket: socket.to_owned(),
+        let failed = |source| ConnectError::Unreachable {
+            address: address.clone(),
             source,
         };
-        let mut stream = UnixStream::connect(socket).await.map_err(failed)?;
+        let speech = match way {
+            Way::Straight => Speech::Http2,
+            Way::ByDocker => Speech::Http1,
+        };
+        let mut stream = address.open(speech).await?;
         if way == Way::ByDocker {
             upgrade(&mut stream).await.map_err(failed)?;
         }
@@ -98,7 +101,7 @@ impl Caller {
             .handshake(TokioIo::new(stream))
             .await;
         let (sender, connection) = connected.map_err(|source| ConnectError::Protocol {
-            socket: socket.to_owned(),
+            address: address.clone(),
             source,
         })?;
         let mut running = JoinSet::new();

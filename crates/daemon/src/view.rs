@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use api::docker::{
     DeletedImage, HistoryRow, Image, ImageConfig, ImageSummary, PathStat, RootFs, file_mode,
 };
-pub use container::{container, state, status};
-pub(crate) use container::{containers, show_port};
+pub(crate) use container::show_port;
+pub use container::{container, containers, state, status};
 use engine::{ImageDetails, Removed, rfc3339};
 use oci::{ProcessConfig, Reference};
 use serde_json::{Value, json};
@@ -113,7 +113,8 @@ pub(crate) fn images(all: Vec<engine::ImageSummary>) -> Vec<ImageSummary> {
 }
 
 /// Rows of an image's history, newest first.
-pub(crate) fn history(rows: Vec<engine::HistoryRow>, tags: &[Reference]) -> Vec<HistoryRow> {
+#[must_use]
+pub fn history(rows: Vec<engine::HistoryRow>, tags: &[Reference]) -> Vec<HistoryRow> {
     let row = |row: engine::HistoryRow| HistoryRow {
         tags: row
             .id
@@ -130,12 +131,22 @@ pub(crate) fn history(rows: Vec<engine::HistoryRow>, tags: &[Reference]) -> Vec<
 }
 
 /// What a removal did.
-pub(crate) fn removed(removed: Vec<Removed>) -> Vec<DeletedImage> {
+#[must_use]
+pub fn removed(removed: Vec<Removed>) -> Vec<DeletedImage> {
     let row = |removed| match removed {
         Removed::Untagged(name) => DeletedImage::Untagged(Reference::familiar(&name)),
         Removed::Deleted(id) => DeletedImage::Deleted(id.to_string()),
     };
     removed.into_iter().map(row).collect()
+}
+
+/// What is told of an image that was loaded.
+#[must_use]
+pub fn loaded(name: &Reference) -> String {
+    match name.digest() {
+        Some(digest) if engine::is_untagged(name) => format!("Loaded image ID: {digest}"),
+        _ => format!("Loaded image: {}", name.familiar()),
+    }
 }
 
 /// What is at a path of a container.

@@ -83,8 +83,7 @@ fn docker() {
     assert!(error(&["--tlsverify", "images"]).contains("--tlsverify"));
     assert_eq!(
         error(&["-H", "unix:///nowhere", "images"]),
-        "ERROR: kiln stands in for docker with a store of its own, and this is for the docker at \
-         unix:///nowhere: only builds go there"
+        "ERROR: cannot connect to /nowhere: No such file or directory (os error 2)"
     );
     let file = file.to_str().unwrap();
     let nowhere = error(&["-H", "unix:///nowhere", "build", "-f", file, path]);
@@ -131,6 +130,26 @@ fn builds_go_to_the_docker_that_is_named() {
         assert_eq!(found["Config"]["Labels"]["who"], "me", "{name}");
     }
     assert_eq!(kiln.ok(["images", "-q"]), "", "nothing is built here");
+    // So does all else, also by a context.
+    let meta = config
+        .join("contexts/meta")
+        .join(oci::Digest::of(b"there").hex());
+    fs::create_dir_all(&meta).unwrap();
+    let there =
+        format!("{{\"Name\":\"there\",\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\"}}}}}}");
+    fs::write(meta.join("meta.json"), there).unwrap();
+    let by_context = ["--config", config.to_str().unwrap(), "--context", "there"];
+    for before in [&["-H", host.as_str()][..], &by_context] {
+        let ask = |words: &[&str]| run(&kiln, &docker, &[before, words].concat()).ok();
+        assert_eq!(ask(&["images", "-q", "made:0"]).len(), 13);
+        assert_eq!(
+            ask(&["image", "inspect", "-f", "{{.Config.Labels.who}}", "made:1"]),
+            "me\n"
+        );
+        assert!(ask(&["buildx", "history", "ls"]).lines().count() > 3);
+        ask(&["tag", "made:0", "again"]);
+        assert_eq!(ask(&["rmi", "again"]), "Untagged: again:latest\n");
+    }
     let missing = run(&kiln, &docker, &["--context", "other", "build", "."]).error();
     assert!(missing.contains("context \"other\": "), "{missing}");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::Scratch;
 
-use crate::kiln::{Kiln, Ran, command, finish, tool};
+use crate::kiln::{Kiln, Project, Ran, command, finish, tool};
 use crate::serving::Answer;
 
 /// A daemon whose log is read as it is written.
@@ -165,9 +165,68 @@ fn tcp_is_for_those_with_certificates() {
         )
     };
     assert_eq!(docker(&format!("tcp://{address}")).ok(), "kiln\n");
+    own_client(&kiln, &scratch, &address);
     let rest = daemon.stop();
     assert!(rest.contains("msg=\"stopped\""), "{rest}");
     kiln.assert_clean();
+}
+
+/// kiln's own client reaches it too, over both APIs, if it knows whom it speaks to and shows who it
+/// is.
+fn own_client(kiln: &Kiln, scratch: &Scratch, address: &str) {
+    let directory = |name: &str| {
+        let directory = scratch.join(format!("certificates-of-{name}"));
+        fs::create_dir_all(&directory).unwrap();
+        for (file, named) in files(scratch, name)
+            .iter()
+            .zip(["ca.pem", "cert.pem", "key.pem"])
+        {
+            fs::copy(file, directory.join(named)).unwrap();
+        }
+        directory
+    };
+    let project = Project::of("FROM scratch\nLABEL a=b\n");
+    let ask = |certificates: Option<&Path>, host: &str, words: &[&str]| {
+        let mut command = kiln.command();
+        command
+            .env("KILN_HOST", host)
+            .env("KILN_ROOT", "/nowhere/at/all");
+        if let Some(certificates) = certificates {
+            command.env("DOCKER_CERT_PATH", certificates);
+        }
+        finish(command.args(words))
+    };
+    let host = format!("tcp://{address}");
+    let client = directory("client");
+    let path = project.path().to_str().unwrap();
+    ask(Some(&client), &host, &["build", "-t", "over:tcp", path]).ok();
+    let names = ["images", "--format", "{{.Repository}}:{{.Tag}}"];
+    assert_eq!(ask(Some(&client), &host, &names).ok(), "over:tcp\n");
+    let port = address.rsplit(':').next().unwrap();
+    let by_name = format!("tcp://localhost:{port}");
+    assert_eq!(ask(Some(&client), &by_name, &names).ok(), "over:tcp\n");
+    // Its certificate is not of that name.
+    let other = ask(Some(&client), &format!("tcp://127.0.0.2:{port}"), &names).error();
+    assert!(other.contains("127.0.0.2"), "{other}");
+    // A stranger, nobody, and a place where nobody knows who listens.
+    for words in [&["images"][..], &["du"]] {
+        let stranger = ask(Some(&directory("stranger")), &host, words);
+        assert_ne!(stranger.code, 0, "{}", stranger.stdout);
+        assert_ne!(ask(None, &host, words).code, 0);
+        let plain = ask(None, "tcp://192.0.2.1:2375", words);
+        assert!(
+            plain.hints()[0].contains("DOCKER_CERT_PATH"),
+            "{}",
+            plain.stderr
+        );
+        let plain = plain.error();
+        assert!(
+            plain.contains("on TCP kiln shows a certificate and wants one"),
+            "{plain}"
+        );
+    }
+    let missing = ask(Some(&scratch.join("missing")), &host, &["images"]).error();
+    assert!(missing.contains("cannot use "), "{missing}");
 }
 
 #[test]

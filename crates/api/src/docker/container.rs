@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::or_nothing;
+
 /// The body of `POST /containers/create`. Clients send every field that they know, most of them
 /// empty; what kiln does not have is collected in `other`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct CreateContainer {
     /// The image, by name or ID.
@@ -48,7 +50,7 @@ pub struct CreateContainer {
 }
 
 /// What a container has of the machine.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HostConfig {
     /// `default`, `host`, `none` or `bridge`.
@@ -104,17 +106,18 @@ pub struct PortBinding {
 pub struct Refused(pub String);
 
 /// What `POST /containers/create` answers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Created {
     /// 64 hexadecimal characters.
     pub id: String,
-    /// None ever is.
+    /// None ever is of kiln's.
+    #[serde(default, deserialize_with = "or_nothing")]
     pub warnings: Vec<String>,
 }
 
 /// What is at a path of a container: the header `X-Docker-Container-Path-Stat`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathStat {
     /// The last part of the path.
     pub name: String,
@@ -125,7 +128,7 @@ pub struct PathStat {
     /// RFC 3339.
     pub mtime: String,
     /// Where a link leads.
-    #[serde(rename = "linkTarget")]
+    #[serde(rename = "linkTarget", default)]
     pub link_target: String,
 }
 

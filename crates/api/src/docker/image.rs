@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::or_nothing;
+
 /// A row of `GET /images/json`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ImageSummary {
     /// Digest of its config.
     pub id: String,
     /// Not known of images that were built elsewhere.
     pub parent_id: String,
     /// Its names.
+    #[serde(deserialize_with = "or_nothing")]
     pub repo_tags: Vec<String>,
     /// The same by digest.
+    #[serde(deserialize_with = "or_nothing")]
     pub repo_digests: Vec<String>,
     /// Seconds since 1970.
     pub created: i64,
@@ -26,6 +30,7 @@ pub struct ImageSummary {
     /// Docker's word for unknown is -1.
     pub containers: i64,
     /// Labels of its config.
+    #[serde(deserialize_with = "or_nothing")]
     pub labels: BTreeMap<String, String>,
 }
 
@@ -111,8 +116,8 @@ pub struct RootFs {
 }
 
 /// A row of `GET /images/{name}/history`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct HistoryRow {
     /// The image's on the newest row, else `<missing>`.
     pub id: String,
@@ -129,7 +134,7 @@ pub struct HistoryRow {
 }
 
 /// A row of what `DELETE /images/{name}` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeletedImage {
     /// A name leads nowhere now.
     Untagged(String),

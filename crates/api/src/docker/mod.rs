@@ -7,12 +7,13 @@ mod build;
 mod container;
 mod event;
 mod exec;
+mod heard;
 mod image;
 mod place;
 mod shown_container;
 mod system;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use build::{Aux, ErrorDetail, Message, ProgressDetail, Pushed};
 pub use container::{
@@ -20,6 +21,7 @@ pub use container::{
 };
 pub use event::{Actor, Event};
 pub use exec::{CreateExec, Exec, ExecProcess, StartExec};
+pub use heard::Heard;
 pub use image::{DeletedImage, HistoryRow, Image, ImageConfig, ImageSummary, RootFs};
 pub use place::{Network, NetworkContainers, Volume, VolumeList};
 pub use shown_container::{
@@ -45,6 +47,15 @@ pub struct ApiVersion(pub u32, pub u32);
 pub struct Failure {
     /// In words.
     pub message: String,
+}
+
+/// A value that daemons leave empty with `null`.
+fn or_nothing<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl ApiVersion {

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::container::PortBinding;
+use super::or_nothing;
 
 /// A row of `GET /containers/json`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ContainerSummary {
     /// 64 hexadecimal characters.
     pub id: String,
     /// With a `/` before each.
+    #[serde(deserialize_with = "or_nothing")]
     pub names: Vec<String>,
     /// As it was asked for.
     pub image: String,
@@ -25,8 +27,10 @@ pub struct ContainerSummary {
     /// Seconds since 1970.
     pub created: i64,
     /// Published ports.
+    #[serde(deserialize_with = "or_nothing")]
     pub ports: Vec<Port>,
     /// Free key and value pairs.
+    #[serde(deserialize_with = "or_nothing")]
     pub labels: BTreeMap<String, String>,
     /// `created`, `running` or `exited`.
     pub state: String,
@@ -35,11 +39,13 @@ pub struct ContainerSummary {
     /// What it has of the machine.
     pub host_config: ListedHostConfig,
     /// What is mounted in it.
+    #[serde(deserialize_with = "or_nothing")]
     pub mounts: Vec<MountPoint>,
 }
 
 /// A port of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Port {
     /// Where it is published.
     #[serde(rename = "IP", skip_serializing_if = "String::is_empty")]
@@ -56,16 +62,16 @@ pub struct Port {
 }
 
 /// What a container of a list has of the machine.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ListedHostConfig {
     /// As it was asked for.
     pub network_mode: String,
 }
 
 /// What is mounted in a container.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct MountPoint {
     /// `bind`, `volume` or `tmpfs`.
     pub r#type: String,

@@ -18,12 +18,9 @@ pub struct Build {
     /// Additional build contexts (e.g., name=path)
     #[arg(long, value_name = "stringArray")]
     pub build_context: Vec<String>,
-    /// Build through the builder that listens there (format: "unix://PATH") (env: KILN_HOST)
+    /// Build through the builder that listens there (format: "unix://PATH", "tcp://HOST:PORT") (env: KILN_HOST)
     #[arg(long, value_name = "string")]
     pub builder: Option<String>,
-    /// Docker's address, whose builder it is when no other is named; not typed as a flag of `build`.
-    #[arg(skip)]
-    pub docker_host: Option<String>,
     /// Nothing becomes of the result if no output is named; not typed as a flag of `build`.
     #[arg(skip)]
     pub no_output: bool,

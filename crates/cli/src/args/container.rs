@@ -157,7 +157,7 @@ pub struct Rm {
     /// Force the removal of a running container (uses SIGKILL)
     #[arg(short, long)]
     pub force: bool,
-    /// Remove anonymous volumes associated with the container; kiln makes none
+    /// Remove anonymous volumes associated with the container; those of this store have none
     #[arg(short, long)]
     pub volumes: bool,
     /// Containers to remove

@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use client::{TlsFiles, Way};
 
 use crate::error::Error;
 use crate::values::go_bool;
@@ -55,6 +56,22 @@ pub struct Global {
     /// Say more about errors
     #[arg(short = 'D', long, global = true, display_order = 1002)]
     pub debug: bool,
+    /// A daemon that is named as another client names it; not typed as a flag of kiln's.
+    #[arg(skip)]
+    pub daemon: Option<NamedDaemon>,
+}
+
+/// A daemon that flags, variables or a context of another client's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedDaemon {
+    /// Such as `unix:///run/docker.sock`.
+    pub address: String,
+    /// How the two show who they are on TCP; they do not without.
+    pub tls: Option<TlsFiles>,
+    /// Whose certificate the daemon shows, if it is not that of its address.
+    pub server: Option<String>,
+    /// How its builder is reached there.
+    pub way: Way,
 }
 
 /// Everything that kiln does.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::globals::Globals;
 use super::{Called, Docker, endpoint, nothing};
+use crate::args::NamedDaemon;
 use crate::environment::Environment;
 use crate::error::Error;
 
@@ -28,9 +29,9 @@ pub(super) fn docker(environment: &Environment) -> Result<Called, Error> {
             "Docker version {DOCKER}, build kiln-{OWN}\n"
         )));
     }
-    let host = endpoint::endpoint(&globals, environment)?;
+    let daemon = endpoint::endpoint(&globals, environment)?;
     let words = globals.rest.clone();
-    Ok(kiln(environment, &globals, words, host))
+    Ok(kiln(environment, &globals, words, daemon))
 }
 
 /// What `docker-buildx …` comes to, by itself or as the plug-in of a docker.
@@ -46,13 +47,13 @@ pub(super) fn buildx(environment: &Environment) -> Result<Called, Error> {
             "github.com/docker/buildx v{BUILDX} kiln-{OWN}\n"
         )));
     }
-    let mut host = endpoint::endpoint(&globals, environment)?;
-    if host.is_none() && environment.os(PLUG_IN).is_some() {
+    let mut daemon = endpoint::endpoint(&globals, environment)?;
+    if daemon.is_none() && environment.os(PLUG_IN).is_some() {
         // The docker whose plug-in this is shows what is built.
-        host = endpoint::usual();
+        daemon = endpoint::usual();
     }
     let words = std::iter::once(OsString::from("builder")).chain(words.iter().cloned());
-    Ok(kiln(environment, &globals, words.collect(), host))
+    Ok(kiln(environment, &globals, words.collect(), daemon))
 }
 
 fn globals(environment: &Environment) -> Result<Globals, Error> {
@@ -64,7 +65,7 @@ fn kiln(
     environment: &Environment,
     globals: &Globals,
     words: Vec<OsString>,
-    host: Option<String>,
+    daemon: Option<NamedDaemon>,
 ) -> Called {
     let program = environment.arguments.first().cloned().unwrap_or_default();
     let mut line = vec![program];
@@ -77,7 +78,7 @@ fn kiln(
         false => line.extend(words),
     }
     let docker = Docker {
-        host,
+        daemon,
         config: globals.config.clone(),
     };
     Called::Kiln { line, docker }

@@ -17,12 +17,26 @@ pub(super) struct Globals {
     pub(super) debug: bool,
     /// `--version`
     pub(super) version: bool,
+    /// Flags about certificates.
+    pub(super) tls: TlsFlags,
     /// The command with its own flags.
     pub(super) rest: Vec<OsString>,
 }
 
-/// Flags that encrypt, of which there is nothing on a socket of this machine.
-const TLS: [&str; 5] = ["tls", "tlsverify", "tlscacert", "tlscert", "tlskey"];
+/// Flags about certificates.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TlsFlags {
+    /// `--tls`: encrypts.
+    pub(super) encrypts: bool,
+    /// `--tlsverify`: and wants to know who the daemon is.
+    pub(super) verifies: Option<bool>,
+    /// `--tlscacert`
+    pub(super) authority: Option<String>,
+    /// `--tlscert`
+    pub(super) certificate: Option<String>,
+    /// `--tlskey`
+    pub(super) key: Option<String>,
+}
 
 impl Globals {
     /// Of a command line without its program.
@@ -64,12 +78,11 @@ impl Globals {
             "version" | "v" => self.version = is_on,
             // The help of the command line that follows.
             "help" | "h" => self.rest.push(OsStr::new("--help").to_owned()),
-            name if TLS.contains(&name) => {
-                return Err(Error::new(format!(
-                    "kiln does not support --{name}: it reaches docker on sockets of this machine"
-                ))
-                .exit(USAGE));
-            }
+            "tls" => self.tls.encrypts = is_on,
+            "tlsverify" => self.tls.verifies = Some(is_on),
+            "tlscacert" => self.tls.authority = Some(value()?),
+            "tlscert" => self.tls.certificate = Some(value()?),
+            "tlskey" => self.tls.key = Some(value()?),
             _ => return Err(usage(format!("unknown flag: {}", flag.typed))),
         }
         Ok(())
@@ -133,6 +146,7 @@ mod tests {
         assert!(read("-v").unwrap().version);
         assert_eq!(read("--what").unwrap_err(), "unknown flag: --what");
         assert_eq!(read("-c").unwrap_err(), "flag needs an argument: -c");
-        assert!(read("--tlsverify ps").unwrap_err().contains("--tlsverify"));
+        let tls = read("--tlsverify --tlscacert ca.pem ps").unwrap().tls;
+        assert!(tls.verifies == Some(true) && tls.authority.as_deref() == Some("ca.pem"));
     }
 }

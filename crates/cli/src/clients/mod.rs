@@ -9,9 +9,7 @@ mod nothing;
 
 use std::ffi::OsString;
 
-use crate::args::Command;
-use crate::args::image::Image;
-use crate::args::system::Builder;
+use crate::args::{Global, NamedDaemon};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::names::Name;
@@ -35,8 +33,8 @@ pub(crate) enum Called {
 /// What flags and variables of docker's client say.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Docker {
-    /// Docker's address, if it is named.
-    host: Option<String>,
+    /// The docker that is named, if one is.
+    daemon: Option<NamedDaemon>,
     /// The directory of the client's configuration, if it is named.
     config: Option<String>,
 }
@@ -59,35 +57,12 @@ pub(crate) fn called(environment: &Environment) -> Result<Called, Error> {
 }
 
 impl Docker {
-    /// Has `command` done with what was said.
-    ///
-    /// # Errors
-    /// It would work on another store than that of the docker which is named.
-    pub(crate) fn apply(
-        self,
-        command: &mut Command,
-        environment: &mut Environment,
-    ) -> Result<(), Error> {
+    /// Has a command done with what was said.
+    pub(crate) fn apply(self, global: &mut Global, environment: &mut Environment) {
         if let Some(config) = self.config {
             let variables = &mut environment.variables;
             variables.insert("DOCKER_CONFIG".into(), config.into());
         }
-        let Some(host) = self.host else {
-            return Ok(());
-        };
-        match command {
-            Command::Build(args)
-            | Command::Image(Image::Build(args))
-            | Command::Builder(Builder::Build(args)) => {
-                args.docker_host = Some(host);
-                Ok(())
-            }
-            other if !other.needs_store() => Ok(()),
-            _ => Err(Error::new(format!(
-                "kiln stands in for docker with a store of its own, and this is for the docker at \
-                 {host}: only builds go there"
-            ))
-            .hint("unset DOCKER_HOST and leave --host out, or use docker's own client")),
-        }
+        global.daemon = self.daemon;
     }
 }

@@ -1,9 +1,7 @@
 //! What `buildctl` asks for: of a daemon over BuildKit's API, or of this process where none is named.
 
-use std::path::Path;
-
+use client::Client;
 use client::messages::{DiskUsageRequest, PruneRequest, Timestamp, UsageRecord, WorkerRecord};
-use client::{Client, Way};
 
 use super::elsewhere::{ago, ask_builder, bytes};
 use super::session::Session;
@@ -25,20 +23,20 @@ pub(crate) fn buildctl(
     environment: &Environment,
     ui: &mut Ui<'_>,
 ) -> Result<u8, Error> {
-    let Call { asked, socket } = call;
-    let asked = match (asked, socket) {
-        (Asked::Build(mut build), Some(socket)) => {
-            build.builder = Some(format!("unix://{}", socket.display()));
-            Asked::Build(build)
-        }
-        (asked, None) => asked,
-        (asked, Some(socket)) => {
-            let mut session = Session::new(Global::default(), environment, ui);
-            return elsewhere(&mut session, asked, &socket).map(|()| 0);
-        }
+    let Call { asked, daemon } = call;
+    let global = Global {
+        daemon,
+        ..Global::default()
     };
+    let host = match (&asked, &global.daemon) {
+        (Asked::Build(_), _) | (_, None) => None,
+        (_, Some(named)) => Some(Host::of(named, environment)?),
+    };
+    if let Some(host) = host {
+        let mut session = Session::new(global, environment, ui);
+        return elsewhere(&mut session, asked, &host).map(|()| 0);
+    }
     let command = here(asked)?;
-    let global = Global::default();
     super::run(Arguments { global, command }, environment, ui)
 }
 
@@ -87,11 +85,7 @@ fn needs_daemon(what: &str) -> Error {
     Error::new(format!("{what} is asked of a daemon")).hint("name it with --addr unix://PATH")
 }
 
-fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Result<(), Error> {
-    let host = Host {
-        socket: socket.to_owned(),
-        way: Way::Straight,
-    };
+fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, host: &Host) -> Result<(), Error> {
     let text = match asked {
         // It was taken care of.
         Asked::Build(_) => String::new(),
@@ -101,7 +95,7 @@ fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Resu
                 age_limit: 0,
             };
             let ask = async move |client: Client| client.disk_usage(request).await;
-            let records = ask_builder(&host, ask)?;
+            let records = ask_builder(host, ask)?;
             let text = records_text(session, &records, verbose);
             format!("{text}{}", sums(&records))
         }
@@ -122,14 +116,14 @@ fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, socket: &Path) -> Resu
                 min_free_space: min_free,
             };
             let ask = async move |client: Client| client.prune(request).await;
-            let gone = ask_builder(&host, ask)?;
+            let gone = ask_builder(host, ask)?;
             let total = gone.iter().map(|record| bytes(record.size)).sum();
             let text = records_text(session, &gone, false);
             format!("{text}Total:\t{}\n", human::size(total))
         }
         Asked::Workers { verbose } => {
             let ask = async move |client: Client| client.workers().await;
-            workers(&ask_builder(&host, ask)?, verbose)
+            workers(&ask_builder(host, ask)?, verbose)
         }
     };
     session.ui.print(&text)

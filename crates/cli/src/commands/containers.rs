@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use daemon::view::{state, status};
-use engine::{ContainerState, ContainerSummary};
+use api::docker::{ContainerSummary, Port};
 
-use super::images::{seconds_since, shown_time};
+use super::images::{shown_time, since};
 use super::session::Session;
 use crate::args::container::Ls;
 use crate::error::{CliError, Error};
+use crate::keeper::since_1970;
 use crate::ui::human;
 use crate::ui::listing::Listing;
 use crate::values::filter::{self, Filter};
@@ -20,9 +20,9 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error>
     let asks_for_state = filters
         .iter()
         .any(|f| f.name == "status" || f.name == "exited");
-    let mut containers = session.engine()?.containers()?;
+    let mut containers = session.keeper()?.containers(session.now())?;
     containers.retain(|container| {
-        let shown = args.all || asks_for_state || container.state == ContainerState::Running;
+        let shown = args.all || asks_for_state || container.state == "running";
         shown && filters.iter().all(|filter| passes(container, filter))
     });
     if args.quiet {
@@ -31,7 +31,6 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error>
             .map(|container| format!("{}\n", id(container, args.no_trunc)));
         return session.ui.print(&ids.collect::<String>());
     }
-    let now = session.now();
     let listing = Listing {
         fields: &[
             ("ID", "CONTAINER ID"),
@@ -55,7 +54,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error>
         ],
         rows: containers
             .iter()
-            .map(|container| row(container, args.no_trunc, now))
+            .map(|container| row(container, args.no_trunc, session.now()))
             .collect(),
     };
     let text = listing
@@ -73,38 +72,91 @@ fn id(container: &ContainerSummary, whole: bool) -> String {
 }
 
 fn row(container: &ContainerSummary, whole: bool, now: SystemTime) -> Vec<String> {
-    let command = container.command.join(" ");
-    let command = if whole {
-        command
-    } else {
-        human::ellipsis(&command, 20)
+    let command = &container.command;
+    let command = match whole {
+        true => command.clone(),
+        false => human::ellipsis(command, 20),
     };
-    let created = human::duration(seconds_since(container.created, now));
+    let created = since_1970(container.created);
+    let names: Vec<&str> = container.names.iter().map(|name| name_of(name)).collect();
     vec![
         id(container, whole),
         container.image.clone(),
         format!("{command:?}"),
-        format!("{created} ago"),
-        shown_time(container.created),
-        state(container.state).to_owned(),
-        status(container, now),
-        String::new(),
-        container.name.clone(),
+        since(created, now),
+        created.map_or_else(|| "N/A".to_owned(), shown_time),
+        container.state.clone(),
+        container.status.clone(),
+        ports(&container.ports),
+        names.join(","),
     ]
+}
+
+/// A name without what the API has before it.
+fn name_of(name: &str) -> &str {
+    name.trim_start_matches('/')
+}
+
+/// `0.0.0.0:8080->80/tcp`, or `80/tcp` where it is not published.
+fn ports(ports: &[Port]) -> String {
+    let port = |port: &Port| {
+        let inside = format!("{}/{}", port.private_port, port.kind);
+        match port.public_port {
+            Some(public) if port.ip.contains(':') => format!("[{}]:{public}->{inside}", port.ip),
+            Some(public) => format!("{}:{public}->{inside}", port.ip),
+            None => inside,
+        }
+    };
+    let mut ports: Vec<String> = ports.iter().map(port).collect();
+    ports.sort();
+    ports.join(", ")
 }
 
 fn passes(container: &ContainerSummary, Filter { name, value }: &Filter) -> bool {
     match name.as_str() {
         "id" => container.id.starts_with(value.as_str()),
-        "name" => container.name.contains(value.trim_start_matches('/')),
+        "name" => {
+            let wanted = name_of(value);
+            container
+                .names
+                .iter()
+                .any(|name| name_of(name).contains(wanted))
+        }
         "ancestor" => {
             let latest = format!("{value}:latest");
             container.image == *value || container.image == latest
         }
-        "exited" => match container.state {
-            ContainerState::Exited(code) => value.parse() == Ok(code),
-            ContainerState::Created | ContainerState::Running => false,
-        },
-        _ => state(container.state) == value,
+        "exited" => exit_code(&container.status).is_some_and(|code| value.parse() == Ok(code)),
+        _ => container.state == *value,
+    }
+}
+
+/// `Exited (3) 2 seconds ago`
+fn exit_code(status: &str) -> Option<i32> {
+    let (code, _) = status.strip_prefix("Exited (")?.split_once(')')?;
+    code.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_ports_and_ends() {
+        let port = |ip: &str, public_port| Port {
+            ip: ip.to_owned(),
+            private_port: 80,
+            public_port,
+            kind: "tcp".to_owned(),
+        };
+        let all = [
+            port("::", Some(8080)),
+            port("0.0.0.0", Some(8080)),
+            port("", None),
+        ];
+        let shown = ports(&all);
+        assert_eq!(shown, "0.0.0.0:8080->80/tcp, 80/tcp, [::]:8080->80/tcp");
+        assert_eq!(exit_code("Exited (137) 3 seconds ago"), Some(137));
+        assert_eq!(exit_code("Up 3 seconds"), None);
     }
 }

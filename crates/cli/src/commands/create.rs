@@ -2,20 +2,28 @@
 
 use std::path::Path;
 
-use engine::{CreateContainer, Engine, EngineError, NetworkMode};
+use engine::{CreateContainer, MoreSettings, NetworkMode};
 use oci::Reference;
 
-use super::session::{Session, block_on};
+use super::session::Session;
 use crate::args::container::{Create, Settings};
-use crate::build::plan::{hosts, network, platform};
+use crate::build::plan::{asked_platform, hosts, network};
 use crate::error::{CliError, Error, USAGE, choice};
+use crate::keeper::Keeper;
 use crate::values::ValueError;
 use crate::values::environment_file;
 
 /// Creates a container and prints its ID.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Create) -> Result<(), Error> {
-    let engine = session.engine()?;
-    let id = create(session, &engine, &args.settings, &args.image_and_command)?;
+    let keeper = session.keeper()?;
+    let more = MoreSettings::default();
+    let id = create(
+        session,
+        &keeper,
+        &args.settings,
+        &args.image_and_command,
+        more,
+    )?;
     session.ui.line(&id)
 }
 
@@ -23,9 +31,10 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Create) -> Result<(), Er
 /// there; the container's ID.
 pub(super) fn create(
     session: &mut Session<'_, '_>,
-    engine: &Engine,
+    keeper: &Keeper,
     settings: &Settings,
     image_and_command: &[String],
+    more: MoreSettings,
 ) -> Result<String, Error> {
     let Some((image, command)) = image_and_command.split_first() else {
         return Err(Error::new("there is no image").exit(USAGE));
@@ -52,10 +61,10 @@ pub(super) fn create(
         hostname: settings.hostname.clone(),
         network,
         extra_hosts: hosts(&settings.add_host)?,
-        more: engine::MoreSettings::default(),
+        more,
     };
-    pull_if_needed(session, engine, settings, image)?;
-    Ok(block_on(engine.create_container(new))??)
+    pull_if_needed(session, keeper, settings, image)?;
+    keeper.create_container(new)
 }
 
 fn environment(session: &Session<'_, '_>, settings: &Settings) -> Result<Vec<String>, Error> {
@@ -88,7 +97,7 @@ fn environment(session: &Session<'_, '_>, settings: &Settings) -> Result<Vec<Str
 
 fn pull_if_needed(
     session: &mut Session<'_, '_>,
-    engine: &Engine,
+    keeper: &Keeper,
     settings: &Settings,
     image: &str,
 ) -> Result<(), Error> {
@@ -101,10 +110,10 @@ fn pull_if_needed(
             return Err(choice("--pull", other, expected));
         }
     };
-    match engine.inspect_image(image) {
+    match keeper.try_image(image)? {
         Ok(_) if !always => return Ok(()),
-        Ok(_) | Err(EngineError::NoSuchImage(_)) => {}
-        Err(error) => return Err(error.into()),
+        Err(error) if !error.is_missing() => return Err(error.into()),
+        Ok(_) | Err(_) => {}
     }
     let reference: Reference = image
         .parse()
@@ -116,9 +125,9 @@ fn pull_if_needed(
             .ui
             .say(&format!("Unable to find image '{familiar}' locally"));
     }
-    let platform = platform(settings.platform.as_ref(), session.environment)?;
+    let platform = asked_platform(settings.platform.as_ref(), session.environment)?;
     session.transfer(settings.quiet, |progress| async move {
-        engine.pull(&reference, &platform, &progress).await
+        keeper.pull(&reference, platform.as_ref(), progress).await
     })?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use engine::{Engine, EnterKept, KeepFailed, KeptStep};
 
 use super::archives;
 use super::images::{seconds_since, shown_time};
-use super::run::{exit_code, with_streams};
+use super::run::{exit_code, not_run, with_streams};
 use super::session::{Session, block_on};
 use super::terminal::Streams;
 use crate::args::debug::{Debug, Export, Grants, Ls, Rerun, Rm, Shell};
@@ -160,10 +160,10 @@ fn process(
     } else {
         Streams::pipes(true)?
     };
-    let outcome = block_on(with_streams(streams, |signals| {
-        engine.enter_kept(&step.container, enter, terminal, signals)
-    }))??;
-    Ok(exit_code(outcome))
+    block_on(with_streams(streams, async |signals| {
+        let entered = engine.enter_kept(&step.container, enter, terminal, signals);
+        Ok(exit_code(entered.await.map_err(not_run)?.exit.code()))
+    }))?
 }
 
 /// What is typed for a process that comes after the build.

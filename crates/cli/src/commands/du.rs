@@ -7,7 +7,6 @@ use super::images::seconds_since;
 use super::session::Session;
 use crate::args::system::Du;
 use crate::error::{CliError, Error};
-use crate::remote;
 use crate::ui::human;
 use crate::ui::listing::Listing;
 
@@ -25,7 +24,7 @@ const KINDS: &[(UsageKind, &str)] = &[
 
 /// Shows what the store takes on disk, or the cache of a builder that is another process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Du) -> Result<(), Error> {
-    let listing = match remote::named(session.environment)? {
+    let listing = match session.host()? {
         Some(host) => elsewhere::usage(session, &host, args.verbose)?,
         None => {
             let usage = session.engine()?.usage()?;

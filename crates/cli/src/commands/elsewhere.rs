@@ -45,6 +45,19 @@ pub(super) fn prune_request(rule: &PruneRule, filter: Option<String>) -> PruneRe
     }
 }
 
+/// Has the builder remove what `request` says; of each thing its kind, name and size, and the bytes
+/// of all.
+pub(super) fn pruned(host: &Host, request: PruneRequest) -> Result<(Vec<[String; 3]>, u64), Error> {
+    let ask = async move |client: Client| client.prune(request).await;
+    let gone = ask_builder(host, ask)?;
+    let row = |record: &UsageRecord| {
+        let size = human::size(bytes(record.size));
+        [record.record_type.clone(), record.id.clone(), size]
+    };
+    let total = gone.iter().map(|record| bytes(record.size)).sum();
+    Ok((gone.iter().map(row).collect(), total))
+}
+
 /// Has the builder remove what `request` says, and shows what that was.
 pub(super) fn prune(
     session: &mut Session<'_, '_>,
@@ -52,15 +65,9 @@ pub(super) fn prune(
     request: PruneRequest,
     each: bool,
 ) -> Result<(), Error> {
-    let ask = async move |client: Client| client.prune(request).await;
-    let gone = ask_builder(host, ask)?;
-    let row = |record: &UsageRecord| {
-        let size = human::size(bytes(record.size));
-        [record.record_type.clone(), record.id.clone(), size]
-    };
+    let (rows, total) = pruned(host, request)?;
     let detail = if each { Detail::All } else { Detail::Ids };
-    let total = gone.iter().map(|record| bytes(record.size)).sum();
-    Report::DELETED.tell(session, detail, gone.iter().map(row).collect(), total)
+    Report::DELETED.tell(session, detail, rows, total)
 }
 
 fn sums(records: &[UsageRecord]) -> Listing {
@@ -97,7 +104,7 @@ pub(super) fn ask_builder<T>(
     ask: impl AsyncFnOnce(Client) -> Result<T, Failure>,
 ) -> Result<T, Error> {
     block_on(async move {
-        let client = Client::connect(&host.socket, host.way).await;
+        let client = Client::connect(&host.address, host.way).await;
         let client = client.map_err(|error| Error::new(error.to_string()))?;
         ask(client)
             .await

@@ -2,12 +2,14 @@
 
 use std::time::SystemTime;
 
-use engine::HistoryRow;
+use api::docker::HistoryRow;
+use engine::rfc3339;
 
 use super::images::since;
 use super::session::Session;
 use crate::args::image::ImageHistory;
 use crate::error::{CliError, Error};
+use crate::keeper::since_1970;
 use crate::ui::human;
 use crate::ui::listing::Listing;
 
@@ -16,7 +18,7 @@ const MISSING: &str = "<missing>";
 /// Shows what made an image, newest first.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &ImageHistory) -> Result<(), Error> {
     let image = args.image.as_deref().unwrap_or_default();
-    let rows = session.engine()?.image_history(image)?;
+    let rows = session.keeper()?.image_history(image)?;
     if args.quiet {
         let ids = rows
             .iter()
@@ -43,25 +45,25 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &ImageHistory) -> Result<
 }
 
 fn id(row: &HistoryRow, whole: bool) -> String {
-    match &row.id {
-        None => MISSING.to_owned(),
-        Some(id) if whole => id.to_string(),
-        Some(id) => human::short_id(&id.to_string()).to_owned(),
+    match row.id.as_str() {
+        "" => MISSING.to_owned(),
+        id if whole || id == MISSING => id.to_owned(),
+        id => human::short_id(id).to_owned(),
     }
 }
 
 fn row(row: &HistoryRow, args: &ImageHistory, now: SystemTime) -> Vec<String> {
-    let entry = &row.entry;
-    let created = entry.created.as_deref();
-    let created_by = entry.created_by.replace('\t', " ");
+    let created = since_1970(row.created);
+    let at = created.map_or_else(|| "N/A".to_owned(), rfc3339);
+    let created_by = row.created_by.replace('\t', " ");
     vec![
         id(row, args.no_trunc),
         if args.human {
             since(created, now)
         } else {
-            created.unwrap_or("N/A").to_owned()
+            at.clone()
         },
-        created.unwrap_or("N/A").to_owned(),
+        at,
         if args.no_trunc {
             created_by
         } else {
@@ -72,6 +74,6 @@ fn row(row: &HistoryRow, args: &ImageHistory, now: SystemTime) -> Vec<String> {
         } else {
             row.size.to_string()
         },
-        entry.comment.clone(),
+        row.comment.clone(),
     ]
 }

@@ -1,15 +1,15 @@
 //! `kiln images`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use engine::{Engine, ImageSummary, matches_pattern};
+use engine::matches_pattern;
 use jiff::Timestamp;
-use oci::Digest;
 
 use super::session::Session;
 use crate::args::image::Ls;
 use crate::error::Error;
+use crate::keeper::{Keeper, Listed, since_1970};
 use crate::ui::human;
 use crate::ui::listing::Listing;
 use crate::values::filter::{self, Filter};
@@ -20,15 +20,17 @@ const NONE: &str = "<none>";
 /// Lists images.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error> {
     let filters = filters(args)?;
-    let engine = session.engine()?;
+    let keeper = session.keeper()?;
+    let all = shown(keeper.images()?, |image| {
+        (image.reference.is_some(), image.id.clone())
+    });
     let mut images = Vec::new();
-    let all = shown(engine.images()?);
     for image in &all {
-        if passes(&engine, image, &filters, session.now())? {
+        if passes(&keeper, image, &filters, session.now())? {
             images.push(image);
         }
     }
-    // Newest first, as docker lists them; RFC 3339 in UTC sorts as text.
+    // Newest first, as docker lists them.
     images.sort_by(|a, b| {
         b.created
             .cmp(&a.created)
@@ -67,17 +69,21 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error>
     )
 }
 
-/// Without those that have no name here and one elsewhere in the list.
-pub(super) fn shown(mut images: Vec<ImageSummary>) -> Vec<ImageSummary> {
-    let named = images.iter().filter(|image| image.reference.is_some());
-    let named: BTreeSet<Digest> = named.map(|image| image.id).collect();
-    images.retain(|image| image.reference.is_some() || !named.contains(&image.id));
+/// Without those that have no name here and one elsewhere in the list; `of` says whether one has a
+/// name, and its ID.
+pub(super) fn shown<T, I: Ord>(mut images: Vec<T>, of: impl Fn(&T) -> (bool, I)) -> Vec<T> {
+    let named = images.iter().map(&of).filter(|(has_name, _)| *has_name);
+    let named: BTreeSet<I> = named.map(|(_, id)| id).collect();
+    images.retain(|image| {
+        let (has_name, id) = of(image);
+        has_name || !named.contains(&id)
+    });
     images
 }
 
 /// `3 hours ago`; docker's `N/A` when nobody noted it.
-pub(super) fn since(created: Option<&str>, now: SystemTime) -> String {
-    match created.and_then(time_of) {
+pub(super) fn since(created: Option<SystemTime>, now: SystemTime) -> String {
+    match created {
         Some(created) => format!("{} ago", human::duration(seconds_since(created, now))),
         None => "N/A".to_owned(),
     }
@@ -97,13 +103,11 @@ pub(super) fn shown_time(time: SystemTime) -> String {
     )
 }
 
-fn time_of(text: &str) -> Option<SystemTime> {
-    let timestamp: Timestamp = text.parse().ok()?;
-    let seconds = u64::try_from(timestamp.as_second()).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+fn time_of(timestamp: Timestamp) -> Option<SystemTime> {
+    since_1970(timestamp.as_second())
 }
 
-fn name(image: &ImageSummary) -> String {
+fn name(image: &Listed) -> String {
     image
         .reference
         .as_ref()
@@ -111,30 +115,27 @@ fn name(image: &ImageSummary) -> String {
         .unwrap_or_default()
 }
 
-fn id(image: &ImageSummary, whole: bool) -> String {
-    let id = image.id.to_string();
+fn id(image: &Listed, whole: bool) -> String {
     if whole {
-        id
+        image.id.clone()
     } else {
-        human::short_id(&id).to_owned()
+        human::short_id(&image.id).to_owned()
     }
 }
 
-fn row(image: &ImageSummary, whole: bool, now: SystemTime) -> Vec<String> {
+fn row(image: &Listed, whole: bool, now: SystemTime) -> Vec<String> {
     let none = || NONE.to_owned();
     let reference = image.reference.as_ref();
-    let created = image.created.as_deref();
+    let created = image.created.and_then(time_of);
     vec![
         reference.map_or_else(none, oci::Reference::familiar_name),
         reference
             .and_then(oci::Reference::tag)
             .map_or_else(none, str::to_owned),
-        image.digest.to_string(),
+        image.digest.clone().unwrap_or_else(none),
         id(image, whole),
         since(created, now),
-        created
-            .and_then(time_of)
-            .map_or_else(|| "N/A".to_owned(), shown_time),
+        created.map_or_else(|| "N/A".to_owned(), shown_time),
         human::size(image.size),
     ]
 }
@@ -153,16 +154,17 @@ fn filters(args: &Ls) -> Result<Vec<Filter>, Error> {
 }
 
 fn passes(
-    engine: &Engine,
-    image: &ImageSummary,
+    keeper: &Keeper,
+    image: &Listed,
     filters: &[Filter],
     now: SystemTime,
 ) -> Result<bool, Error> {
     for Filter { name, value } in filters {
-        let created = || image.created.as_deref().and_then(time_of);
+        let created = || image.created.and_then(time_of);
         let of_other = || -> Result<Option<SystemTime>, Error> {
-            let other = engine.inspect_image(value)?;
-            Ok(other.summary.created.as_deref().and_then(time_of))
+            let other = keeper.image(value)?.value();
+            let other = other["Created"].as_str().and_then(|text| text.parse().ok());
+            Ok(other.and_then(time_of))
         };
         let passes = match name.as_str() {
             "dangling" => {
@@ -172,7 +174,7 @@ fn passes(
                 })?;
                 image.reference.is_none() == wanted
             }
-            "label" => has_label(engine, image, value)?,
+            "label" => has_label(&image.labels, value),
             "before" => created() < of_other()?,
             "since" => created() > of_other()?,
             "until" => {
@@ -189,7 +191,7 @@ fn passes(
 }
 
 /// Several references are alternatives.
-fn matches_any(image: &ImageSummary, filters: &[Filter]) -> bool {
+fn matches_any(image: &Listed, filters: &[Filter]) -> bool {
     let Some(reference) = &image.reference else {
         return false;
     };
@@ -205,16 +207,10 @@ fn matches_any(image: &ImageSummary, filters: &[Filter]) -> bool {
         .any(|pattern| texts.iter().any(|text| matches_pattern(pattern, text)))
 }
 
-/// Whether an image has a label: `name`, or `name=value`.
-pub(super) fn has_label(
-    engine: &Engine,
-    image: &ImageSummary,
-    wanted: &str,
-) -> Result<bool, Error> {
-    let details = engine.inspect_image(&image.id.to_string())?;
-    let labels = details.config.config.labels;
-    Ok(match wanted.split_once('=') {
+/// Whether a label is among `labels`: `name`, or `name=value`.
+pub(super) fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    match wanted.split_once('=') {
         Some((key, value)) => labels.get(key).is_some_and(|found| found == value),
         None => labels.contains_key(wanted),
-    })
+    }
 }

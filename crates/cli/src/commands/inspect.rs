@@ -1,14 +1,11 @@
 //! `kiln inspect`: all that is known of images and containers, as JSON in docker's form.
 
-use api::docker::{Container, Image};
-use daemon::view;
-use engine::{Engine, EngineError};
-use serde::Serialize;
-use serde_json::Value;
+use serde::Serialize as _;
 
 use super::session::Session;
 use crate::args::image::Inspect;
 use crate::error::{CliError, Error, FAILURE};
+use crate::keeper::{Keeper, Shown};
 use crate::ui::template::Template;
 
 /// Shows what each name stands for; `only` when the command is about one kind of thing.
@@ -29,10 +26,10 @@ pub(super) fn run(
         None | Some("" | "json") => None,
         Some(text) => Some(Template::parse(text).map_err(CliError::from)?),
     };
-    let engine = session.engine()?;
+    let keeper = session.keeper()?;
     let (mut found, mut failed) = (Vec::new(), false);
     for name in &args.names {
-        match object(&engine, name, kind) {
+        match object(&keeper, name, kind) {
             Ok(object) => found.push(object),
             Err(error) => {
                 failed = true;
@@ -44,8 +41,7 @@ pub(super) fn run(
         (Some(template), _) => {
             let mut text = String::new();
             for object in &found {
-                let value = serde_json::to_value(object).unwrap_or(Value::Null);
-                text.push_str(&template.render(&value).map_err(CliError::from)?);
+                text.push_str(&template.render(&object.value()).map_err(CliError::from)?);
                 text.push('\n');
             }
             text
@@ -61,36 +57,25 @@ pub(super) fn run(
     }
 }
 
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Object {
-    Image(Box<Image>),
-    Container(Box<Container>),
-}
-
-fn object(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Object, Error> {
-    let container = || engine.inspect_container(name).map(view::container);
-    let image = || engine.inspect_image(name).map(view::image);
+fn object(keeper: &Keeper, name: &str, kind: Option<&str>) -> Result<Shown, Error> {
     match kind {
-        Some("image") => Ok(Object::Image(Box::new(image()?))),
-        Some(_) => Ok(Object::Container(Box::new(container()?))),
+        Some("image") => keeper.image(name),
+        Some(_) => Ok(keeper.container(name)??),
         // A container goes before an image of the same name, as in docker.
-        None => match container() {
-            Ok(found) => Ok(Object::Container(Box::new(found))),
-            Err(EngineError::NoSuchContainer(_)) => match image() {
-                Ok(found) => Ok(Object::Image(Box::new(found))),
-                Err(EngineError::NoSuchImage(_)) => {
+        None => match keeper.container(name)? {
+            Err(error) if error.is_missing() => match keeper.try_image(name)? {
+                Err(error) if error.is_missing() => {
                     Err(Error::new(format!("No such object: {name}")))
                 }
-                Err(error) => Err(error.into()),
+                found => Ok(found?),
             },
-            Err(error) => Err(error.into()),
+            found => Ok(found?),
         },
     }
 }
 
 /// An array, four spaces deep as docker writes it, or on one line.
-fn to_json(objects: &[Object], pretty: bool) -> String {
+fn to_json(objects: &[Shown], pretty: bool) -> String {
     let mut bytes = Vec::new();
     let written = if pretty {
         let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");

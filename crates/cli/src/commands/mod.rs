@@ -57,8 +57,9 @@ pub(crate) fn run(
     ui: &mut Ui<'_>,
 ) -> Result<u8, Error> {
     let Arguments { global, command } = arguments;
-    remote::refuse_elsewhere(&command, environment)?;
-    let entered = match command.needs_store() && !remote::is_elsewhere(&command, environment)? {
+    remote::refuse_elsewhere(&command, &global, environment)?;
+    let is_elsewhere = remote::is_elsewhere(&command, &global, environment)?;
+    let entered = match command.needs_store() && !is_elsewhere {
         true => rootless::enter(environment),
         false => Ok(Vec::new()),
     };

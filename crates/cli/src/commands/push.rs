@@ -26,18 +26,18 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Push) -> Result<(), Erro
             .ui
             .line(&format!("The push refers to repository [{repository}]"))?;
     }
-    let engine = session.engine()?;
+    let keeper = session.keeper()?;
     let asked = reference.clone();
-    let manifest = session.transfer(args.quiet, |progress| async move {
-        engine.push(&asked, &progress).await
+    let pushed = session.transfer(args.quiet, |progress| async move {
+        keeper.push(&asked, progress).await
     })?;
     if args.quiet {
         return session.ui.line(&reference.to_string());
     }
     let (tag, digest, size) = (
         reference.tag().unwrap_or("latest"),
-        manifest.digest,
-        manifest.size,
+        pushed.digest,
+        pushed.size,
     );
     session
         .ui

@@ -1,6 +1,6 @@
 //! `kiln rmi`.
 
-use engine::{EngineError, Removed};
+use api::docker::DeletedImage;
 
 use super::session::Session;
 use crate::args::image::Rm;
@@ -9,18 +9,17 @@ use crate::error::{Error, FAILURE};
 /// Removes names, and images that have none any more. One that cannot be removed does not keep
 /// the others.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Rm) -> Result<(), Error> {
-    let engine = session.engine()?;
+    let keeper = session.keeper()?;
     let mut failed = false;
     for name in &args.images {
-        match engine.remove_image(name, args.force) {
+        match keeper.remove_image(name, args.force)? {
             Ok(removed) => {
                 for removed in removed {
                     session.ui.line(&line(&removed))?;
                 }
             }
             Err(error) => {
-                let is_missing = matches!(error, EngineError::NoSuchImage(_));
-                failed |= !(args.force && is_missing);
+                failed |= !(args.force && error.is_missing());
                 session.ui.error(&error.into());
             }
         }
@@ -32,9 +31,9 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Rm) -> Result<(), Error>
     }
 }
 
-fn line(removed: &Removed) -> String {
+fn line(removed: &DeletedImage) -> String {
     match removed {
-        Removed::Untagged(reference) => format!("Untagged: {}", reference.familiar()),
-        Removed::Deleted(digest) => format!("Deleted: {digest}"),
+        DeletedImage::Untagged(name) => format!("Untagged: {name}"),
+        DeletedImage::Deleted(digest) => format!("Deleted: {digest}"),
     }
 }

@@ -1,8 +1,8 @@
 //! `kiln run`.
 
-use std::future::Future;
+mod there;
 
-use engine::{Engine, EngineError, RunOutcome};
+use engine::{Engine, EngineError, MoreSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -11,6 +11,7 @@ use super::session::{Session, block_on};
 use super::terminal::Streams;
 use crate::args::container::Run;
 use crate::error::{CliError, Error, USAGE};
+use crate::keeper::Keeper;
 
 /// Signals that are passed on to the container's process.
 const PASSED: [SignalKind; 6] = [
@@ -27,51 +28,73 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Run) -> Result<u8, Error
     if args.tty && args.interactive && !session.environment.terminals.stdin {
         return Err(Error::new("the input device is not a TTY"));
     }
-    let engine = session.engine()?;
-    let id =
-        create(session, &engine, &args.settings, &args.image_and_command).map_err(|error| {
-            if error.exit_code == 1 {
-                error.exit(USAGE)
-            } else {
-                error
-            }
-        })?;
-    let outcome = block_on(follow(&engine, &id, args)).and_then(|outcome| outcome);
-    if args.rm {
+    let keeper = session.keeper()?;
+    let more = match &keeper {
+        Keeper::Here(_) => MoreSettings::default(),
+        Keeper::There(_) => there::settings(args),
+    };
+    let id = create(
+        session,
+        &keeper,
+        &args.settings,
+        &args.image_and_command,
+        more,
+    );
+    let id = id.map_err(|error| {
+        if error.exit_code == 1 {
+            error.exit(USAGE)
+        } else {
+            error
+        }
+    })?;
+    let (code, goes_by_itself) = match &keeper {
+        Keeper::Here(engine) => (block_on(follow(engine, &id, args)), false),
+        Keeper::There(there) => (block_on(there::follow(there.docker(), &id, args)), true),
+    };
+    let code = code.and_then(|code| code);
+    if args.rm && !(goes_by_itself && code.is_ok()) {
         // It may be gone already, when somebody else removed it; the process's end counts.
-        let removed = engine.remove_container(&id, true);
-        if let (Ok(_), Err(error)) = (&outcome, removed) {
+        let removed = keeper.remove_container(&id, true, true)?;
+        if let (Ok(_), Err(error)) = (&code, removed) {
             session.ui.error(&error.into());
         }
     }
-    Ok(exit_code(outcome?))
+    code
 }
 
 /// The code by which a shell reports it.
-pub(super) fn exit_code(outcome: RunOutcome) -> u8 {
-    u8::try_from(outcome.exit.code() & 0xff).unwrap_or(u8::MAX)
+pub(super) fn exit_code(code: i32) -> u8 {
+    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
 }
 
-async fn follow(engine: &Engine, id: &str, args: &Run) -> Result<RunOutcome, Error> {
+/// Why a process was not run, with the code by which a shell reports that.
+pub(super) fn not_run(error: EngineError) -> Error {
+    let code = match &error {
+        EngineError::Sandbox(error) => error.exit_code(),
+        _ => None,
+    };
+    let code = code.and_then(|code| u8::try_from(code).ok());
+    Error::from(error).exit(code.unwrap_or(USAGE))
+}
+
+async fn follow(engine: &Engine, id: &str, args: &Run) -> Result<u8, Error> {
     let (streams, terminal) = if args.tty {
         Streams::terminal(args.interactive)?
     } else {
         Streams::pipes(args.interactive)?
     };
-    with_streams(streams, |signals| {
-        engine.run_container(id, terminal, signals)
+    with_streams(streams, async |signals| {
+        let ran = engine.run_container(id, terminal, signals).await;
+        Ok(exit_code(ran.map_err(not_run)?.exit.code()))
     })
     .await
 }
 
 /// Runs a process to its end, and passes signals and the size of the terminal on to it.
-pub(super) async fn with_streams<F>(
+pub(super) async fn with_streams<T>(
     streams: Streams,
-    run: impl FnOnce(mpsc::Receiver<i32>) -> F,
-) -> Result<RunOutcome, Error>
-where
-    F: Future<Output = Result<RunOutcome, EngineError>>,
-{
+    run: impl AsyncFnOnce(mpsc::Receiver<i32>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let (sender, receiver) = mpsc::channel(PASSED.len());
     let pass_on = pass_signals(sender, &streams);
     let outcome = tokio::select! {
@@ -79,14 +102,7 @@ where
         failed = pass_on => return Err(failed),
     };
     streams.finish();
-    outcome.map_err(|error| {
-        let code = match &error {
-            EngineError::Sandbox(error) => error.exit_code(),
-            _ => None,
-        };
-        let code = code.and_then(|code| u8::try_from(code).ok());
-        Error::from(error).exit(code.unwrap_or(USAGE))
-    })
+    outcome
 }
 
 /// Passes signals on, and the size of the terminal when it changes; ends only when signals cannot

@@ -1,15 +1,15 @@
 //! `kiln save`.
 
 use super::archives;
-use super::session::{Session, block_on};
+use super::session::Session;
 use crate::args::image::Save;
 use crate::error::Error;
 
 /// Writes images as an archive.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Save) -> Result<(), Error> {
-    let engine = session.engine()?;
+    let keeper = session.keeper()?;
     let output = args.output.as_deref();
     archives::write(session, output, "save image", |output| {
-        Ok(block_on(engine.save(&args.images, output))??)
+        keeper.save(&args.images, output)
     })
 }

@@ -16,7 +16,9 @@ use crate::args::Global;
 use crate::build::ProgressMode;
 use crate::environment::Environment;
 use crate::error::{CliError, Error, INTERRUPTED};
+use crate::keeper::{Keeper, KeeperError, There};
 use crate::progress::{Display, Plain, RawJson, Renderer, Summary, Tty};
+use crate::remote::{self, Host};
 use crate::ui::Ui;
 
 /// How much of what steps write may wait to be shown.
@@ -46,6 +48,19 @@ impl<'a, 'ui> Session<'a, 'ui> {
     /// Opens the store.
     pub(super) fn engine(&self) -> Result<Engine, Error> {
         Ok(Engine::open(self.engine_options()?)?)
+    }
+
+    /// The daemon that commands are carried out by; none if this process does it.
+    pub(super) fn host(&self) -> Result<Option<Host>, Error> {
+        remote::named(&self.global, self.environment)
+    }
+
+    /// Who keeps images and containers.
+    pub(super) fn keeper(&self) -> Result<Keeper, Error> {
+        Ok(match self.host()? {
+            Some(host) => Keeper::There(There::new(host, self.environment)?),
+            None => Keeper::Here(self.engine()?),
+        })
     }
 
     /// How the store is opened.
@@ -120,14 +135,14 @@ impl<'a, 'ui> Session<'a, 'ui> {
         work: impl FnOnce(ProgressSender) -> F,
     ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, EngineError>>,
+        F: Future<Output = Result<T, KeeperError>>,
     {
         let (done, mut summary) =
             self.show(self.transfer_mode(quiet), false, |sender, cancel| {
                 let work = work(sender);
                 async move {
                     tokio::select! {
-                        () = cancel.cancelled() => Err(EngineError::Cancelled),
+                        () = cancel.cancelled() => Err(EngineError::Cancelled.into()),
                         done = work => done,
                     }
                 }
@@ -218,7 +233,7 @@ fn config_file(global: &Global, environment: &Environment) -> Result<Config, Err
 }
 
 /// Runs `work` on this thread; further threads only where something blocks.
-pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

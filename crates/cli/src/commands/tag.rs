@@ -8,5 +8,5 @@ use crate::values::output;
 /// Gives an image a further name.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Tag) -> Result<(), Error> {
     let target = output::tag(&args.target)?;
-    Ok(session.engine()?.tag_image(&args.source, &target)?)
+    session.keeper()?.tag(&args.source, &target)
 }

@@ -83,6 +83,11 @@ impl Streams {
         Ok((streams, Terminal::Own(terminal)))
     }
 
+    /// Has our terminal pass every key on, to a terminal that is elsewhere.
+    pub(super) fn pass_every_key(&mut self) {
+        self.raw = RawMode::enter();
+    }
+
     /// Makes the container's terminal as large as ours; there may be none of either.
     pub(super) fn resize(&self) {
         if let Some(master) = &self.master
@@ -106,6 +111,12 @@ impl Streams {
         }
         drop(raw);
     }
+}
+
+/// Rows and columns of our terminal, if there is one.
+pub(super) fn size() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(ui::stream()).ok()?;
+    Some((size.ws_row, size.ws_col))
 }
 
 impl RawMode {

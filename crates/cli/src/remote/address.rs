@@ -1,122 +1,260 @@
-//! Which builder a command is carried out by: `--builder`, `KILN_HOST`, or this process.
+//! Which builder a command is carried out by: `--builder`, `KILN_HOST`, what another client names, or
+//! this process.
 
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::Path;
 
-use client::Way;
+use client::{Address, Tls, TlsFiles, Way};
 
-use crate::args::history::History;
 use crate::args::image::Image;
-use crate::args::system::{Builder, System};
-use crate::args::{Command, build::Build};
+use crate::args::system::Builder;
+use crate::args::{Command, Global, NamedDaemon, build::Build};
 use crate::environment::Environment;
-use crate::error::{Error, choice};
+use crate::error::{Error, chain, choice};
 
 /// The variable that names the builder of every build.
 const VARIABLE: &str = "KILN_HOST";
+/// Ports of docker's on TCP, where none is named: with certificates and without.
+const PORTS: [u16; 2] = [2376, 2375];
 
 /// A builder that is another process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Host {
     /// Where it is reached.
-    pub(crate) socket: PathBuf,
+    pub(crate) address: Address,
     /// How.
     pub(crate) way: Way,
+}
+
+/// Who may be spoken to on TCP without certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    /// Everybody, as for docker and buildctl.
+    All,
+    /// This machine, where a tunnel may begin.
+    ThisMachine,
+}
+
+impl Host {
+    /// As it is typed.
+    pub(crate) fn url(&self) -> String {
+        match &self.address {
+            Address::Socket(path) => format!("unix://{}", path.display()),
+            Address::Tcp { place, .. } => format!("tcp://{place}"),
+        }
+    }
+
+    /// The daemon that another client names.
+    ///
+    /// # Errors
+    /// It is named in a way that kiln does not know.
+    pub(crate) fn of(named: &NamedDaemon, environment: &Environment) -> Result<Self, Error> {
+        let flag = match named.way {
+            Way::Straight => "--addr",
+            Way::ByDocker => "--host",
+        };
+        let tls = named.tls.as_ref();
+        let server = named.server.as_deref();
+        let address = address(flag, &named.address, (tls, server, Plain::All), environment)?;
+        let way = named.way;
+        Ok(Self { address, way })
+    }
 }
 
 /// The builder that a build is asked of; none if this process builds.
 ///
 /// # Errors
 /// The builder is named in a way that kiln does not know.
-pub(crate) fn builder(args: &Build, environment: &Environment) -> Result<Option<Host>, Error> {
-    match (&args.builder, named(environment)?, &args.docker_host) {
-        (Some(host), ..) => host_at("--builder", host, Way::Straight, environment).map(Some),
-        (None, Some(host), _) => Ok(Some(host)),
-        (None, None, Some(host)) => host_at("--host", host, Way::ByDocker, environment).map(Some),
-        (None, None, None) => Ok(None),
+pub(crate) fn builder(
+    args: &Build,
+    global: &Global,
+    environment: &Environment,
+) -> Result<Option<Host>, Error> {
+    match &args.builder {
+        Some(host) => own("--builder", host, environment).map(Some),
+        None => named(global, environment),
     }
 }
 
-/// The builder that the environment names.
+/// The builder that the environment names, or a flag that is no flag of kiln's.
 ///
 /// # Errors
 /// It is named in a way that kiln does not know.
-pub(crate) fn named(environment: &Environment) -> Result<Option<Host>, Error> {
-    let host = environment.text(VARIABLE)?;
-    let host = host.map(|host| host_at(VARIABLE, host, Way::Straight, environment));
-    host.transpose()
+pub(crate) fn named(global: &Global, environment: &Environment) -> Result<Option<Host>, Error> {
+    let named = global.daemon.as_ref();
+    let is_typed = named.is_some_and(|named| named.way == Way::Straight);
+    match (environment.text(VARIABLE)?, named) {
+        (Some(host), _) if !is_typed => own(VARIABLE, host, environment).map(Some),
+        (_, Some(named)) => Host::of(named, environment).map(Some),
+        (_, None) => Ok(None),
+    }
 }
 
-fn host_at(
+/// A builder as kiln's own flag and variable name it. On TCP both sides show certificates, found as
+/// docker finds its own; without them only this machine is spoken to.
+fn own(flag: &'static str, host: &str, environment: &Environment) -> Result<Host, Error> {
+    let tls = tls_files(environment);
+    let plain = Plain::ThisMachine;
+    Ok(Host {
+        address: address(flag, host, (tls.as_ref(), None, plain), environment)?,
+        way: Way::Straight,
+    })
+}
+
+/// The files that docker's variables name, if they ask for certificates.
+fn tls_files(environment: &Environment) -> Option<TlsFiles> {
+    let directory = environment.os("DOCKER_CERT_PATH");
+    if directory.is_none() && environment.os("DOCKER_TLS_VERIFY").is_none() {
+        return None;
+    }
+    tls_directory(environment)
+}
+
+/// The files that docker's client takes where none are named.
+pub(crate) fn tls_directory(environment: &Environment) -> Option<TlsFiles> {
+    let directory = environment.os("DOCKER_CERT_PATH").map(Path::new);
+    let directory = match directory {
+        Some(directory) => environment.absolute(directory),
+        None => environment.docker_config()?,
+    };
+    Some(TlsFiles {
+        authority: directory.join("ca.pem"),
+        certificate: directory.join("cert.pem"),
+        key: directory.join("key.pem"),
+    })
+}
+
+fn address(
     flag: &'static str,
     host: &str,
-    way: Way,
+    (tls, server, plain): (Option<&TlsFiles>, Option<&str>, Plain),
     environment: &Environment,
-) -> Result<Host, Error> {
-    match host.strip_prefix("unix://") {
-        Some(path) if !path.is_empty() => Ok(Host {
-            socket: environment.absolute(Path::new(path)),
-            way,
-        }),
-        _ => {
-            let expected = "kiln reaches builders on sockets of this machine: unix://PATH";
-            Err(choice(flag, host, expected))
-        }
+) -> Result<Address, Error> {
+    let expected = "kiln reaches daemons at unix://PATH and at tcp://HOST:PORT";
+    let refused = || choice(flag, host, expected);
+    if let Some(path) = host.strip_prefix("unix://").filter(|path| !path.is_empty()) {
+        return Ok(Address::Socket(environment.absolute(Path::new(path))));
     }
+    let place = host.strip_prefix("tcp://").ok_or_else(refused)?;
+    let port = PORTS[usize::from(tls.is_none())];
+    let (name, port) = name_and_port(place.trim_end_matches('/'), port).ok_or_else(refused)?;
+    let is_here = name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    if tls.is_none() && plain == Plain::ThisMachine && !is_here {
+        return Err(choice(flag, host, "on TCP kiln shows a certificate and wants one").hint(
+            "set DOCKER_CERT_PATH to a directory with ca.pem, cert.pem and key.pem, or reach the \
+             builder through a tunnel that begins on this machine",
+        ));
+    }
+    let read = |files| Tls::read(files, server.unwrap_or(name));
+    let tls = tls.map(read).transpose();
+    let tls = tls.map_err(|error| Error::new(chain(&error)).context(host))?;
+    let place = match name.contains(':') {
+        true => format!("[{name}]:{port}"),
+        false => format!("{name}:{port}"),
+    };
+    Ok(Address::Tcp { place, tls })
+}
+
+/// The name without brackets, and the port, `default` when there is none.
+fn name_and_port(place: &str, default: u16) -> Option<(&str, u16)> {
+    let (name, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (name, rest) = rest.split_once(']')?;
+            (
+                name,
+                rest.strip_prefix(':').or(rest.is_empty().then_some("")),
+            )
+        }
+        None => match place.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (place, Some("")),
+        },
+    };
+    let port = match port? {
+        "" => default,
+        port => port.parse().ok()?,
+    };
+    (!name.is_empty() && !name.contains('/')).then_some((name, port))
 }
 
 /// Whether another process carries `command` out, and this one needs no store.
 ///
 /// # Errors
 /// The builder is named in a way that kiln does not know.
-pub(crate) fn is_elsewhere(command: &Command, environment: &Environment) -> Result<bool, Error> {
+pub(crate) fn is_elsewhere(
+    command: &Command,
+    global: &Global,
+    environment: &Environment,
+) -> Result<bool, Error> {
     match command {
         Command::Build(args)
         | Command::Image(Image::Build(args))
-        | Command::Builder(Builder::Build(args)) => Ok(builder(args, environment)?.is_some()),
-        command if is_asked(command) => Ok(named(environment)?.is_some()),
+        | Command::Builder(Builder::Build(args)) => {
+            Ok(builder(args, global, environment)?.is_some())
+        }
+        command if is_asked(command) => Ok(named(global, environment)?.is_some()),
         _ => Ok(false),
     }
 }
 
-/// Whether a builder that is another process is asked for what the command is about.
+/// Whether a daemon that is another process is asked for what the command is about.
 const fn is_asked(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Du(_)
-            | Command::System(System::Df(_))
-            | Command::Builder(Builder::Du(_) | Builder::History(_) | Builder::Prune(_))
-            | Command::History(History {
-                command: Some(_),
-                ..
-            })
-    )
+    command.needs_store()
+        && !matches!(
+            command,
+            Command::Cache(_)
+                | Command::Debug(_)
+                // These are about this machine, whoever builds.
+                | Command::Serve(_)
+                | Command::Doctor(_)
+                | Command::Store(_)
+        )
 }
 
-/// Refuses what works on this machine's store while builds are made elsewhere.
+/// Refuses what works on this machine's store while builds are made elsewhere, and what a daemon has
+/// no word for.
 ///
 /// # Errors
 /// `command` is such a one.
-pub(crate) fn refuse_elsewhere(command: &Command, environment: &Environment) -> Result<(), Error> {
-    let Some(host) = environment.text(VARIABLE)? else {
-        return Ok(());
-    };
-    let is_here = match command {
-        Command::Build(_)
-        | Command::Image(Image::Build(_))
-        | Command::Builder(Builder::Build(_) | Builder::Version(_)) => true,
-        // These are about this machine, whoever builds.
-        Command::Serve(_) | Command::Doctor(_) | Command::Store(_) => true,
-        other => is_asked(other) || !other.needs_store(),
-    };
-    if is_here {
+pub(crate) fn refuse_elsewhere(
+    command: &Command,
+    global: &Global,
+    environment: &Environment,
+) -> Result<(), Error> {
+    if !matches!(command, Command::Cache(_) | Command::Debug(_)) {
         return Ok(());
     }
-    Err(Error::new(format!(
-        "the command works on the store of this machine, and {VARIABLE}={host} has builds made \
-         elsewhere"
-    ))
-    .hint(format!(
-        "unset {VARIABLE} to work on the store here, or ask the builder with docker: \
-         DOCKER_HOST={host} docker …"
-    )))
+    match named(global, environment)? {
+        None => Ok(()),
+        Some(host) => Err(Error::new(format!(
+            "the command works on the store of this machine, and builds are made at {}",
+            host.url()
+        ))
+        .hint(format!("unset {VARIABLE} to work on the store here"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_on_tcp() {
+        for (place, expected) in [
+            ("host:1", Some(("host", 1))),
+            ("host", Some(("host", 7))),
+            ("[::1]:1", Some(("::1", 1))),
+            ("[::1]", Some(("::1", 7))),
+            ("host:", Some(("host", 7))),
+            ("host:port", None),
+            ("host:70000", None),
+            ("[::1", None),
+            ("[::1]1", None),
+            (":1", None),
+            ("host/path", None),
+            ("", None),
+        ] {
+            assert_eq!(name_and_port(place, 7), expected, "{place}");
+        }
+    }
 }

@@ -14,11 +14,11 @@ mod outputs;
 mod progress;
 mod request;
 
-pub(crate) use address::{Host, builder, is_elsewhere, named, refuse_elsewhere};
+pub(crate) use address::{Host, builder, is_elsewhere, named, refuse_elsewhere, tls_directory};
 pub(crate) use history::{images, past};
 pub(crate) use outcome::{failure, image};
 pub(crate) use progress::Narrator;
-pub(crate) use request::{Asked, request};
+pub(crate) use request::{Asked, credentials, request};
 
 use crate::error::Error;
 

@@ -67,7 +67,7 @@ pub(crate) fn request(
         directories,
         secrets: secrets(build.secrets)?,
         agents: agents(build.ssh),
-        credentials: Some(Arc::new(credentials(environment)?)),
+        credentials: Some(Arc::new(OfferedCredentials(credentials(environment)?))),
         outputs,
         uploads,
     };
@@ -266,9 +266,15 @@ fn agents(agents: BTreeMap<String, SshAgent>) -> HashMap<String, Arc<dyn Agent>>
     offered.collect()
 }
 
-fn credentials(environment: &Environment) -> Result<OfferedCredentials, Error> {
+/// What docker's configuration has for registries.
+///
+/// # Errors
+/// It makes no sense.
+pub(crate) fn credentials(
+    environment: &Environment,
+) -> Result<Arc<dyn engine::Credentials>, Error> {
     let config = environment.docker_config();
     let config = config.map(|directory| directory.join("config.json"));
     let credentials = engine::docker_credentials(config.as_deref(), environment.program_path())?;
-    Ok(OfferedCredentials(credentials))
+    Ok(credentials)
 }

@@ -32,7 +32,9 @@ impl Daemon {
             ("GET", ["json"]) => self.list(query).await,
             ("POST", ["create"]) => self.create(query, body).await,
             ("POST", ["prune"]) => self.prune_containers(query).await,
-            ("GET", [name, "json"]) => self.inspect(name, query).await,
+            // A client that inspects any thing asks for a container first: a name with slashes is
+            // that of an image.
+            ("GET", [name @ .., "json"]) => self.inspect(&name.join("/"), query).await,
             ("POST", [name, "start"]) => self.start(name, query).await,
             ("POST", [name, "stop"]) => self.stop(name, query).await,
             ("POST", [name, "restart"]) => self.restart(name, query).await,

@@ -15,6 +15,7 @@ use super::{Daemon, credentials, narration};
 use crate::answer::{Answer, Refusal, typed, with};
 use crate::query::Query;
 use crate::stream::{self, Sender};
+use crate::view;
 
 impl Daemon {
     /// `POST /images/create`.
@@ -132,10 +133,7 @@ impl Daemon {
         let told = sender.clone();
         self.go_on(&sender, move || async move {
             for name in &loaded {
-                let shown = match name.tag() {
-                    Some(_) => format!("Loaded image: {}\n", name.familiar()),
-                    None => format!("Loaded image ID: {}\n", name.familiar()),
-                };
+                let shown = format!("{}\n", view::loaded(name));
                 told.send(Message::text(shown).line()).await;
             }
         });

@@ -218,7 +218,7 @@ fn human(span: Duration) -> String {
 }
 
 /// Rows of containers; `ports` says which of theirs are published.
-pub(crate) fn containers(
+pub fn containers(
     all: &[engine::ContainerSummary],
     now: SystemTime,
     ports: impl Fn(&str) -> Vec<Port>,

@@ -21,7 +21,7 @@ use crate::environment::Environment;
 use crate::error::{CliError, Error};
 use crate::values::{ValueError, pair, ulimit};
 
-pub use values::{Allowed, hosts, network, platform};
+pub use values::{Allowed, asked_platform, hosts, network};
 pub(crate) use values::{agents, secrets};
 
 use exports::{check_platforms, exports};

@@ -81,14 +81,20 @@ pub(super) fn platforms(
     Ok(platforms)
 }
 
-/// The one platform of `--platform`, else of the environment, else this machine's.
+/// The one platform of `--platform`, else of the environment; none if neither says.
 ///
 /// # Errors
 /// There are several, or it is none.
-pub fn platform(text: Option<&String>, environment: &Environment) -> Result<Platform, Error> {
+pub fn asked_platform(
+    text: Option<&String>,
+    environment: &Environment,
+) -> Result<Option<Platform>, Error> {
+    if text.is_none() && environment.text("DOCKER_DEFAULT_PLATFORM")?.is_none() {
+        return Ok(None);
+    }
     let platforms = platforms(text.map_or(&[][..], std::slice::from_ref), environment)?;
     match <[Platform; 1]>::try_from(platforms) {
-        Ok([platform]) => Ok(platform),
+        Ok([platform]) => Ok(Some(platform)),
         Err(several) => {
             let several: Vec<String> = several.iter().map(ToString::to_string).collect();
             let message = "an image is fetched for one platform at a time";

@@ -6,7 +6,10 @@ mod flags;
 
 use std::path::{Path, PathBuf};
 
+use client::{TlsFiles, Way};
+
 use super::Called;
+use crate::args::NamedDaemon;
 use crate::args::build::Build;
 use crate::environment::Environment;
 use crate::error::{Error, USAGE};
@@ -22,8 +25,8 @@ const BUILDKIT: &str = "v0.26.0";
 pub(crate) struct Call {
     /// What.
     pub(crate) asked: Asked,
-    /// The daemon's socket; none where this process does it.
-    pub(crate) socket: Option<PathBuf>,
+    /// The daemon; none where this process does it.
+    pub(crate) daemon: Option<NamedDaemon>,
 }
 
 /// What `buildctl` may be asked for.
@@ -60,7 +63,16 @@ pub(crate) enum Asked {
     },
 }
 
-const GLOBAL: &[&str] = &["addr", "timeout", "log-format"];
+const GLOBAL: &[&str] = &[
+    "addr",
+    "timeout",
+    "log-format",
+    "tlscacert",
+    "tlscert",
+    "tlsdir",
+    "tlskey",
+    "tlsservername",
+];
 const PRUNE: &[&str] = &[
     "filter",
     "keep-duration",
@@ -86,7 +98,7 @@ pub(super) fn read(environment: &Environment) -> Result<Called, Error> {
         let text = format!("buildctl github.com/moby/buildkit {BUILDKIT} kiln-{own}\n");
         return Ok(Called::Print(text));
     }
-    let socket = socket(globals.take("addr"), environment)?;
+    let daemon = daemon(&mut globals, environment)?;
     // How long connecting may take, and how messages look that there are none of.
     globals.take("timeout");
     globals.take("log-format");
@@ -100,7 +112,7 @@ pub(super) fn read(environment: &Environment) -> Result<Called, Error> {
         Some((word, _)) => return Err(unknown(word)),
         None => return Err(unknown("no command")),
     };
-    Ok(Called::Buildctl(Call { asked, socket }))
+    Ok(Called::Buildctl(Call { asked, daemon }))
 }
 
 fn unknown(word: &str) -> Error {
@@ -110,19 +122,43 @@ fn unknown(word: &str) -> Error {
     .exit(USAGE)
 }
 
-/// The socket that is named, or the usual one if it is there.
-fn socket(typed: Option<String>, environment: &Environment) -> Result<Option<PathBuf>, Error> {
+/// The daemon that is named, or the usual one if it is there.
+fn daemon(globals: &mut Flags, environment: &Environment) -> Result<Option<NamedDaemon>, Error> {
     let of_variable = environment.text("BUILDKIT_HOST")?.map(str::to_owned);
-    let Some(address) = typed.or(of_variable) else {
-        let usual = PathBuf::from(USUAL);
-        return Ok(usual.exists().then_some(usual));
+    let address = match globals.take("addr").or(of_variable) {
+        Some(address) => address,
+        None if Path::new(USUAL).exists() => format!("unix://{USUAL}"),
+        None => return Ok(None),
     };
-    match address.strip_prefix("unix://") {
-        Some(path) if !path.is_empty() => Ok(Some(environment.absolute(Path::new(path)))),
-        _ => Err(Error::new(format!(
-            "kiln does not support --addr {address}: it reaches daemons at unix://PATH"
-        ))
-        .exit(USAGE)),
+    Ok(Some(NamedDaemon {
+        address,
+        tls: certificates(globals, environment)?,
+        server: globals.take("tlsservername"),
+        way: Way::Straight,
+    }))
+}
+
+/// The certificates that are named, one by one or by their directory.
+fn certificates(globals: &mut Flags, environment: &Environment) -> Result<Option<TlsFiles>, Error> {
+    let directory = globals.take("tlsdir").map(PathBuf::from);
+    let names = [
+        ("tlscacert", "ca.pem"),
+        ("tlscert", "cert.pem"),
+        ("tlskey", "key.pem"),
+    ];
+    let files = names.map(|(flag, name)| {
+        let typed = globals.take(flag).map(PathBuf::from);
+        let path = typed.or_else(|| Some(directory.as_ref()?.join(name)));
+        path.map(|path| environment.absolute(&path))
+    });
+    match files {
+        [Some(authority), Some(certificate), Some(key)] => Ok(Some(TlsFiles {
+            authority,
+            certificate,
+            key,
+        })),
+        [None, None, None] => Ok(None),
+        _ => Err(Error::new("--tlscacert, --tlscert and --tlskey go together").exit(USAGE)),
     }
 }
 

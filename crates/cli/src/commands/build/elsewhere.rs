@@ -52,8 +52,8 @@ pub(super) fn build(
             return Err(Error::new(error.to_string())
                 .context("failed to build")
                 .hint(format!(
-                    "is a builder running? kiln serve --host unix://{}",
-                    host.socket.display()
+                    "is a builder running? kiln serve --host {}",
+                    host.url()
                 )));
         }
         Err(Ended::Cancelled) => {
@@ -73,7 +73,7 @@ async fn ask(
     asked: Asked,
     progress: ProgressSender,
 ) -> Result<HashMap<String, String>, Ended> {
-    let client = Client::connect(&host.socket, host.way)
+    let client = Client::connect(&host.address, host.way)
         .await
         .map_err(Ended::NoBuilder)?;
     let (told, mut heard) = mpsc::channel(WAITING);

@@ -26,7 +26,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     if let Some(call) = call(args)? {
         return check::run(session, args, &call);
     }
-    let builder = remote::builder(args, session.environment)?;
+    let builder = remote::builder(args, &session.global, session.environment)?;
     let plan = plan(args, session.environment)?;
     let (mode, on_failure, quiet) = (plan.progress, plan.on_failure, plan.quiet);
     let (iidfile, metadata_file) = (plan.iidfile.clone(), plan.metadata_file.clone());

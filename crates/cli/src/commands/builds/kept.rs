@@ -24,7 +24,7 @@ pub(super) enum Kept {
 
 impl Kept {
     pub(super) fn of(session: &Session<'_, '_>) -> Result<Self, Error> {
-        Ok(match remote::named(session.environment)? {
+        Ok(match session.host()? {
             Some(host) => Self::There(host),
             None => Self::Here(session.engine()?),
         })

@@ -10,11 +10,12 @@ use std::fs;
 use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, EngineError, FileKind, Overwrite, Owners, pack_files, unpack_files};
+use engine::{EngineError, FileKind, Owners, pack_files, unpack_files};
 
-use super::session::{Session, block_on};
+use super::session::Session;
 use crate::args::container::Cp;
 use crate::error::{CliError, Error, io_text};
+use crate::keeper::Keeper;
 use crate::ui::{self, human};
 
 use place::{At, CopyError, Placement, SourceKind, base, is_contents, parent, place};
@@ -56,9 +57,9 @@ fn from_container(
     (container, source): (&str, &str),
     destination: &str,
 ) -> Result<(), Error> {
-    let engine = session.engine()?;
-    let (source, named) = follow_in_container(&engine, args, container, source)?;
-    let stat = block_on(engine.container_stat(container, &source))??;
+    let keeper = session.keeper()?;
+    let (source, named) = follow_in_container(&keeper, args, container, source)?;
+    let stat = keeper.path_stat(container, &source)??;
     let kind = match stat.kind {
         FileKind::Directory => SourceKind::Directory,
         _ => SourceKind::File,
@@ -72,7 +73,7 @@ fn from_container(
             strip: !at_root,
             owner,
         };
-        return read_container(&engine, container, &source, plan, |tar| {
+        return read_container(&keeper, container, &source, plan, |tar| {
             io::copy(&mut { tar }, &mut ui::stream()).map_err(CliError::Output)?;
             Ok(())
         });
@@ -99,7 +100,7 @@ fn from_container(
         strip: !at_root,
         owner,
     };
-    let bytes = read_container(&engine, container, &source, plan, |tar| {
+    let bytes = read_container(&keeper, container, &source, plan, |tar| {
         let mut counted = Counted { tar, bytes: 0 };
         unpack_files(&mut counted, Path::new(&directory), Owners::Archive)?;
         Ok(counted.bytes)
@@ -114,8 +115,8 @@ fn to_container(
     source: &str,
     (container, destination): (&str, &str),
 ) -> Result<(), Error> {
-    let engine = session.engine()?;
-    let (destination, at) = container_target(&engine, container, destination)?;
+    let keeper = session.keeper()?;
+    let (destination, at) = container_target(&keeper, container, destination)?;
     let owner = if args.archive {
         Owner::Kept
     } else {
@@ -127,12 +128,7 @@ fn to_container(
                 "destination \"{container}:{destination}\" must be a directory"
             )));
         }
-        return Ok(block_on(engine.container_write(
-            container,
-            &destination,
-            Overwrite::SameKind,
-            ui::input(),
-        ))??);
+        return keeper.write_path(container, &destination, ui::input());
     }
     let absolute = session.environment.absolute(Path::new(source));
     let typed = with_tail(&absolute.to_string_lossy(), source);
@@ -154,7 +150,7 @@ fn to_container(
         strip: true,
         owner,
     };
-    let bytes = write_container(&engine, container, &directory, plan, move |tar| {
+    let bytes = write_container(&keeper, container, &directory, plan, move |tar| {
         pack_files(&path, "x".into(), tar)
     })?;
     report(session, args, bytes, &format!("{container}:{destination}"));
@@ -163,7 +159,7 @@ fn to_container(
 
 /// With `-L`, where a link at the end of the path leads, and the name that the copy keeps.
 fn follow_in_container(
-    engine: &Engine,
+    keeper: &Keeper,
     args: &Cp,
     container: &str,
     source: &str,
@@ -172,7 +168,7 @@ fn follow_in_container(
     if !args.follow_link {
         return Ok(kept);
     }
-    let stat = block_on(engine.container_stat(container, source))??;
+    let stat = keeper.path_stat(container, source)??;
     match stat.link_target {
         Some(target) => Ok((beside(source, &target), Some(base(source).to_owned()))),
         None => Ok(kept),
@@ -181,14 +177,14 @@ fn follow_in_container(
 
 /// Where the destination is, a link at its end followed, and what is there.
 fn container_target(
-    engine: &Engine,
+    keeper: &Keeper,
     container: &str,
     destination: &str,
 ) -> Result<(String, At), Error> {
-    let stat = |path: &str| block_on(engine.container_stat(container, path));
+    let stat = |path: &str| keeper.path_stat(container, path);
     let found = match stat(destination)? {
         Ok(found) => found,
-        Err(EngineError::NoSuchFile { .. }) => return Ok((destination.to_owned(), At::Nothing)),
+        Err(error) if error.is_missing_file() => return Ok((destination.to_owned(), At::Nothing)),
         Err(error) => return Err(error.into()),
     };
     let (path, kind) = match found.link_target {
@@ -196,7 +192,7 @@ fn container_target(
             let path = beside(destination, &target);
             match stat(&path)? {
                 Ok(found) => (path, found.kind),
-                Err(EngineError::NoSuchFile { .. }) => return Ok((path, At::Nothing)),
+                Err(error) if error.is_missing_file() => return Ok((path, At::Nothing)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -259,7 +255,7 @@ fn with_tail(path: &str, typed: &str) -> String {
 
 /// Hands the rewritten tar of `path` to `take`.
 fn read_container<T>(
-    engine: &Engine,
+    keeper: &Keeper,
     container: &str,
     path: &str,
     plan: Rewrite,
@@ -268,14 +264,12 @@ fn read_container<T>(
     let (from, to) = pipe()?;
     let (rewritten, out) = pipe()?;
     let rewriting = std::thread::spawn(move || rewrite(from, out, &plan));
-    let (engine, container) = (engine.clone(), container.to_owned());
+    let (keeper, container) = (keeper.clone(), container.to_owned());
     let path = path.to_owned();
-    let reading = std::thread::spawn(move || {
-        block_on(async { engine.container_read(&container, &path, to).await })
-    });
+    let reading = std::thread::spawn(move || keeper.read_path(&container, &path, to));
     let taken = take(rewritten);
     // The first that went wrong is to blame: the others only saw their streams end.
-    joined(reading)???;
+    joined(reading)??;
     let rewritten = joined(rewriting)?;
     let taken = taken?;
     rewritten.map_err(|error| Error::new(error.to_string()))?;
@@ -284,7 +278,7 @@ fn read_container<T>(
 
 /// Unpacks the rewritten tar that `give` writes; the bytes of it.
 fn write_container(
-    engine: &Engine,
+    keeper: &Keeper,
     container: &str,
     directory: &str,
     plan: Rewrite,
@@ -294,8 +288,7 @@ fn write_container(
     let (rewritten, out) = pipe()?;
     let giving = std::thread::spawn(move || give(to));
     let rewriting = std::thread::spawn(move || rewrite(from, out, &plan));
-    let overwrite = Overwrite::SameKind;
-    let written = block_on(engine.container_write(container, directory, overwrite, rewritten))?;
+    let written = keeper.write_path(container, directory, rewritten);
     let given = joined(giving)?;
     let bytes = joined(rewriting)?;
     given?;

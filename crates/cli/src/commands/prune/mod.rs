@@ -2,6 +2,7 @@
 
 mod report;
 mod request;
+mod there;
 
 use std::fmt::Write as _;
 use std::io::BufRead as _;
@@ -13,7 +14,6 @@ use super::images::{has_label, shown};
 use super::session::Session;
 use crate::args::prune::{BuilderPrune, Care, Gc, ImagePrune, Prune};
 use crate::error::{Error, FAILURE};
-use crate::remote;
 use crate::ui;
 use crate::values::filter;
 
@@ -26,6 +26,13 @@ pub(super) fn system(session: &mut Session<'_, '_>, args: &Prune) -> Result<(), 
     let filters = Filters::parse(&args.filter, session.now())?;
     let scope = filters.scope(&args.bounds)?;
     let rule = filters.rule("kiln prune", args.all, &args.bounds, session.now())?;
+    if let Some(host) = session.host()? {
+        let there = there::Prune::new(host, args.care)?;
+        confirm(session, args.care, &question(args.all, scope))?;
+        let cache = (scope != Scope::Images)
+            .then(|| elsewhere::prune_request(&rule, filters.of_cache(args.all)));
+        return there.system(session, &filters, args.all, scope, cache);
+    }
     confirm(session, args.care, &question(args.all, scope))?;
     let engine = session.engine()?;
     let removal = Removal {
@@ -62,6 +69,11 @@ pub(super) fn images(session: &mut Session<'_, '_>, args: &ImagePrune) -> Result
     } else {
         "WARNING! This will remove all images without a name.\n"
     };
+    if let Some(host) = session.host()? {
+        let there = there::Prune::new(host, args.care)?;
+        confirm(session, args.care, question)?;
+        return there.images(session, &filters, args.all);
+    }
     confirm(session, args.care, question)?;
     let engine = session.engine()?;
     let removal = Removal {
@@ -87,10 +99,8 @@ pub(super) fn builder(session: &mut Session<'_, '_>, args: &BuilderPrune) -> Res
     } else {
         "WARNING! This will remove all dangling build cache.\n"
     };
-    if let Some(host) = remote::named(session.environment)? {
-        if args.care.dry_run {
-            return Err(remote::refuse("--dry-run", "`kiln du` shows what it keeps"));
-        }
+    if let Some(host) = session.host()? {
+        there::refuse_dry_run(args.care)?;
         confirm(session, args.care, question)?;
         let request = elsewhere::prune_request(&rule, filters.of_cache(args.all));
         return elsewhere::prune(session, &host, request, args.verbose);
@@ -183,7 +193,7 @@ impl Removal<'_> {
             }
             let image = self.engine.inspect_image(&container.image);
             let is_meant = match image {
-                Ok(image) => self.has_labels(&image.summary)?,
+                Ok(image) => self.has_labels(&image.summary),
                 Err(_) => self.filters.labels.is_empty(),
             };
             if !is_meant {
@@ -208,9 +218,12 @@ impl Removal<'_> {
             .map(|image| image.summary.id)
             .collect();
         let mut lines = String::new();
-        for image in &shown(self.engine.images()?) {
+        let images = shown(self.engine.images()?, |image| {
+            (image.reference.is_some(), image.id)
+        });
+        for image in &images {
             let goes = (self.all || image.reference.is_none()) && !used.contains(&image.id);
-            if !goes || !self.is_old(image) || !self.has_labels(image)? {
+            if !goes || !self.is_old(image) || !self.has_labels(image) {
                 continue;
             }
             let name = match &image.reference {
@@ -239,13 +252,9 @@ impl Removal<'_> {
         })
     }
 
-    fn has_labels(&self, image: &ImageSummary) -> Result<bool, Error> {
-        for label in &self.filters.labels {
-            if has_label(self.engine, image, &label.text)? != label.is_wanted {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    fn has_labels(&self, image: &ImageSummary) -> bool {
+        let mut labels = self.filters.labels.iter();
+        labels.all(|label| has_label(&image.labels, &label.text) == label.is_wanted)
     }
 
     fn headed(&self, what: &str, lines: &str) -> String {
@@ -254,9 +263,14 @@ impl Removal<'_> {
         } else {
             "Deleted"
         };
-        match lines {
-            "" => String::new(),
-            lines => format!("{verb} {what}:\n{lines}\n"),
-        }
+        headed(verb, what, lines)
+    }
+}
+
+/// What was done to which things, one a line; nothing of none.
+fn headed(verb: &str, what: &str, lines: &str) -> String {
+    match lines {
+        "" => String::new(),
+        lines => format!("{verb} {what}:\n{lines}\n"),
     }
 }
