@@ -81,6 +81,13 @@ impl Machine {
         build
     }
 
+    /// A daemon that listens there.
+    fn serves(&self, daemon: &mut Command, socket: &Path) -> Child {
+        let daemon = self.kiln.start(daemon);
+        wait_until(|| std::os::unix::net::UnixStream::connect(socket).is_ok());
+        daemon
+    }
+
     fn told(&self, program: &str, arguments: &[&str]) -> String {
         finish(self.program(program).args(arguments)).ok()
     }
@@ -120,6 +127,13 @@ impl Drop for Machine {
 fn paths(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Asks a daemon to end.
+fn stop(mut daemon: Child) {
+    let pid = rustix::process::Pid::from_child(&daemon);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(daemon.wait().unwrap().success());
 }
 
 fn wait_until(holds: impl Fn() -> bool) {
@@ -257,13 +271,34 @@ fn in_the_place_of_buildkitd() {
     let address = format!("unix://{}", at("socket"));
     let mut daemon = machine.program(at("buildkitd"));
     daemon.args(["--config", &at("buildkitd.toml"), "--addr", &address]);
-    let mut daemon = machine.kiln.start(&mut daemon);
-    wait_until(|| Path::new(&at("socket")).exists());
+    let daemon = machine.serves(&mut daemon, Path::new(&at("socket")));
     let project = Project::of(&format!("FROM alpine\n{ASK}RUN grep -q 10.77.0. /known\n"));
     finish(&mut machine.builds(&project, &["--builder", &address])).ok();
-    let pid = rustix::process::Pid::from_child(&daemon);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    daemon.wait().unwrap();
+    stop(daemon);
+    assert_eq!(machine.left(), [""; 0]);
+}
+
+#[test]
+fn containers_with_published_ports_have_it_too() {
+    let machine = Machine::new(CONFIGURED);
+    let socket = machine.kiln.scratch("files").join("socket");
+    let mut daemon = machine.program(machine.kiln.command().get_program());
+    daemon.args(["serve", "--host", &format!("unix://{}", socket.display())]);
+    let daemon = machine.serves(&mut daemon, &socket);
+    let post = |path: &str, body: &str| {
+        let mut curl = command("curl");
+        curl.args(["--silent", "--fail", "--unix-socket"])
+            .arg(&socket);
+        curl.args(["--header", "Content-Type: application/json"]);
+        finish(curl.args(["--data", body, &format!("http://kiln{path}")])).ok()
+    };
+    let create = r#"{"Image": "alpine", "Cmd": ["sh", "-c", "nc -w 3 10.77.0.1 7 | grep 10.77.0."],
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}}}"#;
+    post("/containers/create?name=one", create);
+    post("/containers/one/start", "");
+    let ended = post("/containers/one/wait", "");
+    assert!(ended.contains("\"StatusCode\":0"), "{ended}");
+    stop(daemon);
     assert_eq!(machine.left(), [""; 0]);
 }
 

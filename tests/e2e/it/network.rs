@@ -19,7 +19,7 @@ pub(crate) fn can_connect() -> std::io::Result<()> {
 
 /// The address by which others reach this machine; nothing, and why, where there are no connected
 /// networks.
-fn own_address() -> Option<IpAddr> {
+pub(crate) fn own_address() -> Option<IpAddr> {
     if let Err(error) = can_connect() {
         skip(&format!("networks of steps: /dev/net/tun: {error}"));
         return None;

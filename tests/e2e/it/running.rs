@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use serde_json::{Value, json};
+use testkit::network::greeter;
 
 use crate::kiln::{command, finish};
 use crate::serving::Daemon;
@@ -187,6 +188,35 @@ fn published_ports_lead_into_it() {
     { removed }.read_to_string(&mut told).unwrap();
     assert!(told.contains("{\"StatusCode\":137}"), "{told}");
     assert_eq!(daemon.ask("GET /containers/one/json", b"").status, 404);
+    daemon.stop();
+}
+
+#[test]
+fn with_published_ports_it_reaches_others() {
+    let Some(address) = crate::network::own_address() else {
+        return;
+    };
+    let daemon = daemon();
+    let (outside, inside) = (greeter(address), greeter([127, 0, 0, 1].into()));
+    let ask = |address: std::net::IpAddr, port: u16| {
+        let talk = "sh -c 'echo hello?; read answer; echo $answer >/answer'";
+        format!("nc -w 3 {address} {port} -e {talk}")
+    };
+    let script = format!(
+        "{}; grep hello /answer && ! {} && ip addr | grep 10.0.2.100/24",
+        ask(address, outside),
+        ask([127, 0, 0, 1].into(), inside)
+    );
+    create(
+        &daemon,
+        "one",
+        &json!({"Image": "alpine", "Cmd": ["sh", "-c", script], "HostConfig": {
+            "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
+        }}),
+    );
+    assert_eq!(post(&daemon, "/containers/one/start"), 204);
+    let waited = daemon.ask("POST /containers/one/wait", b"").json();
+    assert_eq!(waited["StatusCode"], json!(0));
     daemon.stop();
 }
 

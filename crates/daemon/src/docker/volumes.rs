@@ -219,7 +219,7 @@ impl Daemon {
 }
 
 /// The networks that there are, with what makes them. Of `bridge` there is the name alone: a
-/// container in it has the machine's network, or its own loopback when it has published ports.
+/// container in it has the machine's network, or one of its own when it has published ports.
 const NETWORKS: [(&str, &str); 3] = [("bridge", "bridge"), ("host", "host"), ("none", "null")];
 
 fn network(name: &str, driver: &str) -> Network {

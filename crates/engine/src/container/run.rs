@@ -215,7 +215,9 @@ impl Inner {
         make_directory(&upper, Path::new(&read_settings(container)?.cwd))?;
         let root = ContainerRoot::open(self, container, &layers)?;
         let spec = self.container_spec(container, &root, &upper, &scratch)?;
-        let running = self.sandbox()?.start(&spec, terminal.into())?;
+        let sandbox = self.sandbox()?.clone();
+        // Its network may have to be connected, which takes many times as long as all the rest.
+        let running = crate::blocking(move || sandbox.start(&spec, terminal.into())).await??;
         Ok((running, root, scratch))
     }
 

@@ -1,6 +1,7 @@
 //! What the sandbox is asked for to run a container.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use graph::ExtraHost;
 use sandbox::{CapabilitySet, Network, Process, SandboxError, Security, Spec};
@@ -11,6 +12,7 @@ use sys::mount::{Mount, MountFlags, MountKind};
 use super::list::read_settings;
 use super::root::ContainerRoot;
 use super::settings::{ContainerMount, ContainerSettings, MountSource};
+use crate::config::StepNetwork;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::op::{SystemFiles, find_user};
@@ -25,11 +27,7 @@ impl Inner {
     ) -> Result<Spec, EngineError> {
         let config = read_settings(container)?;
         self.check_place(&config, &container.id)?;
-        let network = if config.isolated {
-            Network::None
-        } else {
-            Network::Host
-        };
+        let network = self.container_network(&config)?;
         let hosts = extra_hosts(&config);
         let dns = &self.config.build.dns;
         let files = SystemFiles::write(scratch.path(), &config.hostname, &hosts, &network, dns)?;
@@ -50,6 +48,28 @@ impl Inner {
             shm_size: config.more.shm_size,
             group: sandbox::GroupLimits::default(),
         })
+    }
+
+    /// A container with published ports has a network of its own, since others may have the same ports.
+    /// What it reaches from there depends on what there is to connect it.
+    fn container_network(&self, config: &ContainerSettings) -> Result<Network, EngineError> {
+        if !config.isolated {
+            return Ok(Network::Host);
+        }
+        if config.more.ports.is_empty() || self.places_mounts()? {
+            return Ok(Network::None);
+        }
+        let chosen = match self.config.build.network {
+            StepNetwork::Cni => return Ok(Network::Cni(Arc::new(self.cni(None)?))),
+            StepNetwork::Host => StepNetwork::Sandbox,
+            chosen => chosen,
+        };
+        match self.connector(chosen) {
+            Ok(connector) if sandbox::network::can_connect().is_ok() => {
+                Ok(Network::Connected(connector))
+            }
+            _ => Ok(Network::None),
+        }
     }
 
     /// Refuses what nothing can stand for where what is mounted is moved.

@@ -1,7 +1,7 @@
 //! Ports of this machine that lead into containers.
 //!
-//! A container with published ports has a network of its own, in which there is only the loopback
-//! interface. The daemon listens on the machine's side and connects on the container's.
+//! A container with published ports has a network of its own, into which nothing else leads. The
+//! daemon listens on the machine's side and connects on the container's.
 
 use std::net::IpAddr;
 

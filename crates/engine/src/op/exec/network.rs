@@ -58,7 +58,7 @@ impl Inner {
     }
 
     /// The network that plugins set up.
-    fn cni(&self, hostname: Option<&str>) -> Result<Cni, EngineError> {
+    pub(crate) fn cni(&self, hostname: Option<&str>) -> Result<Cni, EngineError> {
         let config = &self.config.build.cni;
         let list = match (&config.config, &config.bridge) {
             (Some(path), _) => NetworkList::read(path).map_err(sandbox::SandboxError::from)?,
