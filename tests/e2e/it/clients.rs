@@ -11,14 +11,14 @@ use crate::kiln::{Kiln, Project, Ran, command, finish};
 use crate::serving::Daemon;
 
 /// A link to the binary under another name.
-fn link(kiln: &Kiln, directory: &Path, name: &str) -> PathBuf {
+pub(crate) fn link(kiln: &Kiln, directory: &Path, name: &str) -> PathBuf {
     let link = directory.join(name);
     symlink(kiln.command().get_program(), &link).unwrap();
     link
 }
 
 /// A program with the environment that kiln gets.
-fn like(kiln: &Kiln, program: &Path) -> Command {
+pub(crate) fn like(kiln: &Kiln, program: &Path) -> Command {
     let mut command = command(program.to_str().unwrap());
     command.env_clear();
     for (name, value) in kiln.command().get_envs() {
@@ -81,6 +81,11 @@ fn docker() {
     );
     assert!(error(&["build", "--sbom=true", path]).contains("--sbom"));
     assert!(error(&["--tlsverify", "images"]).contains("--tlsverify"));
+    let unverified = error(&["--tls", "-H", "tcp://127.0.0.1:1", "images"]);
+    assert!(
+        unverified.contains("without knowing who it is"),
+        "{unverified}"
+    );
     assert_eq!(
         error(&["-H", "unix:///nowhere", "images"]),
         "ERROR: cannot connect to /nowhere: No such file or directory (os error 2)"

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::Scratch;
 
+use crate::clients::{like, link};
 use crate::kiln::{Kiln, Project, Ran, command, finish, tool};
 use crate::serving::Answer;
 
@@ -227,6 +228,49 @@ fn own_client(kiln: &Kiln, scratch: &Scratch, address: &str) {
     }
     let missing = ask(Some(&scratch.join("missing")), &host, &["images"]).error();
     assert!(missing.contains("cannot use "), "{missing}");
+    by_other_names(kiln, scratch, &host, &client);
+}
+
+/// Under the names of docker and buildctl it is told the certificates as these are: by flags, and by
+/// a context.
+fn by_other_names(kiln: &Kiln, scratch: &Scratch, host: &str, certificates: &Path) {
+    let bin = kiln.scratch("bin");
+    let (docker, buildctl) = (link(kiln, &bin, "docker"), link(kiln, &bin, "buildctl"));
+    let run = |program: &Path, words: &[&str]| finish(like(kiln, program).args(words));
+    let client = files(scratch, "client");
+    let names = ["images", "--format", "{{.Repository}}"];
+    let named = ["--host", host, "--tlsverify"];
+    let by_flags = [&named[..], &tls(&client), &names].concat();
+    assert_eq!(run(&docker, &by_flags).ok(), "over\n");
+    let config = scratch.join("config");
+    let hashed = oci::Digest::of(b"there").hex();
+    let (meta, own) = (config.join("contexts/meta"), config.join("contexts/tls"));
+    let (meta, own) = (meta.join(&hashed), own.join(&hashed).join("docker"));
+    fs::create_dir_all(&meta).unwrap();
+    fs::create_dir_all(&own).unwrap();
+    let text = format!("{{\"Endpoints\":{{\"docker\":{{\"Host\":\"{host}\"}}}}}}");
+    fs::write(meta.join("meta.json"), text).unwrap();
+    for file in ["ca.pem", "cert.pem", "key.pem"] {
+        fs::copy(certificates.join(file), own.join(file)).unwrap();
+    }
+    let by_context = ["--config", config.to_str().unwrap(), "--context", "there"];
+    assert_eq!(
+        run(&docker, &[&by_context[..], &names].concat()).ok(),
+        "over\n"
+    );
+    let directory = certificates.to_str().unwrap();
+    let asked = ["--addr", host, "--tlsdir", directory, "debug", "workers"];
+    assert!(run(&buildctl, &asked).ok().contains("PLATFORMS"));
+    let by_flags = [&["--addr", host][..], &tls(&client), &["du"]].concat();
+    assert!(run(&buildctl, &by_flags).ok().contains("Total:"));
+    let other = [
+        &asked[..4],
+        &["--tlsservername", "elsewhere.example.com", "du"],
+    ]
+    .concat();
+    assert_ne!(run(&buildctl, &other).code, 0);
+    let half = [&["--addr", host, "--tlscert", &client[1], "du"][..]].concat();
+    assert!(run(&buildctl, &half).error().contains("go together"));
 }
 
 #[test]
