@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::daemon::context;
-use crate::kiln::{Kiln, Project, Ran, ended, finish};
+use crate::kiln::{Kiln, Project, Ran, command, ended, finish};
 use crate::place::{Place, skip};
 use crate::serving::Daemon;
 
@@ -164,6 +164,36 @@ fn a_step_sees_its_limits_and_nothing_above() {
     ];
     kiln.build(&project, &arguments);
     assert_eq!(kiln.ok(["run", "--rm", "show", "cat", "/limits"]), expected);
+}
+
+/// A machine has version 2 alone, or version 1 and maybe 2 beside it: this one may have either, and
+/// steps run the same in both.
+#[test]
+fn steps_run_where_there_is_version_2_alone() {
+    const ENTER: &str =
+        "umount -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"";
+    let project = Project::of(
+        "FROM alpine\nRUN cd /sys/fs/cgroup && ! mkdir x 2>/dev/null && ls | grep cgroup.procs\n\
+         RUN --network=none ls /sys/fs/cgroup | grep cgroup.procs\n",
+    );
+    let places = [Some(Place::Root), Place::subordinate(), Place::single()];
+    for place in places.into_iter().flatten() {
+        let kiln = Kiln::in_place(place);
+        let inner = kiln.command();
+        let mut outer = command("/usr/bin/unshare");
+        outer.args(["--mount", "/bin/sh", "-euc", ENTER, "sh"]);
+        outer.arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            outer.env(name, value.unwrap_or_default());
+        }
+        let told = finish(
+            outer
+                .args(["build", "--progress", "plain"])
+                .arg(project.path()),
+        );
+        assert_eq!(told.code, 0, "{place:?}: {}", told.stderr);
+        kiln.assert_clean();
+    }
 }
 
 /// What Docker's and BuildKit's clients ask for, and a chroot.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::settings::{Controller, Version};
-use super::unified;
+use super::unified::{self, Refusal};
 
 const AT: &str = "/sys/fs/cgroup";
 /// `CGROUP2_SUPER_MAGIC`.
@@ -76,15 +76,31 @@ fn legacy(at: &Path, names: &str) -> Option<PathBuf> {
     paths.find(|path| path.join("cgroup.procs").exists())
 }
 
-/// Where a group for this controller can be made, with all done that this takes; why there is none.
-pub(super) fn parent(hierarchies: &[Hierarchy], controller: Controller) -> Result<Parent, String> {
-    let hierarchy = hierarchy_of(hierarchies, controller)?;
-    let path = match hierarchy.version {
-        Version::One => hierarchy.own.clone(),
-        Version::Two => unified::prepare(hierarchy, controller)?,
+/// Where groups for these controllers can be made, with all done that this takes; which one there is
+/// none for, and why.
+pub(super) fn parents(
+    hierarchies: &[Hierarchy],
+    controllers: &[Controller],
+) -> Result<Vec<(Controller, Parent)>, Refusal> {
+    let find = |controller: &Controller| match hierarchy_of(hierarchies, *controller) {
+        Ok(hierarchy) => Ok((*controller, hierarchy)),
+        Err(why) => Err((*controller, why)),
     };
-    let version = hierarchy.version;
-    Ok(Parent { path, version })
+    let found: Vec<_> = controllers.iter().map(find).collect::<Result<_, _>>()?;
+    let is_unified = |hierarchy: &Hierarchy| hierarchy.version == Version::Two;
+    let unified = found.iter().filter(|(_, hierarchy)| is_unified(hierarchy));
+    let (together, unified): (Vec<_>, Vec<_>) = unified.copied().unzip();
+    let shared = match unified.first() {
+        Some(hierarchy) => Some(unified::prepare(hierarchy, &together)?),
+        None => None,
+    };
+    let parent = |(controller, hierarchy): (Controller, &Hierarchy)| {
+        let shared = shared.as_ref().filter(|_| is_unified(hierarchy));
+        let path = shared.unwrap_or(&hierarchy.own).clone();
+        let version = hierarchy.version;
+        (controller, Parent { path, version })
+    };
+    Ok(found.into_iter().map(parent).collect())
 }
 
 /// Whether there is such a place, as far as can be seen without making anything.
@@ -92,11 +108,19 @@ pub(super) fn look(hierarchies: &[Hierarchy], controller: Controller) -> Result<
     let hierarchy = hierarchy_of(hierarchies, controller)?;
     let path = match hierarchy.version {
         Version::One => hierarchy.own.clone(),
-        Version::Two => unified::look(hierarchy)?,
+        Version::Two => unified::look(hierarchy, controller)?,
     };
-    accessat(CWD, &path, Access::WRITE_OK, AtFlags::EACCESS)
-        .map_err(|errno| refused(&path, &errno.into()))?;
+    access(&path).map_err(|error| refused(&path, &error))?;
     Ok(hierarchy.version)
+}
+
+/// Whether we may make groups in a group.
+pub(super) fn may_write(group: &Path) -> bool {
+    access(group).is_ok()
+}
+
+fn access(group: &Path) -> io::Result<()> {
+    Ok(accessat(CWD, group, Access::WRITE_OK, AtFlags::EACCESS)?)
 }
 
 /// Why no group can be made in a directory.
@@ -131,14 +155,18 @@ fn hierarchy_of(hierarchies: &[Hierarchy], controller: Controller) -> Result<&Hi
     let name = controller.name();
     let has = |hierarchy: &&Hierarchy| match hierarchy.version {
         Version::One => hierarchy.controllers.iter().any(|own| own == name),
-        Version::Two => unified::offers(&hierarchy.own, name),
+        Version::Two => unified::offers(hierarchy, controller),
     };
-    hierarchies.iter().find(has).ok_or_else(|| {
-        format!(
-            "no control groups with the controller {name} are at {AT}, or none are delegated; {}",
-            remedy()
-        )
-    })
+    let found = hierarchies.iter().find(has);
+    found.ok_or_else(|| not_offered(controller))
+}
+
+/// Why no group can have the controller.
+pub(super) fn not_offered(controller: Controller) -> String {
+    let (name, remedy) = (controller.name(), remedy());
+    format!(
+        "no control groups with the controller {name} are at {AT}, or none are delegated; {remedy}"
+    )
 }
 
 #[cfg(test)]

@@ -60,28 +60,34 @@ pub(crate) struct Group(Vec<Part>);
 impl Groups {
     /// A group with these limits; none if there are none.
     pub(crate) fn make(&self, limits: &GroupLimits) -> Result<Option<Group>, SandboxError> {
+        let all = Controller::ALL.into_iter();
+        let wanted = all.filter_map(|one| Some((one, limits.first_of(one)?)));
+        let wanted: Vec<(Controller, &'static str)> = wanted.collect();
+        let Some((_, first)) = wanted.first() else {
+            return Ok(None);
+        };
+        let refuse = |limit| move |why| SandboxError::NoMeans { limit, why };
+        let controllers: Vec<Controller> = wanted.iter().map(|(one, _)| *one).collect();
+        let hierarchies = self.hierarchies().map_err(refuse(first))?;
+        let parents = find::parents(hierarchies, &controllers).map_err(|(controller, why)| {
+            let limit = limits.first_of(controller).unwrap_or(first);
+            SandboxError::NoMeans { limit, why }
+        })?;
         let mut parts: Vec<Part> = Vec::new();
-        for controller in Controller::ALL {
-            let Some(limit) = limits.first_of(controller) else {
-                continue;
-            };
-            let refuse = |why| SandboxError::NoMeans { limit, why };
-            let hierarchies = self.hierarchies().map_err(refuse)?;
-            let parent = find::parent(hierarchies, controller).map_err(refuse)?;
-            let made = parts.iter().position(|part| part.is_in(&parent));
-            let index = match made {
+        for ((controller, parent), (_, limit)) in parents.iter().zip(&wanted) {
+            let index = match parts.iter().position(|part| part.is_in(parent)) {
                 Some(index) => index,
                 None => {
                     self.sweep(&parent.path);
-                    parts.push(Part::make(&parent).map_err(refuse)?);
+                    parts.push(Part::make(parent).map_err(refuse(limit))?);
                     parts.len() - 1
                 }
             };
             if let Some(part) = parts.get_mut(index) {
-                part.limit(controller, limits)?;
+                part.limit(*controller, limits)?;
             }
         }
-        Ok((!parts.is_empty()).then_some(Group(parts)))
+        Ok(Some(Group(parts)))
     }
 
     /// What can be limited here, and what not.

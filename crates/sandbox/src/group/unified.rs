@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::find::{Hierarchy, refused, remedy};
+use super::find::{Hierarchy, may_write, not_offered, refused, remedy};
 use super::part::{PROCESSES, processes};
 use super::settings::Controller;
 
@@ -31,59 +31,84 @@ enum Way {
     Top(PathBuf),
 }
 
-/// Whether groups in `group` may have the controller.
-pub(super) fn offers(group: &Path, controller: &str) -> bool {
-    words(&group.join(CONTROLLERS)).contains(controller)
+/// Why there is no group for these limits: which one there is none for, and why.
+pub(super) type Refusal = (Controller, String);
+
+/// Whether somewhere in the hierarchy groups may have the controller, as far as we may be there.
+pub(super) fn offers(hierarchy: &Hierarchy, controller: Controller) -> bool {
+    let groups = [&hierarchy.own, &hierarchy.mount];
+    groups.iter().any(|group| has(group, controller))
 }
 
-/// The group in which groups with the controller can be made, from now on.
-pub(super) fn prepare(hierarchy: &Hierarchy, controller: Controller) -> Result<PathBuf, String> {
-    let group = match way(hierarchy, is_ours)? {
+/// The one group in which a group with all these controllers can be made, from now on. A process is in
+/// one group only, so there is no second.
+pub(super) fn prepare(
+    hierarchy: &Hierarchy,
+    controllers: &[Controller],
+) -> Result<PathBuf, Refusal> {
+    let group = way(hierarchy, controllers, is_ours)?;
+    let refuse = |why| (controllers[0], why);
+    let group = match group {
         Way::Ready(group) => group,
         Way::Leave(group) => {
-            leave(&group).map_err(|error| refused(&group, &error))?;
+            leave(&group).map_err(|error| refuse(refused(&group, &error)))?;
             group
         }
         Way::Top(group) => {
-            make(&group).map_err(|error| refused(&hierarchy.mount, &error))?;
-            enable(&hierarchy.mount, controller)?;
+            make(&group).map_err(|error| refuse(refused(&hierarchy.mount, &error)))?;
+            enable(&hierarchy.mount, controllers)?;
             group
         }
     };
-    enable(&group, controller)?;
+    enable(&group, controllers)?;
     Ok(group)
 }
 
 /// The group in which something would have to be made.
-pub(super) fn look(hierarchy: &Hierarchy) -> Result<PathBuf, String> {
-    Ok(match way(hierarchy, is_ours)? {
-        Way::Ready(group) | Way::Leave(group) => group,
-        Way::Top(_) => hierarchy.mount.clone(),
+pub(super) fn look(hierarchy: &Hierarchy, controller: Controller) -> Result<PathBuf, String> {
+    match way(hierarchy, &[controller], is_ours) {
+        Ok(Way::Ready(group) | Way::Leave(group)) => Ok(group),
+        Ok(Way::Top(_)) => Ok(hierarchy.mount.clone()),
+        Err((_, why)) => Err(why),
+    }
+}
+
+fn way(
+    hierarchy: &Hierarchy,
+    controllers: &[Controller],
+    is_ours: impl Fn(i32) -> bool,
+) -> Result<Way, Refusal> {
+    let own = &hierarchy.own;
+    let lack = |group: &Path| controllers.iter().find(|one| !has(group, **one)).copied();
+    let name = own.file_name().map(|name| name.to_string_lossy());
+    let has_left = name.is_some_and(|name| name.starts_with(SELF));
+    let outside = if has_left { own.parent() } else { None };
+    let group = outside.unwrap_or(own);
+    let lacking = lack(group);
+    let is_alone = || processes(group).into_iter().all(is_ours);
+    match lacking {
+        None if outside.is_some() || is_outermost(group) => {
+            return Ok(Way::Ready(group.to_owned()));
+        }
+        None if is_alone() => return Ok(Way::Leave(group.to_owned())),
+        _ => {}
+    }
+    let top = &hierarchy.mount;
+    if is_outermost(top) && lack(top).is_none() && may_write(top) {
+        return Ok(Way::Top(top.join(TOP)));
+    }
+    Err(match lacking {
+        Some(controller) => (controller, not_offered(controller)),
+        None => {
+            let (group, remedy) = (group.display(), remedy());
+            let why = format!("other processes are in kiln's own control group {group}; {remedy}");
+            (controllers[0], why)
+        }
     })
 }
 
-fn way(hierarchy: &Hierarchy, is_ours: impl Fn(i32) -> bool) -> Result<Way, String> {
-    let own = &hierarchy.own;
-    let name = own.file_name().map(|name| name.to_string_lossy());
-    if name.is_some_and(|name| name.starts_with(SELF))
-        && let Some(parent) = own.parent()
-    {
-        return Ok(Way::Ready(parent.to_owned()));
-    }
-    if is_outermost(own) {
-        return Ok(Way::Ready(own.clone()));
-    }
-    if processes(own).into_iter().all(is_ours) {
-        return Ok(Way::Leave(own.clone()));
-    }
-    if is_outermost(&hierarchy.mount) {
-        return Ok(Way::Top(hierarchy.mount.join(TOP)));
-    }
-    Err(format!(
-        "other processes are in kiln's own control group {}; {}",
-        own.display(),
-        remedy()
-    ))
+fn has(group: &Path, controller: Controller) -> bool {
+    words(&group.join(CONTROLLERS)).contains(controller.name())
 }
 
 /// Only the machine's own root has no type.
@@ -120,18 +145,22 @@ fn make(group: &Path) -> std::io::Result<()> {
     }
 }
 
-fn enable(group: &Path, controller: Controller) -> Result<(), String> {
-    let (name, file) = (controller.name(), group.join(ENABLED));
-    if words(&file).contains(name) {
-        return Ok(());
+fn enable(group: &Path, controllers: &[Controller]) -> Result<(), Refusal> {
+    let file = group.join(ENABLED);
+    let enabled = words(&file);
+    for controller in controllers {
+        let name = controller.name();
+        if enabled.contains(name) {
+            continue;
+        }
+        std::fs::write(&file, format!("+{name}")).map_err(|error| {
+            let (path, remedy) = (group.display(), remedy());
+            let why =
+                format!("the controller {name} cannot be enabled in {path}: {error}; {remedy}");
+            (*controller, why)
+        })?;
     }
-    std::fs::write(&file, format!("+{name}")).map_err(|error| {
-        let path = group.display();
-        format!(
-            "the controller {name} cannot be enabled in {path}: {error}; {}",
-            remedy()
-        )
-    })
+    Ok(())
 }
 
 /// Whether a process is this one, or comes from it.
@@ -164,45 +193,61 @@ mod tests {
     use super::super::settings::Version;
     use super::*;
 
-    /// What is to be done where there are these groups, with the processes that are in them; 1 to 9
-    /// are ours. Only what is named `/` is the machine's own root.
-    fn told(mount_is_root: bool, own: &str, processes: &str) -> String {
+    /// What is to be done for memory and CPUs where there are these groups, with the processes that
+    /// are in them and the controllers that theirs can have; 1 to 9 are ours. Only what is named `/` is
+    /// the machine's own root, which has all.
+    fn told(mount_is_root: bool, own: &str, processes: &str, controllers: &str) -> String {
         let at = tempfile::tempdir().unwrap();
         let mount = at.path().to_owned();
         let group = mount.join(own);
         std::fs::create_dir_all(&group).unwrap();
         std::fs::write(group.join(PROCESSES), processes).unwrap();
-        for (path, is_root) in [
-            (&mount, mount_is_root),
-            (&group, own.is_empty() && mount_is_root),
-        ] {
+        let inside = group
+            .ancestors()
+            .take_while(|path| path.starts_with(&mount));
+        for path in inside {
+            let is_root = mount_is_root && path == mount;
+            let offered = if is_root {
+                "memory cpu pids"
+            } else {
+                controllers
+            };
+            std::fs::write(path.join(CONTROLLERS), offered).unwrap();
             if !is_root {
                 std::fs::write(path.join("cgroup.type"), "domain\n").unwrap();
             }
         }
         let hierarchy = Hierarchy::for_test(Version::Two, &mount, &group);
+        let wanted = [Controller::Memory, Controller::Cpu];
         let shown = |path: PathBuf| path.strip_prefix(&mount).unwrap().display().to_string();
-        match way(&hierarchy, |process| (1..10).contains(&process)) {
+        match way(&hierarchy, &wanted, |process| (1..10).contains(&process)) {
             Ok(Way::Ready(path)) => format!("ready {}", shown(path)),
             Ok(Way::Leave(path)) => format!("leave {}", shown(path)),
             Ok(Way::Top(path)) => format!("top {}", shown(path)),
-            Err(_) => "none".to_owned(),
+            Err((controller, _)) => format!("no {}", controller.name()),
         }
     }
 
     #[test]
     fn ways() {
-        for (mount_is_root, own, processes, expected) in [
-            (true, "", "1\n77\n", "ready "),
-            (true, "a/b", "1\n2\n", "leave a/b"),
-            (true, "a/b", "", "leave a/b"),
-            (true, "a/b", "1\n77\n", "top kiln"),
-            (false, "a/b", "1\n77\n", "none"),
-            (false, "", "1\n", "leave "),
-            (false, "", "0\n1\n", "none"),
-            (false, "a/kiln-self-5", "1\n", "ready a"),
+        let both = "memory cpu";
+        for (mount_is_root, own, processes, controllers, expected) in [
+            (true, "", "1\n77\n", both, "ready "),
+            (true, "a/b", "1\n2\n", both, "leave a/b"),
+            (true, "a/b", "", both, "leave a/b"),
+            (true, "a/b", "1\n77\n", both, "top kiln"),
+            (true, "a/b", "1\n", "memory", "top kiln"),
+            (true, "a/b", "1\n77\n", "", "top kiln"),
+            (false, "a/b", "1\n77\n", both, "no memory"),
+            (false, "a/b", "1\n", "memory", "no cpu"),
+            (false, "", "1\n", both, "leave "),
+            (false, "", "0\n1\n", both, "no memory"),
+            (false, "a/kiln-self-5", "1\n", both, "ready a"),
+            (false, "a/kiln-self-5", "1\n", "cpu", "no memory"),
+            (true, "a/kiln-self-5", "1\n", "cpu", "top kiln"),
         ] {
-            assert_eq!(told(mount_is_root, own, processes), expected, "{own}");
+            let told = told(mount_is_root, own, processes, controllers);
+            assert_eq!(told, expected, "{own} {controllers}");
         }
     }
 

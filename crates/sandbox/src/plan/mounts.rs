@@ -165,6 +165,10 @@ fn make_mount_point(
         .target
         .strip_prefix(target)
         .unwrap_or(&planned.target);
+    if inside.as_os_str().is_empty() {
+        // It covers what is there.
+        return Ok(());
+    }
     let is_dir = planned.is_dir().map_err(fail)?;
     points.make(root, inside, is_dir, *lasting).map_err(fail)
 }

@@ -15,6 +15,11 @@ use crate::error::SandboxError;
 use crate::spec::{Network, Security, Spec};
 
 const SHM_SIZE: u64 = 64 << 20;
+/// A directory in which something else is put.
+const EMPTY: MountKind = MountKind::Tmpfs {
+    size: None,
+    mode: 0o755,
+};
 
 /// All but those that the caller replaces. `devpts` is the instance that the process's terminal is
 /// in.
@@ -57,7 +62,8 @@ pub(super) fn usual(
         list.push(ready("/dev/pts", devpts));
     }
     if is_ours(spec, Path::new("/sys/fs/cgroup")) {
-        list.extend(control_groups(&host.hierarchies, system)?);
+        let over_hosts = is_ours(spec, Path::new("/sys")) && has_hosts_sys(spec, host);
+        list.extend(control_groups(&host.hierarchies, over_hosts, system)?);
     }
     Ok(list)
 }
@@ -66,7 +72,7 @@ pub(super) fn usual(
 /// has the host's by a bind, which comes with all that is mounted there.
 fn sys(spec: &Spec, host: &Host, flags: MountFlags) -> Result<Planned, SandboxError> {
     const AT: &str = "/sys";
-    if host.identities.are_whole() || spec.network != Network::Host {
+    if !has_hosts_sys(spec, host) {
         return Ok(later(AT, MountKind::Sysfs, flags));
     }
     let of_host = MountKind::Bind {
@@ -76,31 +82,32 @@ fn sys(spec: &Spec, host: &Host, flags: MountFlags) -> Result<Planned, SandboxEr
     Ok(ready(AT, made(AT, &of_host, flags)?))
 }
 
+fn has_hosts_sys(spec: &Spec, host: &Host) -> bool {
+    !host.identities.are_whole() && spec.network == Network::Host
+}
+
+/// What is at `/sys/fs/cgroup`; `over_hosts` where that of the host is already.
 fn control_groups(
     hierarchies: &Hierarchies,
+    over_hosts: bool,
     flags: MountFlags,
 ) -> Result<Vec<Planned>, SandboxError> {
     const AT: &str = "/sys/fs/cgroup";
     let list = match hierarchies {
         Hierarchies::None => return Ok(Vec::new()),
         Hierarchies::Unified => {
-            return Ok(vec![later(
-                AT,
-                MountKind::Cgroup(CgroupMount::Unified),
-                flags,
-            )]);
+            let own = later(AT, MountKind::Cgroup(CgroupMount::Unified), flags);
+            // It is the same file system in all groups, and the kernel mounts none over itself.
+            let between = match over_hosts {
+                true => Some(ready(AT, made(AT, &EMPTY, flags)?)),
+                false => None,
+            };
+            return Ok(between.into_iter().chain([own]).collect());
         }
         Hierarchies::Separate(list) => list,
     };
     // Filled first, so made writable; nothing in it is the host's.
-    let above = made(
-        AT,
-        &MountKind::Tmpfs {
-            size: None,
-            mode: 0o755,
-        },
-        MountFlags::NO_SUID,
-    )?;
+    let above = made(AT, &EMPTY, MountFlags::NO_SUID)?;
     let fill = || -> rustix::io::Result<()> {
         for hierarchy in list {
             mkdirat(&above, &hierarchy.directory, Mode::from_raw_mode(0o755))?;
