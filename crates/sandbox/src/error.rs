@@ -51,7 +51,7 @@ pub enum SandboxError {
     #[error("{0} cannot be had in a chroot: it takes namespaces and mounts")]
     NotInChroot(&'static str),
     /// No control group can be made that would have the limit.
-    #[error("the limit {limit:?} of a step cannot be had here: {why}")]
+    #[error("the limit {limit:?} cannot be had here: {why}")]
     NoMeans {
         /// Which limit.
         limit: &'static str,
@@ -59,7 +59,7 @@ pub enum SandboxError {
         why: String,
     },
     /// The kernel does not take a limit.
-    #[error("the limit {limit:?} of a step cannot be {value}")]
+    #[error("the limit {limit:?} cannot be {value}")]
     Limit {
         /// Which limit.
         limit: &'static str,

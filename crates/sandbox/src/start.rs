@@ -20,7 +20,7 @@ use crate::owners::Supervisor;
 use crate::plan::{Host, Identities, Plan};
 use crate::running::{Left, Running};
 use crate::spawner::Spawner;
-use crate::spec::{Isolation, Process, Spec, Stdio};
+use crate::spec::{GroupLimits, Isolation, Process, Spec, Stdio};
 use crate::user::User;
 
 /// Starts processes. One is enough for a program; clones share what has been prepared.
@@ -64,6 +64,14 @@ impl Sandbox {
     #[must_use]
     pub fn group_means(&self) -> Vec<Means> {
         self.groups.means()
+    }
+
+    /// Whether a process can be held to these limits, as far as can be seen without making anything.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn can_hold(&self, limits: &GroupLimits) -> Result<(), SandboxError> {
+        self.groups.can_hold(limits)
     }
 
     /// How processes are kept away from the host; waits until that is known.

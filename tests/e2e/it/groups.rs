@@ -12,7 +12,7 @@ use crate::place::{Place, skip};
 use crate::serving::Daemon;
 
 /// Whether groups can be made here.
-fn can_limit() -> bool {
+pub(crate) fn can_limit() -> bool {
     let parents = [
         "/sys/fs/cgroup/pids/cgroup.procs",
         "/sys/fs/cgroup/cgroup.subtree_control",
@@ -230,7 +230,7 @@ fn what_the_kernel_does_not_take_is_told() {
     let kiln = Kiln::new();
     let project = Project::of("FROM alpine\nRUN true\n");
     let error = limited(&kiln, &project, "cpuset-cpus=4000").error();
-    let expected = "the limit \"cpuset-cpus\" of a step cannot be 4000";
+    let expected = "the limit \"cpuset-cpus\" cannot be 4000";
     assert!(error.contains(expected), "{error}");
 }
 
@@ -280,7 +280,7 @@ fn elsewhere_limits_are_refused() {
         ] {
             let ran = kiln.try_build(&project, &["--resource", resource]);
             let error = ran.error();
-            let expected = format!("the limit {limit:?} of a step cannot be had here: ");
+            let expected = format!("the limit {limit:?} cannot be had here: ");
             assert!(error.contains(&expected), "{error}");
             assert!(
                 error.contains("start kiln where it may make some"),

@@ -48,6 +48,7 @@ mod kiln;
 mod language;
 mod layers;
 mod life;
+mod limited;
 mod limits;
 mod listening;
 mod matrix;

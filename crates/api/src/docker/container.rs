@@ -69,6 +69,26 @@ pub struct HostConfig {
     pub auto_remove: bool,
     /// Bytes of `/dev/shm`.
     pub shm_size: i64,
+    /// Bytes of memory.
+    pub memory: i64,
+    /// Bytes of memory and swap together; -1 is all that there is.
+    pub memory_swap: i64,
+    /// Billionths of a CPU.
+    pub nano_cpus: i64,
+    /// The weight among all who want a CPU.
+    pub cpu_shares: i64,
+    /// Microseconds in which the quota is spent.
+    pub cpu_period: i64,
+    /// Microseconds of all CPUs in a period.
+    pub cpu_quota: i64,
+    /// Which CPUs.
+    pub cpuset_cpus: String,
+    /// Which nodes of memory.
+    pub cpuset_mems: String,
+    /// Processes and threads; none or less is no limit.
+    pub pids_limit: Option<i64>,
+    /// Limits of each process.
+    pub ulimits: Option<Vec<AskedUlimit>>,
     /// What else was asked for.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
@@ -89,6 +109,18 @@ pub struct AskedMount {
     /// What else was asked for.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
+}
+
+/// A limit of each process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AskedUlimit {
+    /// Such as `nofile`.
+    pub name: String,
+    /// What a process can raise it to; -1 is no limit.
+    pub hard: i64,
+    /// What a process starts with; -1 is no limit.
+    pub soft: i64,
 }
 
 /// Where a port is published.
@@ -232,7 +264,7 @@ mod tests {
         assert_eq!(
             check(
                 r#"{"Image":"alpine","Cmd":null,"AttachStdout":true,"Tty":false,"Volumes":{},
-                "HostConfig":{"NetworkMode":"default","RestartPolicy":{"Name":"no"},"Memory":0,
+                "HostConfig":{"NetworkMode":"default","RestartPolicy":{"Name":"no"},"BlkioWeight":0,
                 "LogConfig":{"Type":"","Config":{}},"ConsoleSize":[24,80],"Binds":null},
                 "NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":""}}}}"#
             ),
@@ -245,7 +277,10 @@ mod tests {
         for (field, text) in [
             ("Healthcheck", r#"{"Healthcheck":{"Test":["CMD","a"]}}"#),
             ("Privileged", r#"{"HostConfig":{"Privileged":true}}"#),
-            ("Memory", r#"{"HostConfig":{"Memory":1}}"#),
+            (
+                "MemoryReservation",
+                r#"{"HostConfig":{"MemoryReservation":1}}"#,
+            ),
             ("MaskedPaths", r#"{"HostConfig":{"MaskedPaths":[]}}"#),
             ("OomScoreAdj", r#"{"HostConfig":{"OomScoreAdj":5}}"#),
             (

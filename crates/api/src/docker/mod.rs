@@ -17,7 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use build::{Aux, ErrorDetail, Message, ProgressDetail, Pushed};
 pub use container::{
-    AskedMount, CreateContainer, Created, HostConfig, PathStat, PortBinding, Refused, file_mode,
+    AskedMount, AskedUlimit, CreateContainer, Created, HostConfig, PathStat, PortBinding, Refused,
+    file_mode,
 };
 pub use event::{Actor, Event};
 pub use exec::{CreateExec, Exec, ExecProcess, StartExec};

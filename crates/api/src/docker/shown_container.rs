@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::container::PortBinding;
+use super::container::{AskedUlimit, PortBinding};
 use super::or_nothing;
 
 /// A row of `GET /containers/json`.
@@ -216,6 +216,26 @@ pub struct ShownHostConfig {
     pub privileged: bool,
     /// Bytes of `/dev/shm`.
     pub shm_size: u64,
+    /// Bytes of memory; 0 is no limit, as it is below.
+    pub memory: u64,
+    /// Bytes of memory and swap together; -1 is all that there is.
+    pub memory_swap: i64,
+    /// Billionths of a CPU.
+    pub nano_cpus: u64,
+    /// The weight among all who want a CPU.
+    pub cpu_shares: u64,
+    /// Microseconds in which the quota is spent.
+    pub cpu_period: u64,
+    /// Microseconds of all CPUs in a period.
+    pub cpu_quota: u64,
+    /// Which CPUs.
+    pub cpuset_cpus: String,
+    /// Which nodes of memory.
+    pub cpuset_mems: String,
+    /// Processes and threads.
+    pub pids_limit: Option<u64>,
+    /// Limits of each process.
+    pub ulimits: Vec<AskedUlimit>,
 }
 
 /// Whether a container is started again.

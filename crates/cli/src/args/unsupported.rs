@@ -63,7 +63,6 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
         "containers have docker's default capabilities",
     ),
     (CONTAINER, "--cidfile", "the command prints the ID"),
-    (CONTAINER, "--cpus", "limit kiln's own cgroup"),
     (
         CONTAINER,
         "--detach",
@@ -102,8 +101,11 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (&["create"], "-i", "`kiln run` creates and starts"),
     (CONTAINER, "--label", "label the image"),
     (CONTAINER, "-l", "label the image"),
-    (CONTAINER, "--memory", "limit kiln's own cgroup"),
-    (CONTAINER, "-m", "limit kiln's own cgroup"),
+    (
+        CONTAINER,
+        "--memory-reservation",
+        "--memory is what it may take at most",
+    ),
     (
         CONTAINER,
         "--mount",
@@ -149,7 +151,6 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
         "--security-opt",
         "containers have docker's default profile",
     ),
-    (CONTAINER, "--shm-size", "/dev/shm has 64 MiB"),
     (
         CONTAINER,
         "--tmpfs",
@@ -157,7 +158,6 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     ),
     (&["create"], "--tty", "`kiln run` creates and starts"),
     (&["create"], "-t", "`kiln run` creates and starts"),
-    (CONTAINER, "--ulimit", "limit kiln itself"),
     (
         CONTAINER,
         "--volume",

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use engine::{CreateContainer, MoreSettings, NetworkMode};
+use engine::{CreateContainer, MoreSettings, NetworkMode, Resources};
 use oci::Reference;
 
 use super::session::Session;
-use crate::args::container::{Create, Settings};
-use crate::build::plan::{asked_platform, hosts, network};
+use crate::args::container::{Create, Limits, Settings};
+use crate::build::plan::{asked_platform, each, hosts, network, shm_size};
 use crate::error::{CliError, Error, USAGE, choice};
 use crate::keeper::Keeper;
-use crate::values::ValueError;
-use crate::values::environment_file;
+use crate::values::{ValueError, environment_file, ulimit};
 
 /// Creates a container and prints its ID.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Create) -> Result<(), Error> {
@@ -61,10 +60,45 @@ pub(super) fn create(
         hostname: settings.hostname.clone(),
         network,
         extra_hosts: hosts(&settings.add_host)?,
-        more,
+        more: limited(more, &settings.limits)?,
     };
     pull_if_needed(session, keeper, settings, image)?;
     keeper.create_container(new)
+}
+
+/// What its processes may take.
+fn limited(more: MoreSettings, typed: &Limits) -> Result<MoreSettings, Error> {
+    let mut resources = Resources::default();
+    for (key, flag, value) in typed.typed() {
+        // Docker's words for none.
+        if key == "pids" && matches!(value, "0" | "-1") {
+            continue;
+        }
+        let set = resources.set(key, value);
+        set.map_err(|source| CliError::Flag {
+            flag,
+            value: value.to_owned(),
+            source: ValueError::Resource(source),
+        })?;
+    }
+    let in_period = typed.cpu_period.is_some() || typed.cpu_quota.is_some();
+    if typed.cpus.is_some() && in_period {
+        let text = "--cpus says the same as --cpu-period and --cpu-quota: they do not go together";
+        return Err(Error::new(text));
+    }
+    let check = resources.check();
+    check.map_err(|source| Error::new(source.to_string()))?;
+    let kernel = resources.kernel;
+    let is_one = |quota: &u64| typed.cpus.is_some() && *quota != u64::MAX;
+    let cpus = kernel.cpu_quota.filter(is_one);
+    Ok(MoreSettings {
+        // A quota is microseconds of a tenth of a second.
+        nano_cpus: cpus.unwrap_or_default().saturating_mul(10_000),
+        limits: kernel,
+        shm_size: shm_size(typed.shm_size.as_deref())?,
+        ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
+        ..more
+    })
 }
 
 fn environment(session: &Session<'_, '_>, settings: &Settings) -> Result<Vec<String>, Error> {

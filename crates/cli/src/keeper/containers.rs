@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use api::docker::{ContainerSummary, CreateContainer, HostConfig};
+use api::docker::{AskedUlimit, ContainerSummary, CreateContainer, HostConfig};
 use daemon::view;
-use engine::{EngineError, FileKind, NetworkMode, Overwrite, PathStat};
+use engine::{EngineError, FileKind, MoreSettings, NetworkMode, Overwrite, PathStat};
 
 use super::{Keeper, KeeperError, Shown, There, no_container, no_image, told};
 use crate::commands::session::block_on;
@@ -188,9 +188,40 @@ fn asked(new: engine::CreateContainer) -> CreateContainer {
             .to_owned(),
             extra_hosts: Some(hosts.collect()),
             auto_remove: new.more.auto_remove,
-            ..HostConfig::default()
+            ..limits(&new.more)
         },
         ..CreateContainer::default()
+    }
+}
+
+/// What a container may take, in the words of a daemon.
+fn limits(more: &MoreSettings) -> HostConfig {
+    let kernel = &more.limits;
+    let number = |limit: Option<u64>, unlimited| match limit {
+        None => 0,
+        Some(u64::MAX) => unlimited,
+        Some(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
+    };
+    // What is asked for as CPUs is not asked for as a quota too.
+    let in_period = |limit| if more.nano_cpus > 0 { None } else { limit };
+    let ulimits = more.ulimits.iter().map(|limit| AskedUlimit {
+        name: limit.name.clone(),
+        hard: limit.hard,
+        soft: limit.soft,
+    });
+    HostConfig {
+        shm_size: number(more.shm_size, 0),
+        memory: number(kernel.memory, 0),
+        memory_swap: number(kernel.memory_swap, -1),
+        nano_cpus: number(Some(more.nano_cpus), 0),
+        cpu_shares: number(kernel.cpu_shares, 0),
+        cpu_period: number(in_period(kernel.cpu_period), 0),
+        cpu_quota: number(in_period(kernel.cpu_quota), -1),
+        cpuset_cpus: kernel.cpuset_cpus.clone().unwrap_or_default(),
+        cpuset_mems: kernel.cpuset_mems.clone().unwrap_or_default(),
+        pids_limit: kernel.pids.map(|pids| number(Some(pids), -1)),
+        ulimits: Some(ulimits.collect()),
+        ..HostConfig::default()
     }
 }
 

@@ -81,7 +81,7 @@ fn request(
         "" | "default" => "bridge".to_owned(),
         name => name.to_owned(),
     };
-    let more = MoreSettings {
+    let mut more = MoreSettings {
         tty: asked.tty,
         open_stdin: asked.open_stdin,
         stdin_once: asked.stdin_once,
@@ -100,6 +100,7 @@ fn request(
             .collect(),
         ..MoreSettings::default()
     };
+    super::limits::limit(&host, &mut more)?;
     if let Some(signal) = &more.stop_signal {
         super::run::signal(signal)?;
     }

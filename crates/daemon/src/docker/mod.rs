@@ -10,6 +10,7 @@ mod files;
 mod filters;
 mod housekeeping;
 mod images;
+mod limits;
 mod narration;
 mod run;
 mod system;

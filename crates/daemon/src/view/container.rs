@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use api::docker::{
-    Container, ContainerConfig, ContainerState as State, ContainerSummary, Endpoint,
+    AskedUlimit, Container, ContainerConfig, ContainerState as State, ContainerSummary, Endpoint,
     ListedHostConfig, LogConfig, MountPoint, NetworkSettings, Port, PortBinding, RestartPolicy,
     ShownHostConfig,
 };
@@ -51,7 +51,7 @@ fn shown_state(summary: &engine::ContainerSummary) -> State {
         running: summary.state == ContainerState::Running,
         paused: false,
         restarting: false,
-        oom_killed: false,
+        oom_killed: life.oom_killed,
         dead: false,
         pid: life.pid,
         exit_code: match summary.state {
@@ -101,6 +101,11 @@ fn host_config(settings: &engine::ContainerSettings) -> ShownHostConfig {
     }
     let binds: Vec<String> = more.mounts.iter().filter_map(bind).collect();
     let hosts = settings.hosts.iter();
+    let limits = &more.limits;
+    let is_nano = more.nano_cpus > 0;
+    let number = |limit: Option<u64>| limit.filter(|limit| *limit != u64::MAX).unwrap_or_default();
+    let of_cpus = |limit| if is_nano { 0 } else { number(limit) };
+    let memory = number(limits.memory);
     ShownHostConfig {
         binds: Some(binds).filter(|binds| !binds.is_empty()),
         network_mode: more.network.clone(),
@@ -119,6 +124,28 @@ fn host_config(settings: &engine::ContainerSettings) -> ShownHostConfig {
         },
         privileged: false,
         shm_size: more.shm_size.unwrap_or(SHM_SIZE),
+        memory,
+        // Docker's default is twice the memory.
+        memory_swap: match limits.memory_swap {
+            Some(u64::MAX) => -1,
+            both => both.unwrap_or(memory * 2).try_into().unwrap_or(i64::MAX),
+        },
+        nano_cpus: more.nano_cpus,
+        cpu_shares: number(limits.cpu_shares),
+        cpu_period: of_cpus(limits.cpu_period),
+        cpu_quota: of_cpus(limits.cpu_quota),
+        cpuset_cpus: limits.cpuset_cpus.clone().unwrap_or_default(),
+        cpuset_mems: limits.cpuset_mems.clone().unwrap_or_default(),
+        pids_limit: limits.pids.filter(|limit| *limit != u64::MAX),
+        ulimits: more.ulimits.iter().map(ulimit).collect(),
+    }
+}
+
+fn ulimit(limit: &engine::Ulimit) -> AskedUlimit {
+    AskedUlimit {
+        name: limit.name.clone(),
+        hard: limit.hard,
+        soft: limit.soft,
     }
 }
 

@@ -2,12 +2,15 @@
 
 use graph::{ExtraHost, NetworkMode};
 use oci::{Digest, ProcessConfig};
+use sandbox::GroupLimits;
 use store::{Container, ContainerState, LayerId};
 
 use super::settings::{MoreSettings, settings};
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
+use crate::op::limits;
 use crate::output::Stack;
+use crate::resources::bounded;
 
 /// A container that is to be created.
 #[derive(Debug, Clone, Default)]
@@ -40,9 +43,15 @@ impl Engine {
     /// Creates a container and does not start it; its ID.
     ///
     /// # Errors
-    /// There is no such image, the name is taken, or there is nothing to run.
+    /// There is no such image, the name is taken, there is nothing to run, or a limit cannot be had
+    /// here.
     pub async fn create_container(&self, new: CreateContainer) -> Result<String, EngineError> {
         let engine = &self.0;
+        let kernel = bounded(&new.more.limits);
+        if kernel != GroupLimits::default() {
+            engine.sandbox()?.can_hold(&kernel)?;
+        }
+        limits(&new.more.ulimits)?;
         let found = engine.find_image(&new.image)?;
         let layers = engine.note_stored_layers(&found.reference, &found.image)?;
         engine.snapshots(&Stack::new(layers.clone()), None).await?;

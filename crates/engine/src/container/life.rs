@@ -19,6 +19,8 @@ pub struct ContainerLife {
     pub finished: Option<SystemTime>,
     /// The number of its process while it runs.
     pub pid: i32,
+    /// Whether something in it was killed since it needed more memory than the container may have.
+    pub oom_killed: bool,
     /// Why it could not be started.
     pub error: String,
     /// How it ended when it could not be started.

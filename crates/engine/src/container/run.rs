@@ -13,7 +13,7 @@ use super::list::read_settings;
 use super::root::ContainerRoot;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ProcessExit};
-use crate::op::{make_directory, wait_for};
+use crate::op::{make_directory, wait_for_end};
 use crate::output::Stack;
 
 /// How a container ended.
@@ -21,6 +21,8 @@ use crate::output::Stack;
 pub struct RunOutcome {
     /// How its process ended.
     pub exit: ProcessExit,
+    /// Whether something in it was killed since it needed more memory than it may have.
+    pub oom_killed: bool,
 }
 
 /// What the process of a container speaks to.
@@ -154,10 +156,14 @@ impl ContainerRun {
             _scratch,
             ..
         } = self;
-        let exit = wait_for(running, signals).await?;
+        let ended = wait_for_end(running, signals).await?;
         crate::blocking(move || root.close()).await??;
-        ending.note(exit)?;
-        Ok(RunOutcome { exit })
+        let outcome = RunOutcome {
+            exit: ended.exit,
+            oom_killed: ended.met == Some(sandbox::Exceeded::Memory),
+        };
+        ending.note(outcome)?;
+        Ok(outcome)
     }
 }
 
@@ -172,9 +178,10 @@ struct Ending {
 }
 
 impl Ending {
-    fn note(mut self, exit: ProcessExit) -> Result<(), EngineError> {
+    fn note(mut self, outcome: RunOutcome) -> Result<(), EngineError> {
         self.noted = true;
-        self.write(exit.code())
+        self.life.oom_killed = outcome.oom_killed;
+        self.write(outcome.exit.code())
     }
 
     fn write(&mut self, code: i32) -> Result<(), EngineError> {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use graph::NetworkMode;
+use graph::{NetworkMode, Ulimit};
 use oci::ProcessConfig;
+use sandbox::GroupLimits;
 use serde::{Deserialize, Serialize};
 
 use super::create::CreateContainer;
@@ -59,12 +60,41 @@ pub struct MoreSettings {
     pub ports: Vec<PublishedPort>,
     /// Bytes of `/dev/shm`.
     pub shm_size: Option<u64>,
+    /// What its processes may take together.
+    #[serde(with = "KeptLimits")]
+    pub limits: GroupLimits,
+    /// Billionths of a CPU, where the limit of CPUs was asked for so.
+    pub nano_cpus: u64,
+    /// Limits of each process.
+    pub ulimits: Vec<Ulimit>,
     /// The image's entry point or the one that was asked for.
     pub entrypoint: Option<Vec<String>>,
     /// The arguments behind it.
     pub command: Vec<String>,
     /// Ports that the image or the request names.
     pub exposed: Vec<String>,
+}
+
+/// How [`GroupLimits`] are written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GroupLimits")]
+struct KeptLimits {
+    #[serde(default)]
+    memory: Option<u64>,
+    #[serde(default)]
+    memory_swap: Option<u64>,
+    #[serde(default)]
+    cpu_shares: Option<u64>,
+    #[serde(default)]
+    cpu_period: Option<u64>,
+    #[serde(default)]
+    cpu_quota: Option<u64>,
+    #[serde(default)]
+    cpuset_cpus: Option<String>,
+    #[serde(default)]
+    cpuset_mems: Option<String>,
+    #[serde(default)]
+    pids: Option<u64>,
 }
 
 /// Something that is mounted in a container.

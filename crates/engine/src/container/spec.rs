@@ -15,7 +15,8 @@ use super::settings::{ContainerMount, ContainerSettings, MountSource};
 use crate::config::StepNetwork;
 use crate::engine::Inner;
 use crate::error::EngineError;
-use crate::op::{SystemFiles, find_user};
+use crate::op::{SystemFiles, find_user, limits};
+use crate::resources::bounded;
 
 impl Inner {
     pub(super) fn container_spec(
@@ -44,9 +45,9 @@ impl Inner {
             hostname: config.hostname,
             network,
             security: Security::Sandbox,
-            limits: Vec::new(),
+            limits: limits(&config.more.ulimits)?,
             shm_size: config.more.shm_size,
-            group: sandbox::GroupLimits::default(),
+            group: bounded(&config.more.limits),
         })
     }
 

@@ -11,7 +11,7 @@ use crate::container::{ContainerRoot, RunOutcome, Terminal};
 use crate::device::Catalogue;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
-use crate::op::{InputTree, Prepared, wait_for};
+use crate::op::{InputTree, Prepared, wait_for_end};
 use crate::output::{Output, Stack};
 use crate::request::OfferedSecret;
 use crate::session::Session;
@@ -49,9 +49,12 @@ impl Engine {
         let _alone = alone.ok_or_else(|| EngineError::KeptIsEntered(container.name.clone()))?;
         let (root, prepared) = engine.prepare_kept(&container, enter).await?;
         let running = engine.sandbox()?.start(&prepared.spec, terminal.into())?;
-        let exit = wait_for(running, &mut signals).await?;
+        let ended = wait_for_end(running, &mut signals).await?;
         crate::blocking(move || root.close()).await??;
-        Ok(RunOutcome { exit })
+        Ok(RunOutcome {
+            exit: ended.exit,
+            oom_killed: ended.met == Some(sandbox::Exceeded::Memory),
+        })
     }
 }
 

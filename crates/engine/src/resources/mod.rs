@@ -131,15 +131,20 @@ impl Resources {
 
     /// What the kernel is told to limit.
     pub(crate) fn group(&self) -> GroupLimits {
-        let bounded = |value: Option<u64>| value.filter(|value| *value != u64::MAX);
-        let memory = bounded(self.kernel.memory);
-        GroupLimits {
-            memory,
-            memory_swap: self.kernel.memory_swap.filter(|_| memory.is_some()),
-            cpu_quota: bounded(self.kernel.cpu_quota),
-            pids: bounded(self.kernel.pids),
-            ..self.kernel.clone()
-        }
+        bounded(&self.kernel)
+    }
+}
+
+/// Without what is no limit.
+pub(crate) fn bounded(kernel: &GroupLimits) -> GroupLimits {
+    let bounded = |value: Option<u64>| value.filter(|value| *value != u64::MAX);
+    let memory = bounded(kernel.memory);
+    GroupLimits {
+        memory,
+        memory_swap: kernel.memory_swap.filter(|_| memory.is_some()),
+        cpu_quota: bounded(kernel.cpu_quota),
+        pids: bounded(kernel.pids),
+        ..kernel.clone()
     }
 }
 

@@ -230,7 +230,7 @@ mod tests {
                 ],
                 "0::/a\n",
                 "",
-                "Two a, none, none, Two a",
+                "Two a, Two a, none, Two a",
             ),
         ] {
             assert_eq!(found(files, text, unified), expected);

@@ -90,6 +90,19 @@ impl Groups {
         Ok(Some(Group(parts)))
     }
 
+    /// Whether a group with these limits could be made.
+    pub(crate) fn can_hold(&self, limits: &GroupLimits) -> Result<(), SandboxError> {
+        for controller in Controller::ALL {
+            let Some(limit) = limits.first_of(controller) else {
+                continue;
+            };
+            let looked = self.hierarchies();
+            let looked = looked.and_then(|hierarchies| find::look(hierarchies, controller));
+            looked.map_err(|why| SandboxError::NoMeans { limit, why })?;
+        }
+        Ok(())
+    }
+
     /// What can be limited here, and what not.
     pub(crate) fn means(&self) -> Vec<Means> {
         let look = |controller: Controller| {

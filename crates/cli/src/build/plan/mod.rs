@@ -22,14 +22,14 @@ use crate::error::{CliError, Error};
 use crate::values::{ValueError, pair, ulimit};
 
 pub use values::{Allowed, asked_platform, hosts, network};
-pub(crate) use values::{agents, secrets};
+pub(crate) use values::{agents, secrets, shm_size};
 
 use exports::{check_platforms, exports};
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
     Epoch, allowed, jobs, networks, no_cache, on_failure, platforms, progress, pull, resources,
-    shm_size, source_date_epoch,
+    source_date_epoch,
 };
 
 /// One build, resolved; paths are absolute.
@@ -218,7 +218,7 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
     })
 }
 
-fn each<T>(
+pub(crate) fn each<T>(
     texts: &[String],
     flag: &'static str,
     parse: impl Fn(&str) -> Result<T, ValueError>,

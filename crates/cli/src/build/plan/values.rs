@@ -201,7 +201,7 @@ fn allow_device(text: &str, devices: &mut AllowedDevices) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn shm_size(text: Option<&str>) -> Result<Option<u64>, Error> {
+pub(crate) fn shm_size(text: Option<&str>) -> Result<Option<u64>, Error> {
     let Some(text) = text else { return Ok(None) };
     let bytes = size::bytes(text).map_err(|source| CliError::Flag {
         flag: "--shm-size",

@@ -25,11 +25,11 @@ pub(super) fn limits(engine: &Engine) -> Check {
 
 fn limited(means: &[Means]) -> Check {
     let mut able: BTreeMap<GroupVersion, Vec<&str>> = BTreeMap::new();
-    let mut unable: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut unable: Vec<(&str, &str)> = Vec::new();
     for means in means {
         match &means.held {
             Ok(version) => able.entry(*version).or_default().push(means.name),
-            Err(why) => unable.entry(why).or_default().push(means.name),
+            Err(why) => unable.push((means.name, why)),
         }
     }
     let by = |(version, names): (&GroupVersion, &Vec<&str>)| {
@@ -41,14 +41,13 @@ fn limited(means: &[Means]) -> Check {
     };
     let held = able.iter().map(by);
     let mut text: Vec<String> = held.chain(["time, output, disk".to_owned()]).collect();
-    if unable.is_empty() {
+    let Some((_, why)) = unable.first() else {
         return check("limits", State::Ok, text.join("; "), None);
-    }
-    let names: Vec<&str> = unable.values().flatten().copied().collect();
+    };
+    let names: Vec<&str> = unable.iter().map(|(name, _)| *name).collect();
     text.push(format!("not {}", names.join(", ")));
-    let whys: Vec<&str> = unable.into_keys().collect();
-    let (text, why) = (text.join("; "), whys.join("; "));
-    check("limits", State::Warning, text, Some(&why))
+    // What would give one gives the others.
+    check("limits", State::Warning, text.join("; "), Some(why))
 }
 
 /// Which network steps have, and whether they can have one of their own.

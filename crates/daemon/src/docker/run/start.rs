@@ -100,17 +100,20 @@ impl Daemon {
         let ended = async {
             // Dropped on cancellation, which kills it.
             tokio::select! {
-                outcome = run.wait(&mut signals) => {
-                    outcome.map_or(KILLED, |outcome| outcome.exit.code())
-                }
-                () = self.cancel.cancelled() => KILLED,
+                outcome = run.wait(&mut signals) => outcome.map_or((KILLED, false), |outcome| {
+                    (outcome.exit.code(), outcome.oom_killed)
+                }),
+                () = self.cancel.cancelled() => (KILLED, false),
             }
         };
         let over = async { tokio::join!(ended, following.pass_on()) };
-        let code = tokio::select! {
-            (code, ()) = over => code,
+        let (code, oom_killed) = tokio::select! {
+            (ended, ()) = over => ended,
             never = following.beside(&place) => match never {},
         };
+        if oom_killed {
+            self.tell_container("oom", &following.container, &[]);
+        }
         self.finish(following, code).await;
     }
 

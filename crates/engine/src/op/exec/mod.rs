@@ -29,12 +29,12 @@ use crate::resources::{Exceeded, Resources};
 use crate::session::Session;
 
 use bounds::Bounds;
-pub(crate) use environment::SystemFiles;
+pub(crate) use environment::{SystemFiles, limits};
 pub(crate) use foreign::machine;
 pub use front_end::FrontEnd;
 pub use interactive::{ContainerProcess, NewContainer, Speaks, StepContainer, StepProcess};
-pub(crate) use process::wait_for;
 use process::{Ended, run_to_end};
+pub(crate) use process::{wait_for, wait_for_end};
 
 pub(crate) use mounts::Prepared;
 

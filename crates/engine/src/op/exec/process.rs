@@ -31,7 +31,7 @@ pub(crate) struct Ended {
     /// What it was ended for.
     pub(super) exceeded: Option<Exceeded>,
     /// Which limit of the kernel's it has met, if it did.
-    pub(super) met: Option<sandbox::Exceeded>,
+    pub(crate) met: Option<sandbox::Exceeded>,
     /// Why something of its network is left, if it is.
     unreleased: Vec<String>,
 }
@@ -148,6 +148,14 @@ pub(crate) async fn wait_for(
     running: Running,
     signals: &mut mpsc::Receiver<i32>,
 ) -> Result<ProcessExit, EngineError> {
+    Ok(wait_for_end(running, signals).await?.exit)
+}
+
+/// The same, with what is left of it.
+pub(crate) async fn wait_for_end(
+    running: Running,
+    signals: &mut mpsc::Receiver<i32>,
+) -> Result<Ended, EngineError> {
     let process = running
         .process()
         .try_clone_to_owned()
@@ -158,7 +166,7 @@ pub(crate) async fn wait_for(
         tokio::select! {
             ended = &mut ended => {
                 let (running, exceeded) = ended?;
-                return Ok(crate::blocking(move || end(running, exceeded)).await??.exit);
+                return crate::blocking(move || end(running, exceeded)).await?;
             }
             Some(signal) = signals.recv() => pass_signal(&process, signal),
         }
