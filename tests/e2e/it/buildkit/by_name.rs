@@ -287,7 +287,7 @@ fn as_dockerd() {
 #[test]
 fn what_cannot_be_done_stops_it() {
     let scratch = Scratch::new();
-    let config = scratch.file("buildkitd.toml", "[worker.oci]\nnetworkMode = \"cni\"\n");
+    let config = scratch.file("buildkitd.toml", "[worker.oci]\nselinux = true\n");
     let name = scratch.join("buildkitd");
     std::os::unix::fs::symlink(binary(), &name).unwrap();
     let line = ["--config", config.to_str().unwrap()];
@@ -295,8 +295,13 @@ fn what_cannot_be_done_stops_it() {
     assert_eq!(ran.code, 1);
     assert_eq!(
         ran.error(),
-        "ERROR: buildkitd: worker.oci.networkMode: \"cni\" is not provided by kiln: steps have the \
-         machine's network, or none with `--network none`; leave it out or say \"host\""
+        "ERROR: buildkitd: worker.oci.selinux: true is not provided by kiln: leave it out"
+    );
+    let line = ["--oci-worker-net=cni", "--oci-cni-config-path=/nowhere"];
+    let ran = finish(command(name.to_str().unwrap()).args(line));
+    assert_eq!(
+        ran.error(),
+        "ERROR: buildkitd: failed to read cni config \"/nowhere\": No such file or directory (os error 2)"
     );
     let version = finish(command(name.to_str().unwrap()).arg("--version")).ok();
     assert!(
