@@ -71,6 +71,14 @@ pub enum EngineError {
         "conflicting config: BUILDKIT_MULTI_PLATFORM is false, and there are several platforms"
     )]
     NotIndexed,
+    /// A build that is a context makes nothing for a platform that it is needed for.
+    #[error("context {name} is not built for {platform}")]
+    ContextPlatform {
+        /// The context's name.
+        name: String,
+        /// For what it is needed.
+        platform: String,
+    },
     /// A step failed.
     #[error("{}", step.error)]
     Step {

@@ -164,6 +164,10 @@ pub enum NamedContext {
     Source(SourceOp),
     /// What further steps make.
     Steps(Steps),
+    /// The same for each platform of the request, in their order.
+    EachSteps(Vec<Steps>),
+    /// What another build makes, whose steps become part of this one ([`crate::Build::plan`]).
+    Build(Box<BuildRequest>),
 }
 
 /// Steps of which no Dockerfile tells, as a context.
@@ -186,9 +190,10 @@ impl BuildRequest {
             _ => None,
         };
         let named = self.named_contexts.values();
-        let named = named.filter_map(|context| match context {
-            NamedContext::Steps(steps) => Some(steps),
-            _ => None,
+        let named = named.flat_map(|context| match context {
+            NamedContext::Steps(steps) => std::slice::from_ref(steps),
+            NamedContext::EachSteps(each) => each.as_slice(),
+            _ => &[],
         });
         main.into_iter().chain(named)
     }

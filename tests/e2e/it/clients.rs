@@ -76,8 +76,8 @@ fn docker() {
 
     let error = |arguments: &[&str]| run(&kiln, &docker, arguments).error();
     assert_eq!(
-        error(&["buildx", "bake"]),
-        "ERROR: kiln has no command `bake`: run one `kiln build` for each target"
+        error(&["buildx", "bake", "-f", "/nowhere.hcl"]),
+        "ERROR: open /nowhere.hcl: no such file or directory"
     );
     assert!(error(&["build", "--sbom=true", path]).contains("--sbom"));
     assert!(error(&["--tlsverify", "images"]).contains("--tlsverify"));

@@ -10,6 +10,7 @@
 
 mod as_docker;
 mod attestations;
+mod bake;
 mod buildkit;
 mod builds;
 mod cache_mounts;

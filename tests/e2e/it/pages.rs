@@ -48,6 +48,22 @@ fn checks() {
 }
 
 #[test]
+fn bake() {
+    let project = Project::new(&[
+        (
+            "web/Dockerfile",
+            "FROM base\nARG VERSION\nRUN echo $VERSION >/version\n",
+        ),
+        ("base/Dockerfile", "FROM alpine\nRUN echo base >/base\n"),
+    ]);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bake.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, definition) = page.split_once("```hcl\n").unwrap();
+    project.write("docker-bake.hcl", definition.split_once("```").unwrap().0);
+    run("bake.md", &project);
+}
+
+#[test]
 fn limits() {
     let project = Project::of("FROM alpine\nRUN true\n");
     run("limits.md", &project);

@@ -21,6 +21,12 @@ pub struct Build {
     /// Build through the builder that listens there (format: "unix://PATH", "tcp://HOST:PORT") (env: KILN_HOST)
     #[arg(long, value_name = "string")]
     pub builder: Option<String>,
+    /// The text of the Dockerfile, in place of a file; not typed as a flag of `build`.
+    #[arg(skip)]
+    pub dockerfile_text: Option<String>,
+    /// Names of contexts that other builds make; not typed as flags of `build`.
+    #[arg(skip)]
+    pub result_contexts: Vec<String>,
     /// Nothing becomes of the result if no output is named; not typed as a flag of `build`.
     #[arg(skip)]
     pub no_output: bool,

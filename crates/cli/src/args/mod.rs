@@ -4,6 +4,7 @@
 //! is an error that names it and says what to do instead ([`unsupported`]); help and errors are
 //! laid out as docker lays them out ([`help`], [`refuse`]).
 
+pub mod bake;
 pub mod build;
 pub mod cache;
 pub mod container;
@@ -80,6 +81,8 @@ pub enum Command {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]
     Build(Box<build::Build>),
+    /// Build targets of bake files together
+    Bake(Box<bake::Bake>),
     /// Create and run a new container from an image
     Run(Box<container::Run>),
     /// Create a new container
@@ -185,6 +188,9 @@ impl Command {
     /// Whether it works on a store, whose files belong to more users than one.
     #[must_use]
     pub const fn needs_store(&self) -> bool {
+        if let Self::Bake(bake) | Self::Builder(system::Builder::Bake(bake)) = self {
+            return !bake.print && bake.list.is_none();
+        }
         !matches!(
             self,
             Self::Version(_)

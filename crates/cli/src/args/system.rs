@@ -4,12 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::bake::Bake;
 use super::build::Build;
 use super::prune::{BuilderPrune, Gc, Prune};
 
 /// `kiln builder …`
 #[derive(Debug, Subcommand)]
 pub enum Builder {
+    /// Build targets of bake files together
+    #[command(
+        alias = "f",
+        override_usage = "kiln builder bake [OPTIONS] [TARGET...]"
+    )]
+    Bake(Box<Bake>),
     /// Build an image from a Dockerfile
     #[command(alias = "b")]
     Build(Box<Build>),

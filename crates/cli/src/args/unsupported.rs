@@ -244,7 +244,6 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
 /// Commands of docker's.
 const COMMANDS: &[(&str, &str)] = &[
     ("attach", "`kiln run` is attached until it ends"),
-    ("bake", "run one `kiln build` for each target"),
     ("commit", "build an image with `kiln build`"),
     ("compose", "kiln builds images and runs single containers"),
     ("diff", "copy files out with `kiln container cp`"),

@@ -165,7 +165,7 @@ fn of_directory(
 ) -> Result<(Dockerfile, Context), Error> {
     let (dockerfile, beside) = match find_dockerfile(dockerfile, directory, environment) {
         Some(path) => (read_dockerfile(&path)?, Some(path)),
-        None => (dockerfile_of_stdin(stdin)?, None),
+        None => (given_dockerfile(dockerfile, stdin)?, None),
     };
     let context = Context::Directory {
         ignore: ignore_text(beside.as_deref(), directory)?,
@@ -212,7 +212,7 @@ fn of_remote(
     stdin: impl Read,
 ) -> Result<(Dockerfile, Context), Error> {
     let (text, within) = match dockerfile {
-        DockerfileAt::Stdin => (dockerfile_of_stdin(stdin)?, None),
+        DockerfileAt::Stdin | DockerfileAt::Text(_) => (given_dockerfile(dockerfile, stdin)?, None),
         DockerfileAt::Path(path) if path.is_absolute() => {
             (read_dockerfile(&environment.absolute(path))?, None)
         }
@@ -253,7 +253,7 @@ fn find_dockerfile(
     environment: &Environment,
 ) -> Option<PathBuf> {
     match dockerfile {
-        DockerfileAt::Stdin => None,
+        DockerfileAt::Stdin | DockerfileAt::Text(_) => None,
         DockerfileAt::Path(path) => {
             let here = environment.absolute(path);
             let in_context = context.join(path);
@@ -290,6 +290,17 @@ fn read_dockerfile(path: &Path) -> Result<Dockerfile, Error> {
             text,
         }),
         Err(error) => Err(solve_error(&format!("open {name}: {}", io_text(&error)))),
+    }
+}
+
+/// The Dockerfile that is in no file.
+fn given_dockerfile(at: &DockerfileAt, stdin: impl Read) -> Result<Dockerfile, Error> {
+    match at {
+        DockerfileAt::Text(text) => Ok(Dockerfile {
+            text: text.clone(),
+            ..unknown()
+        }),
+        _ => dockerfile_of_stdin(stdin),
     }
 }
 

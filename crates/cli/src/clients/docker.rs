@@ -72,7 +72,8 @@ fn kiln(
     if globals.debug {
         line.push("--debug".into());
     }
-    let builds = |word: &&OsString| *word == OsStr::new("build") || *word == OsStr::new("b");
+    let building = ["build", "b", "bake", "f"];
+    let builds = |word: &&OsString| building.iter().any(|name| *word == OsStr::new(name));
     match words.iter().take(2).any(|word| builds(&word)) {
         true => line.extend(nothing::leave_out(&words)),
         false => line.extend(words),

@@ -1,6 +1,7 @@
 //! What each command does, one file each.
 
 mod archives;
+mod bake;
 mod build;
 mod buildctl;
 mod builds;
@@ -76,6 +77,9 @@ fn carry_out(session: &mut Session<'_, '_>, command: Command) -> Result<u8, Erro
         Command::Build(args)
         | Command::Image(Image::Build(args))
         | Command::Builder(Builder::Build(args)) => return build::run(session, &args),
+        Command::Bake(args) | Command::Builder(Builder::Bake(args)) => {
+            return bake::run(session, &args);
+        }
         Command::Run(args) | Command::Container(Container::Run(args)) => {
             return run::run(session, &args);
         }

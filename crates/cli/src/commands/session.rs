@@ -22,7 +22,7 @@ use crate::remote::{self, Host};
 use crate::ui::Ui;
 
 /// How much of what steps write may wait to be shown.
-const LOG_BYTES: u32 = 4 << 20;
+pub(super) const LOG_BYTES: u32 = 4 << 20;
 
 /// What every command works with.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use client::{Address, Tls, TlsFiles, Way};
 
 use crate::args::image::Image;
 use crate::args::system::Builder;
-use crate::args::{Command, Global, NamedDaemon, build::Build};
+use crate::args::{Command, Global, NamedDaemon};
 use crate::environment::Environment;
 use crate::error::{Error, chain, choice};
 
@@ -66,11 +66,11 @@ impl Host {
 /// # Errors
 /// The builder is named in a way that kiln does not know.
 pub(crate) fn builder(
-    args: &Build,
+    flag: Option<&String>,
     global: &Global,
     environment: &Environment,
 ) -> Result<Option<Host>, Error> {
-    match &args.builder {
+    match flag {
         Some(host) => own("--builder", host, environment).map(Some),
         None => named(global, environment),
     }
@@ -190,7 +190,10 @@ pub(crate) fn is_elsewhere(
         Command::Build(args)
         | Command::Image(Image::Build(args))
         | Command::Builder(Builder::Build(args)) => {
-            Ok(builder(args, global, environment)?.is_some())
+            Ok(builder(args.builder.as_ref(), global, environment)?.is_some())
+        }
+        Command::Bake(args) | Command::Builder(Builder::Bake(args)) => {
+            Ok(builder(args.builder.as_ref(), global, environment)?.is_some())
         }
         command if is_asked(command) => Ok(named(global, environment)?.is_some()),
         _ => Ok(false),

@@ -120,7 +120,13 @@ impl Contexts {
                 return Err(refuse("an image in an OCI layout", "load or push it first"));
             }
             NamedContext::Remote(_) => of_name(name, typed)?,
-            NamedContext::Source(_) | NamedContext::Steps(_) => {
+            NamedContext::Build(_) => {
+                return Err(refuse(
+                    &format!("the context {name}, which is another target's result,"),
+                    "build it in kiln's own process, without --builder and KILN_HOST",
+                ));
+            }
+            NamedContext::Source(_) | NamedContext::Steps(_) | NamedContext::EachSteps(_) => {
                 return Err(refuse("a source", "name a context"));
             }
         };

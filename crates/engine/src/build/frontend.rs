@@ -138,6 +138,7 @@ impl Inner {
             devices: Some(devices.offered(request.allow_devices.clone())),
             ..options(request, &known)?
         };
+        let options = each_options(request, &known, options)?;
         let mut lowerings = Lowerings::new(self, request, progress);
         let lowered = lowerings.lower(&parsed, &options).await?;
         let indexed = lowered.iter().all(|lowered| lowered.multi_platform);
@@ -232,6 +233,31 @@ pub(super) fn options(
     })
 }
 
+/// What it is lowered with for each platform: contexts may be of one platform alone.
+fn each_options(
+    request: &BuildRequest,
+    images: &Images,
+    first: dockerfile::Options,
+) -> Result<Vec<dockerfile::Options>, EngineError> {
+    let platforms = request.platforms.iter().cloned().map(Some);
+    let platforms = platforms.chain(request.platforms.is_empty().then_some(None));
+    let on = |(place, target_platform)| {
+        let mut options = dockerfile::Options {
+            target_platform,
+            ..first.clone()
+        };
+        for (name, context) in &request.named_contexts {
+            if let NamedContext::EachSteps(each) = context {
+                let steps = each.get(place).ok_or(EngineError::NotOpened)?;
+                let steps = dockerfile::NamedContext::Steps(pinned(steps, images)?);
+                options.named_contexts.insert(name.clone(), steps);
+            }
+        }
+        Ok(options)
+    };
+    platforms.enumerate().map(on).collect()
+}
+
 /// A directory's own ignore file applies to it, as it does to the main context.
 fn named_context(
     name: &str,
@@ -242,7 +268,13 @@ fn named_context(
         NamedContext::Image(reference) => dockerfile::NamedContext::Image(reference.clone()),
         NamedContext::Source(op) => dockerfile::NamedContext::Source(op.clone()),
         NamedContext::Steps(steps) => dockerfile::NamedContext::Steps(pinned(steps, images)?),
-        NamedContext::Layout(_) | NamedContext::Remote(_) => return Err(EngineError::NotOpened),
+        NamedContext::EachSteps(each) => {
+            let first = each.first().ok_or(EngineError::NotOpened)?;
+            dockerfile::NamedContext::Steps(pinned(first, images)?)
+        }
+        NamedContext::Layout(_) | NamedContext::Remote(_) | NamedContext::Build(_) => {
+            return Err(EngineError::NotOpened);
+        }
         NamedContext::Directory(path) => {
             let ignore = path.join(".dockerignore");
             let text = match std::fs::read_to_string(&ignore) {

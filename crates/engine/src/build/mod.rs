@@ -5,6 +5,7 @@ mod check;
 mod definition;
 mod deliver;
 mod frontend;
+mod join;
 mod missing;
 mod platforms;
 mod results;

@@ -49,13 +49,14 @@ impl<'a> Lowerings<'a> {
         }
     }
 
-    /// What the Dockerfile comes to on each platform of the request, in their order.
+    /// What the Dockerfile comes to on each platform of the request, in their order; `options` are
+    /// those of each.
     pub(super) async fn lower(
         &mut self,
         parsed: &Parsed,
-        options: &Options,
+        options: &[Options],
     ) -> Result<Vec<Lowered>, EngineError> {
-        let mut stages = self.begin(parsed, options)?;
+        let mut stages = begin(parsed, options)?;
         loop {
             let mut open = Vec::new();
             for (place, stage) in stages.iter_mut().enumerate() {
@@ -85,21 +86,6 @@ impl<'a> Lowerings<'a> {
         images
             .map(|image| (image.reference.clone(), image))
             .collect()
-    }
-
-    fn begin(&self, parsed: &Parsed, options: &Options) -> Result<Vec<Stage>, EngineError> {
-        let platforms = self.request.platforms.iter().cloned().map(Some);
-        let platforms = platforms.chain(self.request.platforms.is_empty().then_some(None));
-        let begin = |target_platform| {
-            let options = Options {
-                target_platform,
-                ..options.clone()
-            };
-            let lowering = Lowering::new(parsed.clone(), options);
-            let lowering = lowering.map_err(EngineError::Dockerfile)?;
-            Ok(Stage::Open(Box::new(lowering)))
-        };
-        platforms.map(begin).collect()
     }
 
     /// Goes on until there are questions, or to the end.
@@ -174,6 +160,15 @@ impl<'a> Lowerings<'a> {
         }
         Ok(())
     }
+}
+
+fn begin(parsed: &Parsed, options: &[Options]) -> Result<Vec<Stage>, EngineError> {
+    let begin = |options: &Options| {
+        let lowering = Lowering::new(parsed.clone(), options.clone());
+        let lowering = lowering.map_err(EngineError::Dockerfile)?;
+        Ok(Stage::Open(Box::new(lowering)))
+    };
+    options.iter().map(begin).collect()
 }
 
 fn asked(question: &ImageQuestion) -> Asked {

@@ -161,6 +161,7 @@ impl Build {
     pub async fn plan(&self, request: &mut BuildRequest) -> Result<Planned, EngineError> {
         let engine = Engine(Arc::clone(&self.engine));
         *request = engine.bring_in(request.clone(), &self.progress).await?;
+        self.join(request).await?;
         let (request, digests) = self.engine.read_keyed_secrets(request.clone()).await?;
         let plan = self.engine.plan(&request, digests, &self.progress).await?;
         Ok(Planned::new(request, plan))

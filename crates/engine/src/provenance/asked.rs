@@ -53,7 +53,10 @@ impl Asked {
                     Some(format!("oci-layout://{name}{}", digest.unwrap_or_default()))
                 }
                 NamedContext::Remote(from) => place(from),
-                NamedContext::Source(_) | NamedContext::Steps(_) => None,
+                NamedContext::Source(_)
+                | NamedContext::Steps(_)
+                | NamedContext::EachSteps(_)
+                | NamedContext::Build(_) => None,
             };
             text.into_iter()
                 .for_each(|text| put(format!("context:{name}"), text));

@@ -21,6 +21,7 @@ use crate::environment::Environment;
 use crate::error::{CliError, Error};
 use crate::values::{ValueError, pair, ulimit};
 
+pub(crate) use sources::context_key;
 pub use values::{Allowed, asked_platform, hosts, network};
 pub(crate) use values::{agents, secrets, shm_size};
 
@@ -116,6 +117,8 @@ pub enum DockerfileAt {
     Path(PathBuf),
     /// On standard input.
     Stdin,
+    /// This is its text.
+    Text(String),
 }
 
 /// Where a context is.

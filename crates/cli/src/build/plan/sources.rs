@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use engine::{LayoutImage, NamedContext, Remote, git_context};
+use engine::{LayoutImage, NamedContext, Remote, Steps, git_context};
 use oci::Reference;
 
 use super::{ContextAt, DockerfileAt};
@@ -17,6 +17,9 @@ pub(super) fn sources(
     environment: &Environment,
 ) -> Result<(DockerfileAt, ContextAt), Error> {
     let dockerfile = match typed.file.as_deref() {
+        _ if typed.dockerfile_text.is_some() => {
+            DockerfileAt::Text(typed.dockerfile_text.clone().unwrap_or_default())
+        }
         None | Some("") => DockerfileAt::Default,
         Some("-") => DockerfileAt::Stdin,
         Some(path) => DockerfileAt::Path(PathBuf::from(path)),
@@ -65,12 +68,25 @@ pub(super) fn named_contexts(
     let mut contexts = BTreeMap::new();
     for text in &typed.build_context {
         let (name, value) = pair::context(text)?;
-        let unnamed = |_| ValueError::ContextName(name.to_owned());
-        let key = name.parse::<Reference>().map_err(unnamed)?.familiar();
-        let key = key.strip_suffix(":latest").unwrap_or(&key).to_owned();
-        contexts.insert(key, named_context(name, value, environment)?);
+        let context = named_context(name, value, environment)?;
+        contexts.insert(context_key(name)?, context);
+    }
+    for name in &typed.result_contexts {
+        // Whoever builds puts the build in its place.
+        let unknown = NamedContext::Steps(Steps::default());
+        contexts.insert(context_key(name)?, unknown);
     }
     Ok(contexts)
+}
+
+/// What a context of this name stands in for.
+///
+/// # Errors
+/// No stage or image can have that name.
+pub(crate) fn context_key(name: &str) -> Result<String, Error> {
+    let unnamed = |_| ValueError::ContextName(name.to_owned());
+    let key = name.parse::<Reference>().map_err(unnamed)?.familiar();
+    Ok(key.strip_suffix(":latest").unwrap_or(&key).to_owned())
 }
 
 fn named_context(

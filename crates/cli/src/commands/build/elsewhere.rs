@@ -18,9 +18,12 @@ use crate::remote::{self, Asked, Host, Narrator};
 const WAITING: usize = 16;
 
 /// Why there is no result.
-enum Ended {
+pub(in crate::commands) enum Ended {
+    /// A signal came, or it is not wanted any more.
     Cancelled,
+    /// Nobody listens there.
     NoBuilder(ConnectError),
+    /// The build failed.
     Failed(Failure),
 }
 
@@ -68,7 +71,7 @@ pub(super) fn build(
 }
 
 /// Asks the builder, and passes on what it tells. When this is dropped, it is asked for nothing more.
-async fn ask(
+pub(in crate::commands) async fn ask(
     host: &Host,
     asked: Asked,
     progress: ProgressSender,

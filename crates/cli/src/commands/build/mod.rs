@@ -2,6 +2,8 @@
 
 mod elsewhere;
 
+pub(super) use elsewhere::{Ended, ask};
+
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -26,7 +28,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     if let Some(call) = call(args)? {
         return check::run(session, args, &call);
     }
-    let builder = remote::builder(args, &session.global, session.environment)?;
+    let builder = remote::builder(args.builder.as_ref(), &session.global, session.environment)?;
     let plan = plan(args, session.environment)?;
     let (mode, on_failure, quiet) = (plan.progress, plan.on_failure, plan.quiet);
     let (iidfile, metadata_file) = (plan.iidfile.clone(), plan.metadata_file.clone());
@@ -43,7 +45,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
         replace(path, id(image).to_string().as_bytes())?;
     }
     if let Some(path) = &metadata_file {
-        replace(path, metadata(image.as_ref()).as_bytes())?;
+        let text = format!("{:#}\n", metadata(image.as_ref()));
+        replace(path, text.as_bytes())?;
     }
     if let Some(image) = image.filter(|_| quiet) {
         session.ui.line(&id(&image).to_string())?;
@@ -92,7 +95,7 @@ fn here(
 }
 
 /// Whether more than the progress is shown.
-const fn shows_more(mode: ProgressMode) -> bool {
+pub(super) const fn shows_more(mode: ProgressMode) -> bool {
     !matches!(mode, ProgressMode::RawJson | ProgressMode::Quiet)
 }
 
@@ -136,7 +139,7 @@ fn tell_failure(
 }
 
 /// The checks' findings, as buildx lists them.
-fn warnings(found: &[Diagnostic], dockerfile: &Dockerfile, detailed: bool) -> String {
+pub(super) fn warnings(found: &[Diagnostic], dockerfile: &Dockerfile, detailed: bool) -> String {
     let count = match found.len() {
         0 => return String::new(),
         1 => "1 warning".to_owned(),
@@ -178,7 +181,7 @@ fn id(image: &ExportedImage) -> Digest {
 }
 
 /// What buildx writes for `--metadata-file`.
-fn metadata(image: Option<&ExportedImage>) -> String {
+pub(super) fn metadata(image: Option<&ExportedImage>) -> Value {
     let mut object = Map::new();
     if let Some(ExportedImage {
         id,
@@ -199,7 +202,7 @@ fn metadata(image: Option<&ExportedImage>) -> String {
             object.insert("image.name".to_owned(), json!(names.join(",")));
         }
     }
-    format!("{:#}\n", Value::Object(object))
+    Value::Object(object)
 }
 
 /// A file of an earlier build would be taken for this one's if this one fails.
@@ -219,7 +222,7 @@ fn remove_stale(path: &Path) -> Result<(), Error> {
 }
 
 /// Writes the file so that nobody ever reads half of it.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |source| CliError::File {
         action: "write",
         path: path.to_path_buf(),

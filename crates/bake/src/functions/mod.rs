@@ -1,0 +1,169 @@
+//! The functions that bake files can call; names, arguments and results are buildx's.
+
+mod collection;
+mod encode;
+mod format;
+mod number;
+mod set;
+mod text;
+mod time;
+
+use std::collections::BTreeMap;
+
+use crate::given::Given;
+use crate::number::Number;
+use crate::value::Value;
+
+/// What a call comes to, or why to nothing.
+type Done = Result<Value, String>;
+
+/// A function.
+type Function = fn(&Arguments<'_>) -> Done;
+
+/// Functions of buildx's that are not here, and what to do instead.
+const MISSING: [(&str, &str); 16] = [
+    ("bcrypt", "pass a secret to the step instead"),
+    ("bytesslice", "use substr"),
+    ("cidrhost", "write the address"),
+    ("cidrnetmask", "write the mask"),
+    ("cidrsubnet", "write the subnet"),
+    ("cidrsubnets", "write the subnets"),
+    ("csvdecode", "use split or jsondecode"),
+    ("md5", "use sha256"),
+    ("regex", "use split, trimprefix or trimsuffix"),
+    ("regexall", "use split"),
+    ("regex_replace", "use replace or sanitize"),
+    ("rsadecrypt", "pass a secret to the step instead"),
+    ("semvercmp", "compare parts of split"),
+    ("sha1", "use sha256"),
+    ("uuidv4", "set a variable, which the environment can give"),
+    ("uuidv5", "use sha256"),
+];
+
+/// Functions that are told of arguments that are null.
+const TAKES_NULL: [&str; 7] = [
+    "coalesce",
+    "concat",
+    "contains",
+    "equal",
+    "jsonencode",
+    "merge",
+    "notequal",
+];
+
+/// Calls `name`; none when there is no such function.
+pub(crate) fn call(name: &str, values: &[Value], given: &Given) -> Option<Done> {
+    if let Some((_, instead)) = MISSING.iter().find(|(missing, _)| *missing == name) {
+        return Some(Err(format!("kiln does not have it: {instead}")));
+    }
+    let function = tables().find_map(|table| table.iter().find(|(known, _)| *known == name))?;
+    let takes_null = TAKES_NULL.contains(&name) || name == "lookup" || name == "formatlist";
+    if !takes_null && let Some(place) = values.iter().position(|value| *value == Value::Null) {
+        return Some(Err(format!("argument {} must not be null", place + 1)));
+    }
+    Some((function.1)(&Arguments { values, given }))
+}
+
+/// Names of all functions, also of those that are special.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let all = tables().flat_map(|table| table.iter().map(|(name, _)| *name));
+    all.chain(["try", "can", "convert"])
+}
+
+fn tables() -> impl Iterator<Item = &'static [(&'static str, Function)]> {
+    [
+        collection::TABLE,
+        encode::TABLE,
+        number::TABLE,
+        set::TABLE,
+        text::TABLE,
+        time::TABLE,
+    ]
+    .into_iter()
+}
+
+/// What a function is called with.
+struct Arguments<'a> {
+    values: &'a [Value],
+    given: &'a Given,
+}
+
+impl<'a> Arguments<'a> {
+    /// There must be so many.
+    fn count(&self, counts: std::ops::RangeInclusive<usize>) -> Result<(), String> {
+        let found = self.values.len();
+        if counts.contains(&found) {
+            return Ok(());
+        }
+        let expected = match (counts.start(), counts.end()) {
+            (least, most) if least == most => least.to_string(),
+            (least, &usize::MAX) => format!("at least {least}"),
+            (least, most) => format!("{least} to {most}"),
+        };
+        Err(format!("takes {expected} arguments, not {found}"))
+    }
+
+    fn get(&self, place: usize) -> Result<&'a Value, String> {
+        let missing = || format!("lacks argument {}", place + 1);
+        self.values.get(place).ok_or_else(missing)
+    }
+
+    fn text(&self, place: usize) -> Result<String, String> {
+        let value = self.get(place)?;
+        value
+            .to_text()
+            .ok_or_else(|| wrong(place, "a string", value))
+    }
+
+    fn number(&self, place: usize) -> Result<Number, String> {
+        let value = self.get(place)?;
+        let number = value.to_number();
+        number.ok_or_else(|| wrong(place, "a number", value))
+    }
+
+    /// A number that may be negative.
+    fn whole(&self, place: usize) -> Result<i64, String> {
+        let number = self.number(place)?;
+        let whole = number.whole().and_then(|whole| i64::try_from(whole).ok());
+        whole.ok_or_else(|| {
+            wrong(
+                place,
+                "a whole number",
+                self.values.get(place).unwrap_or(&Value::Null),
+            )
+        })
+    }
+
+    fn bool(&self, place: usize) -> Result<bool, String> {
+        let value = self.get(place)?;
+        value.to_bool().ok_or_else(|| wrong(place, "a bool", value))
+    }
+
+    fn list(&self, place: usize) -> Result<&'a [Value], String> {
+        match self.get(place)? {
+            Value::List(items) => Ok(items),
+            other => Err(wrong(place, "a list", other)),
+        }
+    }
+
+    fn texts(&self, place: usize) -> Result<Vec<String>, String> {
+        let items = self.list(place)?.iter();
+        let texts = items.map(|item| {
+            item.to_text()
+                .ok_or_else(|| wrong(place, "a list of strings", item))
+        });
+        texts.collect()
+    }
+
+    fn map(&self, place: usize) -> Result<&'a BTreeMap<String, Value>, String> {
+        match self.get(place)? {
+            Value::Object(map) => Ok(map),
+            other => Err(wrong(place, "a map", other)),
+        }
+    }
+}
+
+fn wrong(place: usize, expected: &str, found: &Value) -> String {
+    let found = found.kind();
+    format!("argument {}: expected {expected}, found {found}", place + 1)
+}
