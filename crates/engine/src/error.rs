@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use oci::{Platform, Reference};
 
 pub use image::ImageError;
+use step::after;
 pub use step::{ProcessExit, StepFailure};
 
 /// Why the engine did not do what was asked.
@@ -86,12 +87,14 @@ pub enum EngineError {
         step: Box<StepFailure>,
     },
     /// A step's process ended with a code other than 0.
-    #[error("process {command:?} did not complete successfully: {exit}")]
+    #[error("process {command:?} did not complete successfully: {exit}{}", after(.disconnected.as_ref()))]
     Process {
         /// The process.
         command: String,
         /// How it ended.
         exit: ProcessExit,
+        /// What its network was cut off by before it ended.
+        disconnected: Option<sandbox::Disconnected>,
     },
     /// A step's process took more than it may.
     #[error("process {command:?} did not complete within its limits: it {exceeded}")]

@@ -33,7 +33,7 @@ pub mod user;
 pub use error::{LookupError, SandboxError};
 pub use group::{Exceeded, GroupVersion, Means};
 pub use hosts::{ExtraHost, hosts, resolv_conf};
-pub use network::{Connector, ConnectorKind};
+pub use network::{Connector, ConnectorKind, Disconnected};
 pub use place::{Place, PlaceStdio};
 pub use plan::is_device_path;
 pub use running::Running;

@@ -10,7 +10,7 @@ use sys::process::{Child, Exit, Reaped};
 use crate::chroot::Placed;
 use crate::error::SandboxError;
 use crate::group::{Exceeded, Group};
-use crate::network::Connection;
+use crate::network::{Connection, Disconnected};
 use crate::owners::Supervisor;
 use crate::place::Place;
 use crate::plan::MountPoints;
@@ -30,6 +30,7 @@ pub struct Running {
     exceeded: Option<Exceeded>,
     /// Ends with the process.
     connection: Option<Connection>,
+    disconnected: Option<Disconnected>,
     unreleased: Option<SandboxError>,
     /// The process would be killed if the thread that started it ended.
     _spawner: Arc<Spawner>,
@@ -121,6 +122,7 @@ impl Running {
             group: None,
             exceeded: None,
             connection: None,
+            disconnected: None,
             unreleased: None,
             _spawner: spawner,
         }
@@ -154,6 +156,12 @@ impl Running {
     #[must_use]
     pub fn unreleased(&self) -> Option<&SandboxError> {
         self.unreleased.as_ref()
+    }
+
+    /// That its network was cut off before it ended, once it has.
+    #[must_use]
+    pub fn disconnected(&self) -> Option<&Disconnected> {
+        self.disconnected.as_ref()
     }
 
     /// Readable as soon as the process has ended; [`Running::wait`] does not block then.
@@ -210,7 +218,8 @@ impl Running {
         }
         let exit = self.started.wait()?;
         self.exit = Some(exit);
-        if let Some(connection) = self.connection.take() {
+        if let Some(mut connection) = self.connection.take() {
+            self.disconnected = connection.lost();
             self.unreleased = connection.end().err();
         }
         if let Some(supervisor) = self.supervisor.take() {

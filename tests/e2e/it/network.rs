@@ -132,6 +132,57 @@ fn wait_until(holds: impl Fn() -> bool) {
     }
 }
 
+/// A program that gets ready, and ends soon.
+const SHORT: &str = "#!/bin/sh\necho 7\nsleep 1\necho no more >&2\nexit 3\n";
+
+#[test]
+fn a_step_that_is_cut_off_is_told_so() {
+    if own_address().is_none() {
+        return;
+    }
+    let kiln = Kiln::new();
+    let directory = kiln.scratch("programs");
+    let program = directory.join("pasta");
+    std::fs::write(&program, SHORT).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let build = |step: &str| {
+        let project = Project::of(&format!("FROM alpine\nRUN {step}\n"));
+        let mut command = kiln.command();
+        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", directory.display());
+        command.env("PATH", path).args(["build", "--network=pasta"]);
+        finish(command.arg(project.path()))
+    };
+    let error = build("sleep 3; exit 4").error();
+    let expected = format!(
+        "did not complete successfully: exit code: 4; {}, which connected its network, had ended \
+         before: no more",
+        program.display()
+    );
+    assert!(error.ends_with(&expected), "{error}");
+    let error = build("exit 4").error();
+    assert!(error.ends_with("exit code: 4"), "{error}");
+    build("sleep 3").ok();
+    kiln.assert_clean();
+}
+
+#[test]
+fn a_kept_step_has_the_network_of_its_build() {
+    if own_address().is_none() {
+        return;
+    }
+    let kiln = Kiln::new();
+    let project = Project::of("FROM alpine\nRUN ip addr && exit 3\n");
+    let arguments = ["--network=slirp4netns", "--on-failure=keep"];
+    assert_eq!(kiln.try_build(&project, &arguments).code, 1);
+    let seen = kiln.ok(["debug", "shell", "--", "ip", "addr"]);
+    assert!(seen.contains("10.0.2.100/24"), "{seen}");
+    let again = kiln.run(["debug", "rerun"]);
+    assert!(again.stdout.contains("10.0.2.100/24"), "{}", again.stdout);
+    assert_eq!(again.code, 3, "{}", again.stderr);
+    kiln.assert_clean();
+}
+
 #[test]
 fn the_machines_owner_chooses() {
     let Some(address) = own_address() else { return };

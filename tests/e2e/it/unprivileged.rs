@@ -88,6 +88,30 @@ fn what_cannot_be_honoured_is_refused() {
     inside.assert_clean();
 }
 
+/// Installing a program would not help.
+#[test]
+fn a_network_of_a_steps_own_is_refused() {
+    let Some((_, inside)) = both() else {
+        return;
+    };
+    let project = Project::of("FROM alpine\nRUN true\n");
+    for network in ["pasta", "slirp4netns", "sandbox"] {
+        let mut command = inside.command();
+        command
+            .args(["build", "--network", network])
+            .arg(project.path());
+        let ran = finish(command.env("PATH", "/usr/bin:/bin"));
+        let hint = "let kiln make user namespaces, or give it SYS_ADMIN; see docs/rootless.md";
+        assert_eq!(ran.hints(), [hint], "{}", ran.stderr);
+        let expected = ": a network of a step's own cannot be had in a chroot: it takes namespaces \
+                        and mounts";
+        let error = ran.error();
+        assert!(error.ends_with(expected), "{error}");
+    }
+    inside.build(&project, &["--network", "host"]);
+    inside.assert_clean();
+}
+
 #[test]
 fn what_is_mounted_read_only_is_not_changed_unseen() {
     let Some((_, inside)) = both() else {

@@ -114,9 +114,16 @@ fn failure(error: &EngineError) -> Message {
         return Message::error(&error.chain(), None);
     };
     match &*step.error {
-        EngineError::Process { command, exit } => {
+        EngineError::Process {
+            command,
+            exit,
+            disconnected,
+        } => {
             let code = exit.code();
-            let text = format!("The command '{command}' returned a non-zero code: {code}");
+            let mut text = format!("The command '{command}' returned a non-zero code: {code}");
+            if let Some(lost) = disconnected {
+                text += &format!("; {lost}");
+            }
             Message::error(&text, u8::try_from(code).ok())
         }
         other => Message::error(&other.chain(), None),

@@ -7,6 +7,7 @@ use graph::{ExecOp, LocalSource};
 use serde::{Deserialize, Serialize};
 use store::LayerId;
 
+use crate::config::StepNetwork;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::op::InputTree;
@@ -25,6 +26,9 @@ pub(super) struct Document {
     pub(super) op: ExecOp,
     /// What its mounts showed.
     pub(super) inputs: Vec<KeptInput>,
+    /// The network of steps that choose none, where the build asked for one.
+    #[serde(default)]
+    pub(super) network: Option<StepNetwork>,
 }
 
 /// One input of a step.

@@ -65,8 +65,12 @@ impl Inner {
         enter: EnterKept,
     ) -> Result<(ContainerRoot, Prepared), EngineError> {
         let not_kept = || EngineError::NotKept(Some(container.name.clone()));
-        let Document { mut op, inputs, .. } =
-            Document::read(self, &container.id)?.ok_or_else(not_kept)?;
+        let Document {
+            mut op,
+            inputs,
+            network,
+            ..
+        } = Document::read(self, &container.id)?.ok_or_else(not_kept)?;
         if let Some(command) = enter.command {
             op.process.args = command;
         }
@@ -80,6 +84,7 @@ impl Inner {
             devices: Arc::new(Catalogue::read(self.config.cdi.spec_dirs.as_deref())),
             // It was granted to the step when that ran.
             host_network: true,
+            network,
             ..Session::default()
         };
         let layers = Stack::new(container.layers.clone());

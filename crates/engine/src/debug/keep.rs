@@ -8,6 +8,7 @@ use solver::progress::LogStream;
 
 use super::KeepFailed;
 use super::document::{Document, KeptInput};
+use crate::config::StepNetwork;
 use crate::container::CreateContainer;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
@@ -20,6 +21,8 @@ const KEPT: usize = 8;
 pub(crate) struct FailedStep {
     pub(crate) op: ExecOp,
     pub(crate) inputs: Vec<InputTree>,
+    /// The network that its build asked for.
+    pub(crate) network: Option<StepNetwork>,
 }
 
 /// What its process left.
@@ -44,6 +47,7 @@ impl Inner {
             step: step.vertex().meta.name.clone(),
             inputs: failed.inputs.iter().map(KeptInput::from).collect(),
             op: failed.op,
+            network: failed.network,
         };
         let engine = Engine(Arc::clone(self));
         let kept = crate::blocking(move || engine.keep(&document, left)).await;

@@ -44,3 +44,8 @@ impl std::fmt::Display for ProcessExit {
         write!(f, "exit code: {}", self.code())
     }
 }
+
+/// What is said behind how a process ended.
+pub(super) fn after(disconnected: Option<&sandbox::Disconnected>) -> String {
+    disconnected.map_or_else(String::new, |lost| format!("; {lost}"))
+}

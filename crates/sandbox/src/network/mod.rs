@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 pub use connector::{Connector, ConnectorKind, NAME_SERVER};
-pub use program::can_connect;
+pub use program::{Disconnected, can_connect};
 
 use crate::error::SandboxError;
 use crate::spec::Network;
@@ -18,7 +18,7 @@ use crate::spec::Network;
 #[derive(Debug)]
 pub(crate) enum Connection {
     /// A program.
-    Program { _running: program::Running },
+    Program(program::Running),
     /// Plugins, which have set it up and are to take it down.
     Plugins(cni::Attachment),
 }
@@ -34,7 +34,7 @@ impl Connection {
             Network::Host | Network::None => Ok(None),
             Network::Connected(connector) => {
                 let (running, network) = program::Running::start(connector)?;
-                Ok(Some((Connection::Program { _running: running }, network)))
+                Ok(Some((Connection::Program(running), network)))
             }
             Network::Cni(_) if !is_root => Err(cni::CniError::NotRoot.into()),
             Network::Cni(attach) => {
@@ -44,13 +44,21 @@ impl Connection {
         }
     }
 
+    /// That the process was cut off from its network, if it was.
+    pub(crate) fn lost(&mut self) -> Option<Disconnected> {
+        match self {
+            Connection::Program(running) => running.lost(),
+            Connection::Plugins(_) => None,
+        }
+    }
+
     /// Ends it, when the process has ended.
     ///
     /// # Errors
     /// Something of it is left.
     pub(crate) fn end(self) -> Result<(), SandboxError> {
         match self {
-            Connection::Program { .. } => Ok(()),
+            Connection::Program(_) => Ok(()),
             Connection::Plugins(attachment) => Ok(attachment.remove()?),
         }
     }

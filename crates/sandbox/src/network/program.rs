@@ -6,10 +6,12 @@
 //! credentials.
 
 use std::ffi::CString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
@@ -37,8 +39,33 @@ const PATIENCE: Timespec = Timespec {
 #[derive(Debug)]
 pub(crate) struct Running {
     process: Child,
+    program: PathBuf,
     /// That it is ready, and what it complains of, which has to go somewhere as long as it lives.
     output: [File; 2],
+}
+
+/// A network that was cut off before its process ended, since the program that connected it had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disconnected {
+    /// Which program that was.
+    pub program: PathBuf,
+    /// What it said.
+    pub said: String,
+}
+
+impl fmt::Display for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { program, said } = self;
+        let program = program.display();
+        write!(
+            f,
+            "{program}, which connected its network, had ended before"
+        )?;
+        match said.as_str() {
+            "" => Ok(()),
+            said => write!(f, ": {said}"),
+        }
+    }
 }
 
 /// Whether this process may give networks an interface, which every connected one needs.
@@ -62,6 +89,7 @@ impl Running {
         let program = program(connector, [input, theirs, their_complaints])?;
         let mut running = Running {
             process: spawn_kept(program).map_err(failed(connector))?,
+            program: connector.program.clone(),
             output: [ready, complaints],
         };
         running.wait_until_ready(connector)?;
@@ -69,20 +97,41 @@ impl Running {
     }
 
     fn wait_until_ready(&mut self, connector: &Connector) -> Result<(), SandboxError> {
-        let [ready, complaints] = &mut self.output;
+        let [ready, _] = &mut self.output;
         match listen(ready, connector.kind).map_err(setup("wait for a network"))? {
             Heard::Ready => return Ok(()),
             Heard::Nothing => return Err(said(connector, "it does not get ready")),
             Heard::End => {}
         }
-        // It has ended, or will have soon: so that all it said is there to be read.
+        // It has ended, or will have soon.
+        Err(said(connector, &self.complaints()))
+    }
+
+    /// That the network is cut off, if it is.
+    pub(crate) fn lost(&mut self) -> Option<Disconnected> {
+        const AT_ONCE: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let pidfd = self.process.pidfd();
+        let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&AT_ONCE));
+        (ended == Ok(1)).then(|| Disconnected {
+            said: self.complaints(),
+            program: self.program.clone(),
+        })
+    }
+
+    /// Ends it, so that all it said is there to be read; all that it said.
+    fn complaints(&mut self) -> String {
         end(&self.process);
+        let [_, complaints] = &mut self.output;
         let mut text = Vec::new();
-        // Of what cannot be read nothing is told.
+        // Of what cannot be read nothing is told, and somebody else may still be able to write.
+        let _ = rustix::io::ioctl_fionbio(&*complaints, true);
         let _ = complaints.read_to_end(&mut text);
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        Err(said(connector, &lines.join("; ")))
+        lines.join("; ")
     }
 }
 

@@ -54,7 +54,15 @@ impl Inner {
         };
         let failed = session.keep_failed.as_ref().map(|keep| {
             let (op, inputs) = (op.clone(), inputs.clone());
-            (keep, FailedStep { op, inputs })
+            let network = session.network;
+            (
+                keep,
+                FailedStep {
+                    op,
+                    inputs,
+                    network,
+                },
+            )
         });
         let root = root_input(op).and_then(|input| inputs.get(input).cloned());
         let prepared = {
@@ -112,6 +120,7 @@ fn failure(op: &ExecOp, ended: &Ended, resources: &Resources) -> Option<EngineEr
     failed.then(|| EngineError::Process {
         command: command(),
         exit: ended.exit,
+        disconnected: ended.disconnected.clone(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graph::NetworkMode;
 use sandbox::network::cni::{self, Cni, CniError, NetworkList};
-use sandbox::{Connector, Network};
+use sandbox::{Connector, Network, SandboxError};
 
 use crate::config::StepNetwork;
 use crate::engine::{Engine, Inner};
@@ -34,6 +34,9 @@ impl Inner {
             (NetworkMode::Default | NetworkMode::Host, StepNetwork::Host) => Ok(Network::Host),
             (NetworkMode::Host, _) if session.host_network => Ok(Network::Host),
             (NetworkMode::Host, _) => Err(EngineError::HostNetwork),
+            (NetworkMode::Default, _) if self.places_mounts()? => {
+                Err(SandboxError::NotInChroot("a network of a step's own").into())
+            }
             (NetworkMode::Default, StepNetwork::Cni) => {
                 Ok(Network::Cni(Arc::new(self.cni(hostname)?)))
             }
@@ -61,7 +64,7 @@ impl Inner {
     pub(crate) fn cni(&self, hostname: Option<&str>) -> Result<Cni, EngineError> {
         let config = &self.config.build.cni;
         let list = match (&config.config, &config.bridge) {
-            (Some(path), _) => NetworkList::read(path).map_err(sandbox::SandboxError::from)?,
+            (Some(path), _) => NetworkList::read(path).map_err(SandboxError::from)?,
             (None, Some(bridge)) => NetworkList::bridge(bridge, config.subnet()),
             (None, None) => return Err(EngineError::NoCni),
         };

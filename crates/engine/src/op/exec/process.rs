@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use sandbox::{Exit, Network, Running, SandboxError, Spec, Stdio};
+use sandbox::{Disconnected, Exit, Network, Running, SandboxError, Spec, Stdio};
 use solver::StepProgress;
 use solver::progress::LogStream;
 use tokio::io::AsyncReadExt as _;
@@ -32,6 +32,8 @@ pub(crate) struct Ended {
     pub(super) exceeded: Option<Exceeded>,
     /// Which limit of the kernel's it has met, if it did.
     pub(crate) met: Option<sandbox::Exceeded>,
+    /// What its network was cut off by, if it was.
+    pub(super) disconnected: Option<Disconnected>,
     /// Why something of its network is left, if it is.
     unreleased: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl From<ProcessExit> for Ended {
             moved: Ok(Vec::new()),
             exceeded: None,
             met: None,
+            disconnected: None,
             unreleased: Vec::new(),
         }
     }
@@ -220,6 +223,7 @@ fn end(mut running: Running, exceeded: Option<Exceeded>) -> Result<Ended, Engine
         moved: running.moved().map(<[u64]>::to_vec),
         exceeded,
         met: running.exceeded(),
+        disconnected: running.disconnected().cloned(),
         unreleased: unreleased.into_iter().collect(),
     })
 }
