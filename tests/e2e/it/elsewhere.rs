@@ -27,6 +27,21 @@ fn build(daemon: &Daemon, project: &Project, arguments: &[&str]) -> Ran {
     finish(command.args(arguments).arg(project.path()))
 }
 
+/// What `line` shows of the daemon, which is what it shows here of the daemon's own store. How long
+/// ago something was may change between the two.
+fn same(daemon: &Daemon, line: &[&str]) -> String {
+    let ask = || (finish(client(daemon).args(line)).ok(), daemon.kiln.ok(line));
+    let (mut there, mut here) = ask();
+    for _ in 0..5 {
+        if there == here {
+            break;
+        }
+        (there, here) = ask();
+    }
+    assert_eq!(there, here, "{line:?}");
+    there
+}
+
 /// What a build without the daemon says, on the daemon's own store.
 fn here(daemon: &Daemon, project: &Project, arguments: &[&str]) -> Ran {
     daemon.kiln.try_build(project, arguments)

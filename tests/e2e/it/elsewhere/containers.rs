@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{build, client};
+use super::{build, client, same};
 use crate::kiln::{Project, Ran, finish, tool};
 use crate::serving::Daemon;
 
@@ -56,7 +56,7 @@ fn created_shown_and_removed() {
             "one",
         ],
     ] {
-        assert_eq!(ok(&daemon, line), daemon.kiln.ok(line), "{line:?}");
+        same(&daemon, line);
     }
     assert_eq!(
         ok(&daemon, &["ps", "-a", "--format", "{{.Names}} {{.Status}}"]),
