@@ -23,6 +23,7 @@ const KNOWN: &[&str] = &[
     "source.git.skipsubmodules",
     "source.git.mtime",
     "source.git.fetchbycommit",
+    "source.ocilayout",
     "source.http",
     "source.http.checksum",
     "source.http.perm",

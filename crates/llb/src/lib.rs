@@ -38,6 +38,7 @@ pub use error::{LoadError, Problem};
 pub use load::{FileQuestion, Loading, Step};
 pub use options::{DeviceLookup, KnownResult, Options};
 pub use schema::{Field, Kind, Message, OP};
+pub use source::layout::{Layout, layouts_in};
 pub use source::result::{of_result, results_in};
 pub use vertex::{Loaded, LoadedVertex, Place, ProgressGroup, SourceFile};
 pub use wire::decode;

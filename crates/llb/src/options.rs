@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use graph::{Device, Edge, Graph, PullPolicy};
-use oci::Platform;
+use oci::{Platform, Reference};
+
+use crate::source::layout::Layout;
 
 type Lookup = dyn Fn(&str, bool) -> Result<Vec<Device>, String> + Send + Sync;
 
@@ -28,6 +30,8 @@ pub struct Options {
     pub secret_digests: BTreeMap<String, [u8; 32]>,
     /// Results that sources name, by all of their identifiers.
     pub results: BTreeMap<String, Arc<KnownResult>>,
+    /// Images in stores of the client's, by the names that they were brought in under.
+    pub layouts: BTreeMap<Layout, Reference>,
 }
 
 /// A result of another build: the steps that it was planned from.

@@ -3,14 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, KeptCopy};
-use oci::{Descriptor, Digest, Document, Platform};
+use std::sync::Arc;
+
+use engine::{Build, BuildRequest, Engine, KeptCopy, LayoutImage, NamedContext};
+use oci::{Descriptor, Digest, Document, Platform, Reference};
 use tonic::Status;
 
 use super::builds::Job;
 use super::errors;
+use super::frontend::plain_request;
 use super::session::blobs::ClientStore;
 
+/// What images of stores are called.
+const NAME: &str = "layout";
 /// Indexes within each other.
 const MAX_DEPTH: usize = 8;
 /// Documents and blobs of one layout.
@@ -42,6 +47,36 @@ pub(super) async fn bring_in(
     let path = copy.path().to_owned();
     job.keep_layout(copy);
     Ok(path)
+}
+
+/// The name of the image that `digest` leads to in the client's store for images `store`, which is
+/// brought in for that.
+///
+/// # Errors
+/// As [`bring_in`], or it is no image.
+pub(super) async fn image(
+    job: &Arc<Job>,
+    build: &Build,
+    (store, digest): (&str, &Digest),
+    platforms: &[Platform],
+) -> Result<Reference, Status> {
+    let id = format!("oci:{store}");
+    let layout = LayoutImage {
+        path: bring_in(job, &id, digest, platforms).await?,
+        tag: None,
+        digest: Some(*digest),
+    };
+    let context = (NAME.to_owned(), NamedContext::Layout(layout));
+    let request = BuildRequest {
+        named_contexts: [context].into(),
+        ..plain_request(job)
+    };
+    let brought_in = job.engine.bring_in(request, build.progress()).await;
+    let brought_in = brought_in.map_err(|error| errors::status(&error, None))?;
+    match brought_in.named_contexts.get(NAME) {
+        Some(NamedContext::Image(reference)) => Ok(reference.clone()),
+        _ => Err(Status::internal("a layout that is no image")),
+    }
 }
 
 /// Sends all blobs of the layout at `path` to the client's store `id`.

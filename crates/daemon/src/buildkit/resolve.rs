@@ -12,11 +12,13 @@ use oci::{Platform, Reference};
 use tonic::Status;
 
 use super::builds::Job;
-use super::errors;
+use super::{errors, layouts};
 
 /// What is asked about one image.
 struct Asked {
     name: String,
+    /// The client's store that it is in, if it is in none of a registry.
+    store: Option<String>,
     platform: Option<pb::Platform>,
     mode: String,
     /// As people are told it.
@@ -34,13 +36,11 @@ pub(super) async fn image_config(
     if !request.source_policies.is_empty() {
         return Err(refuse("a source policy"));
     }
-    if request.resolver_type != 0 || !request.store_id.is_empty() {
-        return Err(refuse("an OCI layout of a client"));
-    }
     let found = find(
         job,
         Asked {
             name: request.r#ref.clone(),
+            store: store(request.resolver_type, request.store_id)?,
             platform: request.platform,
             mode: request.resolve_mode,
             log: request.log_name,
@@ -66,7 +66,10 @@ pub(super) async fn source_meta(
         return Err(refuse("a source policy"));
     }
     let source = request.source.unwrap_or_default();
+    let of_layout = source.identifier.strip_prefix("oci-layout://");
+    let store = of_layout.map(|_| source.attrs.get("oci.store").cloned().unwrap_or_default());
     let name = source.identifier.strip_prefix("docker-image://");
+    let name = name.or(of_layout);
     let name = name.ok_or_else(|| refuse(&format!("resolving {:?}", source.identifier)))?;
     let image = request.image.unwrap_or_default();
     if image.attestation_chain || !image.resolve_attestations.is_empty() {
@@ -76,6 +79,7 @@ pub(super) async fn source_meta(
         job,
         Asked {
             name: name.to_owned(),
+            store,
             platform: request.platform,
             mode: request.resolve_mode,
             log: request.log_name,
@@ -111,16 +115,34 @@ async fn find(job: &Arc<Job>, asked: Asked) -> Result<FoundImage, Status> {
         other => return Err(invalid(format!("invalid resolvemode: {other}"))),
     };
     let log = match asked.log.as_str() {
+        "" if asked.store.is_some() => format!("resolve image config for oci-layout://{reference}"),
         "" => format!("resolve image config for docker-image://{reference}"),
         log => log.to_owned(),
     };
     let build = job.build(About::default);
     let build = build.map_err(|error| errors::status(&error, None))?;
+    let reference = match (asked.store, reference.digest()) {
+        (None, _) => reference,
+        (Some(store), Some(digest)) => {
+            let platforms: Vec<Platform> = platform.iter().cloned().collect();
+            layouts::image(job, &build, (&store, &digest), &platforms).await?
+        }
+        (Some(_), None) => return Err(invalid(format!("{reference} without a digest"))),
+    };
     let found = job.offload(move || async move {
         let found = build.find_image(&reference, platform.as_ref(), pull, &log);
         found.await
     });
     found.await?.map_err(|error| errors::status(&error, None))
+}
+
+/// The client's store that an image is in, by the kind of who resolves it: registries, or stores.
+fn store(kind: i32, store: String) -> Result<Option<String>, Status> {
+    match kind {
+        0 => Ok(None),
+        1 => Ok(Some(store)),
+        other => Err(Status::invalid_argument(format!("resolver type {other}"))),
+    }
 }
 
 fn refuse(what: &str) -> Status {

@@ -40,12 +40,15 @@ pub(super) fn convert(
     Ok(SourceOp::Image(source))
 }
 
-fn platform(given: &Given<'_>) -> Platform {
-    let of = |platform: &pb::Platform| {
-        let mut wanted = Platform::new(&platform.os, &platform.architecture, &platform.variant);
-        wanted.os_version.clone_from(&platform.os_version);
-        wanted
-    };
+/// What an op says that it is for.
+pub(super) fn normalised(platform: &pb::Platform) -> Platform {
+    let mut wanted = Platform::new(&platform.os, &platform.architecture, &platform.variant);
+    wanted.os_version.clone_from(&platform.os_version);
+    wanted.normalised()
+}
+
+/// The platform of the image.
+pub(super) fn platform(given: &Given<'_>) -> Platform {
     let default = || {
         given
             .options
@@ -53,7 +56,8 @@ fn platform(given: &Given<'_>) -> Platform {
             .clone()
             .unwrap_or_else(Platform::host)
     };
-    given.platform.map_or_else(default, of).normalised()
+    let named = given.platform.map(normalised);
+    named.unwrap_or_else(|| default().normalised())
 }
 
 fn pull(key: &str, value: &str, given: &Given<'_>) -> Result<PullPolicy, Problem> {

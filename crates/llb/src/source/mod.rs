@@ -3,6 +3,7 @@
 mod git;
 mod http;
 mod image;
+pub(crate) mod layout;
 mod local;
 pub(crate) mod result;
 
@@ -25,12 +26,7 @@ pub(crate) fn convert(op: &pb::SourceOp, given: &Given<'_>) -> Result<Outcome, P
         "git" => git::convert(rest, &op.attrs)?,
         "http" | "https" => http::convert(&op.identifier, &op.attrs)?,
         result::SCHEME => return result::convert(op, given),
-        "oci-layout" => {
-            return Err(Problem::unsupported(
-                format!("source {}", op.identifier),
-                "push the image to a registry and use docker-image://",
-            ));
-        }
+        layout::SCHEME => layout::convert(rest, &op.attrs, given)?,
         "docker-image+blob" | "oci-layout+blob" => {
             return Err(Problem::unsupported(
                 format!("source {}", op.identifier),

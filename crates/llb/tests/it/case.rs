@@ -103,6 +103,15 @@ fn set(options: &mut Options, line: &str) {
         "allow-host-network" => options.allow_host_network = true,
         "platform" => options.platform = Some(value.parse().unwrap()),
         "session" => options.session = Some(value.to_owned()),
+        "layout" => {
+            let (store, reference) = value.split_once(' ').unwrap();
+            let reference: oci::Reference = reference.parse().unwrap();
+            let layout = llb::Layout {
+                store: store.to_owned(),
+                digest: reference.digest().unwrap(),
+            };
+            options.layouts.insert(layout, reference);
+        }
         "pull" => options.pull = graph::PullPolicy::Newer,
         "device" => {
             let name = value.to_owned();

@@ -1,8 +1,12 @@
 //! Content stores of a client: caches and images in its directories, and what is exported there.
 
+use std::sync::Arc;
+
+use bollard_buildkit_proto::moby::buildkit::v1::frontend as gateway;
 use serde_json::Value;
 
-use super::client::{Client, Wanted};
+use super::client::{Client, Wanted, of};
+use super::definitions::Steps;
 use super::offers::Offers;
 use super::stores::{Blobs, read};
 use super::{build, run};
@@ -102,6 +106,81 @@ fn a_layout_goes_to_the_client_and_is_a_context() {
         let built = build(&client, "two", offers, &wanted).await;
         built.ok();
         assert_eq!(built.logs(), "made\n");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// As the front ends of other languages name them.
+#[test]
+fn a_layout_is_a_source_of_a_definition() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let (offers, blobs) = Offers::build(&[("Dockerfile", DOCKERFILE)]).store("export");
+        let wanted = Wanted {
+            exporters: vec![("oci", vec![("tar", "false".to_owned())])],
+            ..Wanted::default()
+        };
+        let built = build(&client, "one", offers, &wanted).await;
+        let digest = built.ok()["containerimage.digest"].clone();
+        let identifier = format!("oci-layout://mine@{digest}");
+        let define = |store: &str, session: &str| {
+            let attrs = [("oci.store", store), ("oci.session", session)];
+            let mut steps = Steps::default();
+            let base = steps.source(&identifier, &attrs);
+            let done = steps.run(&base, "cat /made", &[]);
+            steps.end(&done)
+        };
+        let offers = Offers::build(&[]).with_store("oci:mine", Arc::clone(&blobs));
+        let _session = client.session("two", "shared", offers).await;
+        let built = client
+            .define("two", &Wanted::default(), define("mine", "two"))
+            .await;
+        built.ok();
+        assert_eq!(built.logs(), "made\n");
+        for (id, store, session, said) in [
+            ("four", "", "four", "without oci.store"),
+            ("five", "mine", "two", "a store of session \"two\""),
+        ] {
+            let offers = Offers::build(&[]).with_store("oci:mine", Arc::clone(&blobs));
+            let _session = client.session(id, "shared", offers).await;
+            let refused = client
+                .define(id, &Wanted::default(), define(store, session))
+                .await;
+            let message = refused.error().message().to_owned();
+            assert!(message.contains(said), "{message}");
+        }
+        let _session = client.session("six", "shared", Offers::build(&[])).await;
+        let definition = define("mine", "six");
+        let wanted = Wanted::default();
+        let refused = client.define("six", &wanted, definition);
+        let message = "the client does not offer the content store \"oci:mine\"";
+        assert_eq!(refused.await.error().message(), message);
+
+        // Front ends ask for its config first.
+        let offers = Offers::build(&[]).with_store("oci:mine", blobs);
+        let _session = client.session("seven", "shared", offers).await;
+        let work = async {
+            let mut bridge = client.bridge();
+            let ask = gateway::ResolveImageConfigRequest {
+                r#ref: format!("mine@{digest}"),
+                resolver_type: 1,
+                store_id: "mine".to_owned(),
+                ..gateway::ResolveImageConfigRequest::default()
+            };
+            let found = bridge.resolve_image_config(of("seven", ask)).await.unwrap();
+            let found = found.into_inner();
+            assert_eq!(found.digest, digest);
+            let config: Value = serde_json::from_slice(&found.config).unwrap();
+            assert_eq!(config["os"], "linux");
+            let nothing = gateway::ReturnRequest {
+                result: Some(gateway::Result::default()),
+                error: None,
+            };
+            bridge.r#return(of("seven", nothing)).await.unwrap();
+        };
+        let (built, ()) = client.during("seven", &Wanted::default(), None, work).await;
+        built.ok();
     });
     assert_eq!(daemon.stop().code, 0);
 }

@@ -7,6 +7,7 @@ use bollard_buildkit_proto::pb;
 use engine::{About, Build, BuildRequest, CacheFrom, Definition, Dockerfile, NamedContext};
 use graph::{Edge, Graph, LocalSource, MountSource, Op, SourceOp};
 use llb::{FileQuestion, KnownResult, LoadError, Loaded, Loading, Problem, Step};
+use oci::{Platform, Reference};
 use tonic::{Code, Status};
 
 use super::prepare::{agents, plain_request};
@@ -14,8 +15,10 @@ use super::{Copied, Copies, Directory, Made};
 use crate::buildkit::builds::{Job, Ref};
 use crate::buildkit::options::Options;
 use crate::buildkit::session::files::Selection;
-use crate::buildkit::{attestations, caches, errors, results};
+use crate::buildkit::{attestations, caches, errors, layouts, results};
 
+/// Images in stores of the client's that one definition may name.
+const MAX_LAYOUTS: usize = 256;
 /// What the history calls it.
 const NAME: &str = "definition";
 
@@ -70,6 +73,7 @@ pub(super) async fn read(
         allow_host_network: job.terms.host_network,
         session: job.session.as_ref().map(|session| session.id.clone()),
         results: results.steps,
+        layouts: layouts(job, build, definition).await?,
         ..llb::Options::default()
     };
     let mut loading = Loading::new(definition, allowed).map_err(|error| refused(&error))?;
@@ -95,6 +99,27 @@ pub(super) async fn read(
         copies,
         shown,
     })
+}
+
+/// Brings in what a definition names in stores of the client's.
+async fn layouts(
+    job: &Arc<Job>,
+    build: &Build,
+    definition: &pb::Definition,
+) -> Result<BTreeMap<llb::Layout, Reference>, Status> {
+    let mut layouts = BTreeMap::new();
+    let wanted = llb::layouts_in(definition);
+    if wanted.len() > MAX_LAYOUTS {
+        return Err(Status::resource_exhausted("too many OCI layouts"));
+    }
+    for (layout, platforms) in wanted {
+        let own = |platform: Option<_>| platform.unwrap_or_else(Platform::host);
+        let platforms: Vec<Platform> = platforms.into_iter().map(own).collect();
+        let image = (layout.store.as_str(), &layout.digest);
+        let reference = layouts::image(job, build, image, &platforms).await?;
+        layouts.insert(layout, reference);
+    }
+    Ok(layouts)
 }
 
 /// Results of builds that a definition goes on from.
