@@ -9,10 +9,13 @@ use crate::daemon::context;
 use crate::kiln::tool;
 use crate::serving::Daemon;
 
+/// The last digits of how long steps sleep, by which these processes are told from all others.
+const NAP: &str = "271828";
+
 /// Two stages that work at the same time, and a last one that needs both. Everything is unlike in
 /// builds of different numbers.
 fn dockerfile(number: usize) -> String {
-    let nap = |salt: usize| format!("sleep 0.{:02}", (number * 37 + salt * 13) % 20);
+    let nap = |salt: usize| format!("sleep 0.{:02}{NAP}", (number * 37 + salt * 13) % 20);
     format!(
         "FROM alpine AS one\nRUN {} && echo one {number} >/one\n\
          FROM alpine AS two\nRUN {} && echo two {number} >/two\n\
@@ -102,7 +105,7 @@ fn killed_during_fifty_builds_it_loses_nothing_that_was_finished() {
     assert!(cut > 0, "no build was cut off");
     let root = daemon.kiln.root();
     daemon.stop();
-    assert_eq!(left(&root, "sleep 0."), Vec::<String>::new());
+    assert_eq!(left(&root, NAP), Vec::<String>::new());
 }
 
 /// What the daemon holds: kilobytes of memory that is its own, descriptors, children.
@@ -158,7 +161,7 @@ fn forty_clients_build_for_long_and_nothing_grows() {
     assert!(after.2 <= warm.2, "children: {warm:?} to {after:?}");
     let root = daemon.kiln.root();
     daemon.stop();
-    assert_eq!(left(&root, "sleep 0."), Vec::<String>::new());
+    assert_eq!(left(&root, NAP), Vec::<String>::new());
 }
 
 /// A budget, without the pages of the program itself.
