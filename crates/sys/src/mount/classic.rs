@@ -145,15 +145,15 @@ impl Scratch {
     fn new() -> Result<Scratch, MountError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let base = if Path::new("/run").is_dir() {
-            "/run"
-        } else {
-            "/tmp"
-        };
-        let path = PathBuf::from(format!("{base}/kiln-mount-{}-{number}", std::process::id()));
-        mkdirat(CWD, &path, Mode::RWXU)
-            .map_err(MountError::call("mkdir", path.display().to_string()))?;
-        Ok(Scratch(path))
+        let name = format!("kiln-mount-{}-{number}", std::process::id());
+        // An ordinary user has only the second.
+        let [first, second] = ["/run", "/tmp"].map(|base| Path::new(base).join(&name));
+        if mkdirat(CWD, &first, Mode::RWXU).is_ok() {
+            return Ok(Scratch(first));
+        }
+        mkdirat(CWD, &second, Mode::RWXU)
+            .map_err(MountError::call("mkdir", second.display().to_string()))?;
+        Ok(Scratch(second))
     }
 }
 

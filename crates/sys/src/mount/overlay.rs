@@ -8,6 +8,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -56,15 +57,29 @@ pub(super) fn detach(overlay: &OverlayMount, flags: MountFlags) -> Result<OwnedF
             limit: MAX_LAYERS,
         });
     }
+    // What the kernel does not know is asked for once: it logs that for everybody to see.
+    static IS_OLD: AtomicBool = AtomicBool::new(false);
+    if IS_OLD.load(Ordering::Relaxed) {
+        return classic::overlay(overlay, flags);
+    }
     match with_context(overlay, flags) {
-        Err(MountError::Call { call, source, .. })
-            if call == "fsopen" && source.raw_os_error() == Some(Errno::NOSYS.raw_os_error())
-                || call == "lowerdir+"
-                    && source.raw_os_error() == Some(Errno::INVAL.raw_os_error()) =>
-        {
-            classic::overlay(overlay, flags)
+        Err(error) if may_be_of_age(&error) => {
+            let mount = classic::overlay(overlay, flags)?;
+            IS_OLD.store(true, Ordering::Relaxed);
+            Ok(mount)
         }
         result => result,
+    }
+}
+
+/// Whether an older kernel would say so of a mount that it can make. Before 5.2 it has not the calls.
+/// Before 6.5 it takes every option as text and finds `lowerdir+` unknown at the end, or the text too
+/// long on the way there; before 6.8 it refuses the option itself. In all of these it is invalid.
+pub(super) fn may_be_of_age(error: &MountError) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    match error {
+        MountError::Call { call: "fsopen", .. } => errno == Some(Errno::NOSYS),
+        _ => errno == Some(Errno::INVAL),
     }
 }
 

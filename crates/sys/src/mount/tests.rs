@@ -106,6 +106,22 @@ fn privileged_overlays_of_any_number() {
 }
 
 #[test]
+fn what_older_kernels_say() {
+    use rustix::io::Errno;
+    for (call, errno, is_tried_again) in [
+        ("fsopen", Errno::NOSYS, true),
+        ("fsopen", Errno::PERM, false),
+        ("lowerdir+", Errno::INVAL, true),
+        ("upperdir", Errno::INVAL, true),
+        ("fsconfig create", Errno::INVAL, true),
+        ("fsconfig create", Errno::NOENT, false),
+    ] {
+        let error = MountError::call(call, "overlay")(errno);
+        assert_eq!(overlay::may_be_of_age(&error), is_tried_again, "{call}");
+    }
+}
+
+#[test]
 fn privileged_overlays_the_old_way() {
     if !may_mount() {
         return;
