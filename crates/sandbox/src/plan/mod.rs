@@ -16,7 +16,6 @@ mod usual;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource as Kernel, getrlimit};
 use sys::capability::{CapabilitySet, CapabilitySets};
@@ -45,8 +44,8 @@ pub(crate) struct Host {
     pub(crate) identities: Identities,
     /// The filter that most processes get, once compiled.
     default_filter: OnceLock<Filter>,
-    /// Whether an overlay has been refused a directory of a detached mount.
-    refuses_layers_of_memory: AtomicBool,
+    /// Whether overlays take a directory of a detached mount, once that was tried.
+    takes_layers_of_memory: OnceLock<bool>,
 }
 
 impl Host {
@@ -60,16 +59,13 @@ impl Host {
             capabilities,
             identities,
             default_filter: OnceLock::new(),
-            refuses_layers_of_memory: AtomicBool::new(false),
+            takes_layers_of_memory: OnceLock::new(),
         }
     }
 
-    fn takes_layers_of_memory(&self) -> bool {
-        !self.refuses_layers_of_memory.load(Ordering::Relaxed)
-    }
-
-    fn refuse_layers_of_memory(&self) {
-        self.refuses_layers_of_memory.store(true, Ordering::Relaxed);
+    fn takes_layers_of_memory(&self, user_xattr: bool) -> bool {
+        let takes = || root::takes_layers_of_memory(user_xattr);
+        *self.takes_layers_of_memory.get_or_init(takes)
     }
 
     fn filter(&self, allowed: CapabilitySet) -> Result<Filter, SandboxError> {

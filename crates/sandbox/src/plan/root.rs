@@ -32,20 +32,43 @@ pub(super) fn detach_root(
     };
     let flags = restricted(spec, MountFlags::NONE);
     if let MountKind::Overlay(overlay) = &spec.root
-        && host.takes_layers_of_memory()
+        && host.takes_layers_of_memory(overlay.user_xattr)
     {
         let layer = layer(planned)?;
         match with_layer(overlay, &layer, flags) {
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                // The kernel's word for this, but also for other faults, which then show below.
-                let root = detach(&spec.root, flags).map_err(fail)?;
-                host.refuse_layers_of_memory();
-                return Ok(root);
-            }
+            // There is room for all others.
+            Err(MountError::TooManyLayers { .. }) => {}
             result => return result.map_err(fail),
         }
     }
     detach(&spec.root, flags).map_err(fail)
+}
+
+/// Whether the kernel takes a directory of a detached mount as a layer. A mount that it refuses has
+/// left marks in its work directory, for which the next one is refused too: hence one with none.
+pub(super) fn takes_layers_of_memory(user_xattr: bool) -> bool {
+    let taken = || {
+        let (one, other) = (memory()?, memory()?);
+        let overlay = OverlayMount {
+            lower: vec![named(&one), named(&other)],
+            user_xattr,
+            ..OverlayMount::default()
+        };
+        detach(&MountKind::Overlay(overlay), MountFlags::READ_ONLY)
+    };
+    taken().is_ok()
+}
+
+fn memory() -> Result<OwnedFd, MountError> {
+    let kind = MountKind::Tmpfs {
+        size: None,
+        mode: 0o755,
+    };
+    detach(&kind, MountFlags::NONE)
+}
+
+fn named(mount: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()))
 }
 
 fn with_layer(
@@ -54,10 +77,7 @@ fn with_layer(
     flags: MountFlags,
 ) -> Result<OwnedFd, MountError> {
     let mut overlay = overlay.clone();
-    overlay.lower.push(PathBuf::from(format!(
-        "/proc/self/fd/{}",
-        layer.as_raw_fd()
-    )));
+    overlay.lower.push(named(layer));
     // One directory alone was read-only all the same.
     let flags = if overlay.upper.is_none() {
         flags | MountFlags::READ_ONLY
@@ -69,11 +89,7 @@ fn with_layer(
 
 /// A file system in memory with a mount point for each mount that is not beneath another.
 fn layer(planned: &[Planned]) -> Result<OwnedFd, SandboxError> {
-    let kind = MountKind::Tmpfs {
-        size: None,
-        mode: 0o755,
-    };
-    let layer = detach(&kind, MountFlags::NONE).map_err(|source| SandboxError::Mount {
+    let layer = memory().map_err(|source| SandboxError::Mount {
         target: "/".into(),
         source,
     })?;
