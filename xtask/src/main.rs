@@ -12,6 +12,7 @@ mod environment;
 mod footprint;
 mod fuzz;
 mod instructions;
+mod kernels;
 mod packages;
 mod paths;
 mod peers;
@@ -54,6 +55,8 @@ enum Chore {
     Instructions(instructions::Wishes),
     /// Compare the size of the binary, and a daemon's start and idle memory, with their budgets
     Footprint(footprint::Wishes),
+    /// Build in machines with other kernels, and compare the images with those built here
+    Kernels(kernels::Wishes),
     /// Make the stand-ins for Docker Hub's base images
     BaseImages {
         /// Only these, by name
@@ -89,6 +92,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Bench(wishes) => bench::run(&wishes),
         Chore::Instructions(wishes) => instructions::run(&wishes),
         Chore::Footprint(wishes) => footprint::run(&wishes),
+        Chore::Kernels(wishes) => kernels::run(&wishes),
         Chore::BaseImages { only, serve } => base_images::run(&only, serve),
         Chore::Fuzz(wishes) => fuzz::run(&wishes),
         Chore::Release(wishes) => release::run(&wishes),

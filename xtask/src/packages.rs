@@ -61,6 +61,8 @@ pub(crate) const NPM: Tool = tool("npm", "npm");
 pub(crate) const MUSL: Tool = tool("musl-gcc", "musl-tools");
 /// Makes file systems for the benchmark.
 pub(crate) const MKFS: Tool = tool("mkfs.ext4", "e2fsprogs");
+/// Is a machine with another kernel.
+pub(crate) const QEMU: Tool = tool("qemu-system-x86_64", "qemu-system-x86");
 /// Counts instructions.
 pub(crate) const VALGRIND: Tool = tool("valgrind", "valgrind");
 /// Compiles the fuzzer.
