@@ -31,3 +31,15 @@ pub use module::Variable;
 pub use path::{clean, is_remote};
 pub use selection::Selection;
 pub use target::{Attest, Entry, Group, Secret, Ssh, Target};
+
+/// Where bake files are looked for when none is named; all that are there count, in this order.
+pub const USUAL_FILES: [&str; 8] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+    "docker-bake.json",
+    "docker-bake.hcl",
+    "docker-bake.override.json",
+    "docker-bake.override.hcl",
+];

@@ -7,19 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use bake::{File, Given};
-
-/// Where bake files are looked for when none is named.
-const FILES: [&str; 8] = [
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yml",
-    "docker-compose.yaml",
-    "docker-bake.json",
-    "docker-bake.hcl",
-    "docker-bake.override.json",
-    "docker-bake.override.hcl",
-];
+use bake::{File, Given, USUAL_FILES};
 
 /// The parts of a case, by their names.
 fn parts(text: &str) -> BTreeMap<String, String> {
@@ -66,7 +54,7 @@ fn typed(parts: &BTreeMap<String, String>) -> Typed {
         }
     }
     if typed.files.is_empty() {
-        typed.files = FILES.map(str::to_owned).to_vec();
+        typed.files = USUAL_FILES.map(str::to_owned).to_vec();
     }
     typed
 }

@@ -105,6 +105,25 @@ pub enum Progress {
     Warning(Warning),
 }
 
+impl Progress {
+    /// The step that it is about alone, if it is about one.
+    pub const fn vertex_mut(&mut self) -> Option<&mut VertexDigest> {
+        match self {
+            Self::Started { vertex, .. }
+            | Self::Cached { vertex, .. }
+            | Self::Shared { vertex }
+            | Self::Completed { vertex, .. }
+            | Self::Failed { vertex, .. }
+            | Self::Cancelled { vertex, .. }
+            | Self::Recalled { vertex, .. }
+            | Self::Explained { vertex, .. }
+            | Self::Log { vertex, .. }
+            | Self::Status { vertex, .. } => Some(vertex),
+            Self::Planned(_) | Self::Warning(_) => None,
+        }
+    }
+}
+
 /// Where a result was that nobody had to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::limits::HiddenLimits;
+
 /// Flags of `build`; names, short forms and repetition are docker's.
 #[derive(Debug, Clone, Default, Args)]
 #[command(override_usage = "kiln build [OPTIONS] PATH | URL | -")]
@@ -143,7 +145,7 @@ pub struct Build {
     pub resource: Vec<String>,
     /// Docker's words for some of these.
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: HiddenLimits,
     /// Secret to expose to the build (format: "id=mysecret[,src=/local/secret][,cache=digest]"); with
     /// cache=digest, steps that see it run again when it changes
     #[arg(long, value_name = "stringArray")]
@@ -169,49 +171,4 @@ pub struct Build {
     /// Directory, archive, git repository or URL of the build context, or "-" for standard input
     #[arg(value_name = "PATH", required = true)]
     pub context: String,
-}
-
-/// Docker's flags for what a step may take, each a key of `--resource`.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Limits {
-    /// Memory limit
-    #[arg(short, long, value_name = "bytes", hide = true)]
-    pub memory: Option<String>,
-    /// Limit of memory and swap together ("-1" is all swap that there is)
-    #[arg(long, value_name = "bytes", hide = true, allow_hyphen_values = true)]
-    pub memory_swap: Option<String>,
-    /// CPU shares (relative weight)
-    #[arg(short, long, value_name = "int", hide = true)]
-    pub cpu_shares: Option<String>,
-    /// Period of the CPU quota in microseconds
-    #[arg(long, value_name = "int", hide = true)]
-    pub cpu_period: Option<String>,
-    /// CPU quota in microseconds
-    #[arg(long, value_name = "int", hide = true, allow_hyphen_values = true)]
-    pub cpu_quota: Option<String>,
-    /// CPUs in which to allow execution ("0-3", "0,1")
-    #[arg(long, value_name = "string", hide = true)]
-    pub cpuset_cpus: Option<String>,
-    /// Nodes of memory in which to allow execution ("0-3", "0,1")
-    #[arg(long, value_name = "string", hide = true)]
-    pub cpuset_mems: Option<String>,
-}
-
-impl Limits {
-    /// Those that were typed: the key of `--resource`, the flag and the value.
-    #[must_use]
-    pub fn typed(&self) -> Vec<(&'static str, &'static str, &str)> {
-        let all = [
-            ("memory", "--memory", &self.memory),
-            ("memory-swap", "--memory-swap", &self.memory_swap),
-            ("cpu-shares", "--cpu-shares", &self.cpu_shares),
-            ("cpu-period", "--cpu-period", &self.cpu_period),
-            ("cpu-quota", "--cpu-quota", &self.cpu_quota),
-            ("cpuset-cpus", "--cpuset-cpus", &self.cpuset_cpus),
-            ("cpuset-mems", "--cpuset-mems", &self.cpuset_mems),
-        ];
-        all.into_iter()
-            .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))
-            .collect()
-    }
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::image::Inspect;
+use super::limits::{KernelLimits, Typed};
 
 /// `kiln container …`
 #[derive(Debug, Subcommand)]
@@ -73,30 +74,12 @@ pub struct Settings {
 /// What a container's processes may take.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Limits {
-    /// Limit CPU CFS (Completely Fair Scheduler) period, in microseconds
-    #[arg(long, value_name = "int")]
-    pub cpu_period: Option<String>,
-    /// Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds
-    #[arg(long, value_name = "int", allow_hyphen_values = true)]
-    pub cpu_quota: Option<String>,
-    /// CPU shares (relative weight)
-    #[arg(short, long, value_name = "int")]
-    pub cpu_shares: Option<String>,
+    /// What steps have too.
+    #[command(flatten)]
+    pub kernel: KernelLimits,
     /// Number of CPUs
     #[arg(long, value_name = "decimal")]
     pub cpus: Option<String>,
-    /// CPUs in which to allow execution ("0-3", "0,1")
-    #[arg(long, value_name = "string")]
-    pub cpuset_cpus: Option<String>,
-    /// Nodes of memory in which to allow execution ("0-3", "0,1")
-    #[arg(long, value_name = "string")]
-    pub cpuset_mems: Option<String>,
-    /// Memory limit
-    #[arg(short, long, value_name = "bytes")]
-    pub memory: Option<String>,
-    /// Limit of memory and swap together ("-1" is all swap that there is)
-    #[arg(long, value_name = "bytes", allow_hyphen_values = true)]
-    pub memory_swap: Option<String>,
     /// Limit of processes and threads ("-1" is no limit)
     #[arg(long, value_name = "int", allow_hyphen_values = true)]
     pub pids_limit: Option<String>,
@@ -109,24 +92,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Those that were typed and that the kernel limits: the key of the engine's, the flag, and the
-    /// value.
-    #[must_use]
-    pub fn typed(&self) -> Vec<(&'static str, &'static str, &str)> {
-        let all = [
-            ("memory", "--memory", &self.memory),
-            ("memory-swap", "--memory-swap", &self.memory_swap),
-            ("cpu-shares", "--cpu-shares", &self.cpu_shares),
-            ("cpu-period", "--cpu-period", &self.cpu_period),
-            ("cpu-quota", "--cpu-quota", &self.cpu_quota),
+    /// Those that were typed and that the kernel limits.
+    pub fn typed(&self) -> impl Iterator<Item = Typed<'_>> {
+        let own = [
             ("cpus", "--cpus", &self.cpus),
-            ("cpuset-cpus", "--cpuset-cpus", &self.cpuset_cpus),
-            ("cpuset-mems", "--cpuset-mems", &self.cpuset_mems),
             ("pids", "--pids-limit", &self.pids_limit),
         ];
-        all.into_iter()
-            .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)))
-            .collect()
+        let own = own
+            .into_iter()
+            .filter_map(|(key, flag, value)| Some((key, flag, value.as_deref()?)));
+        self.kernel.typed().chain(own)
     }
 }
 

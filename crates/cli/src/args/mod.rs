@@ -12,6 +12,7 @@ pub mod debug;
 pub mod help;
 pub mod history;
 pub mod image;
+pub mod limits;
 pub mod prune;
 pub mod refuse;
 pub mod system;

@@ -81,7 +81,7 @@ fn limited(more: MoreSettings, typed: &Limits) -> Result<MoreSettings, Error> {
             source: ValueError::Resource(source),
         })?;
     }
-    let in_period = typed.cpu_period.is_some() || typed.cpu_quota.is_some();
+    let in_period = typed.kernel.cpu_period.is_some() || typed.kernel.cpu_quota.is_some();
     if typed.cpus.is_some() && in_period {
         let text = "--cpus says the same as --cpu-period and --cpu-quota: they do not go together";
         return Err(Error::new(text));

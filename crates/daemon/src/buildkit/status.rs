@@ -143,8 +143,9 @@ impl Narrator {
     }
 
     /// What clients are told of an event; nothing of some.
-    pub(super) fn say(&mut self, event: Progress) -> Option<StatusResponse> {
-        if of(&event).is_some_and(|vertex| self.same.contains_key(&vertex)) {
+    pub(super) fn say(&mut self, mut event: Progress) -> Option<StatusResponse> {
+        let vertex = event.vertex_mut();
+        if vertex.is_some_and(|vertex| self.same.contains_key(vertex)) {
             return None;
         }
         let mut response = StatusResponse::default();
@@ -299,23 +300,6 @@ impl Narrator {
                 .filter(|_| !warning.locations.is_empty()),
             ranges: ranges.collect(),
         }
-    }
-}
-
-/// The vertex that an event is about.
-const fn of(event: &Progress) -> Option<VertexDigest> {
-    match event {
-        Progress::Started { vertex, .. }
-        | Progress::Cached { vertex, .. }
-        | Progress::Shared { vertex }
-        | Progress::Completed { vertex, .. }
-        | Progress::Failed { vertex, .. }
-        | Progress::Cancelled { vertex, .. }
-        | Progress::Recalled { vertex, .. }
-        | Progress::Explained { vertex, .. }
-        | Progress::Log { vertex, .. }
-        | Progress::Status { vertex, .. } => Some(*vertex),
-        Progress::Planned(_) | Progress::Warning(_) => None,
     }
 }
 

@@ -34,6 +34,18 @@ fn check(blobs: &Blobs, digest: &str) -> Value {
     manifest
 }
 
+/// An image that was built into a store of the client's, and its digest.
+async fn exported(client: &Client) -> (Blobs, String) {
+    let (offers, blobs) = Offers::build(&[("Dockerfile", DOCKERFILE)]).store("export");
+    let wanted = Wanted {
+        exporters: vec![("oci", vec![("tar", "false".to_owned())])],
+        ..Wanted::default()
+    };
+    let built = build(client, "one", offers, &wanted).await;
+    let digest = built.ok()["containerimage.digest"].clone();
+    (blobs, digest)
+}
+
 #[test]
 fn a_cache_goes_to_a_directory_of_the_client_and_comes_from_there() {
     let files = [("Dockerfile", DOCKERFILE)];
@@ -87,13 +99,7 @@ fn a_layout_goes_to_the_client_and_is_a_context() {
     let daemon = Daemon::new();
     run(async {
         let client = Client::connect(&daemon.socket).await;
-        let (offers, blobs) = Offers::build(&[("Dockerfile", DOCKERFILE)]).store("export");
-        let wanted = Wanted {
-            exporters: vec![("oci", vec![("tar", "false".to_owned())])],
-            ..Wanted::default()
-        };
-        let built = build(&client, "one", offers, &wanted).await;
-        let digest = built.ok()["containerimage.digest"].clone();
+        let (blobs, digest) = exported(&client).await;
         check(&blobs, &digest);
 
         let text = "FROM other\nRUN cat /made\n";
@@ -116,13 +122,7 @@ fn a_layout_is_a_source_of_a_definition() {
     let daemon = Daemon::new();
     run(async {
         let client = Client::connect(&daemon.socket).await;
-        let (offers, blobs) = Offers::build(&[("Dockerfile", DOCKERFILE)]).store("export");
-        let wanted = Wanted {
-            exporters: vec![("oci", vec![("tar", "false".to_owned())])],
-            ..Wanted::default()
-        };
-        let built = build(&client, "one", offers, &wanted).await;
-        let digest = built.ok()["containerimage.digest"].clone();
+        let (blobs, digest) = exported(&client).await;
         let identifier = format!("oci-layout://mine@{digest}");
         let define = |store: &str, session: &str| {
             let attrs = [("oci.store", store), ("oci.session", session)];

@@ -219,7 +219,7 @@ pub(super) fn resources(typed: &Build) -> Result<Resources, Error> {
         value: value.to_owned(),
         source: ValueError::Resource(source),
     };
-    for (key, flag, value) in typed.limits.typed() {
+    for (key, flag, value) in typed.limits.0.typed() {
         let set = resources.set(key, value);
         set.map_err(|source| invalid(flag, value, source))?;
     }

@@ -177,13 +177,13 @@ fn more(build: &mut Build, options: BTreeMap<String, String>) -> Result<(), Erro
             "shm-size" => build.shm_size = Some(value),
             "add-hosts" => build.add_host = each(value),
             "ulimit" => build.ulimit = each(value),
-            "memory" => build.limits.memory = Some(value),
-            "memswap" => build.limits.memory_swap = Some(value),
-            "cpushares" => build.limits.cpu_shares = Some(value),
-            "cpuperiod" => build.limits.cpu_period = Some(value),
-            "cpuquota" => build.limits.cpu_quota = Some(value),
-            "cpusetcpus" => build.limits.cpuset_cpus = Some(value),
-            "cpusetmems" => build.limits.cpuset_mems = Some(value),
+            "memory" => build.limits.0.memory = Some(value),
+            "memswap" => build.limits.0.memory_swap = Some(value),
+            "cpushares" => build.limits.0.cpu_shares = Some(value),
+            "cpuperiod" => build.limits.0.cpu_period = Some(value),
+            "cpuquota" => build.limits.0.cpu_quota = Some(value),
+            "cpusetcpus" => build.limits.0.cpuset_cpus = Some(value),
+            "cpusetmems" => build.limits.0.cpuset_mems = Some(value),
             _ => {
                 let message = format!("kiln does not support --opt {name}: leave it out");
                 return Err(Error::new(message).exit(USAGE));

@@ -13,17 +13,6 @@ use crate::error::{Error, io_text};
 use crate::ui;
 use crate::values::go_bool;
 
-/// Where bake files are looked for when none is named; all that are there count.
-const USUAL: [&str; 8] = [
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yml",
-    "docker-compose.yaml",
-    "docker-bake.json",
-    "docker-bake.hcl",
-    "docker-bake.override.json",
-    "docker-bake.override.hcl",
-];
 /// Longer files are no bake files.
 const MAX_TEXT: u64 = 4 << 20;
 
@@ -57,7 +46,10 @@ pub(super) fn read(args: &Bake, environment: &Environment) -> Result<Definitions
 
 fn usual(environment: &Environment) -> Result<Vec<File>, Error> {
     let is_there = |name: &str| environment.absolute(Path::new(name)).is_file();
-    let names = USUAL.iter().copied().filter(|name| is_there(name));
+    let names = bake::USUAL_FILES
+        .iter()
+        .copied()
+        .filter(|name| is_there(name));
     names.map(|name| file(name, environment)).collect()
 }
 

@@ -79,7 +79,7 @@ impl<'a> Named<'a> {
             Progress::Cached { .. } | Progress::Completed { .. } | Progress::Failed { .. }
         );
         let is_cached = matches!(event, Progress::Cached { .. });
-        let vertex = vertex(&mut event)?;
+        let vertex = event.vertex_mut()?;
         if self.tasks.contains(vertex) {
             *vertex = own(name, *vertex);
             return Some(event);
@@ -107,23 +107,6 @@ fn prefixed(name: &str, step: &str) -> String {
     match step.strip_prefix('[') {
         Some(rest) => format!("[{name} {rest}"),
         None => format!("[{name}] {step}"),
-    }
-}
-
-/// The vertex that an event is about.
-const fn vertex(event: &mut Progress) -> Option<&mut VertexDigest> {
-    match event {
-        Progress::Started { vertex, .. }
-        | Progress::Cached { vertex, .. }
-        | Progress::Shared { vertex }
-        | Progress::Completed { vertex, .. }
-        | Progress::Failed { vertex, .. }
-        | Progress::Cancelled { vertex, .. }
-        | Progress::Recalled { vertex, .. }
-        | Progress::Explained { vertex, .. }
-        | Progress::Log { vertex, .. }
-        | Progress::Status { vertex, .. } => Some(vertex),
-        Progress::Planned(_) | Progress::Warning(_) => None,
     }
 }
 
