@@ -1,6 +1,6 @@
 //! Any bytes as what a cache says that it holds, and all that can be asked of it.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use buildkit::{CacheConfig, Index};
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! Any bytes as what clients of the Docker Engine API and users of registries send: a container to create, a version, credentials, names of images.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use api::docker::{ApiVersion, CreateContainer};
 use libfuzzer_sys::fuzz_target;

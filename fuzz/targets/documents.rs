@@ -1,6 +1,6 @@
 //! Any bytes as a manifest, an index, an image config, and a list of images in an archive.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use libfuzzer_sys::fuzz_target;
 use oci::{Document, ImageConfig, MediaType, from_unambiguous_json};

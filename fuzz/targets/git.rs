@@ -1,6 +1,6 @@
 //! Any text as the name of a repository, as a context and in `ADD`.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use dockerfile::Options;
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! Any text after the beginning of a heredoc, of each instruction that has them.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use dockerfile::Options;
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! Any text as the URL of a file, with a checksum or without.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use dockerfile::Options;
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! Any `.dockerignore`: the first line is a path, the rest are patterns.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use dockerfile::ignore::Patterns;
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! Any bytes as a definition. A file that a build op asks for holds the same bytes again.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use libfuzzer_sys::fuzz_target;
 use llb::{Loading, Options, Step};

@@ -1,6 +1,6 @@
 //! Any Dockerfile, lowered: the part after a zero byte is a trigger of every base image.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use dockerfile::Options;
 use libfuzzer_sys::fuzz_target;

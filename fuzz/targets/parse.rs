@@ -1,6 +1,6 @@
 //! Any bytes as a Dockerfile.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use libfuzzer_sys::fuzz_target;
 

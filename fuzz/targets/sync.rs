@@ -1,7 +1,7 @@
 //! Any bytes as the packets by which a client sends its files. Nothing beside their directory may
 //! change.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use libfuzzer_sys::fuzz_target;
 

@@ -1,6 +1,6 @@
 //! Any bytes as a layer, unpacked beneath a directory beside which nothing may change.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use libfuzzer_sys::fuzz_target;
 use snapshot::apply::{self, Below, Options};

@@ -4,7 +4,7 @@
 //! Only what attaches to a container has a store, a new one, and that request alone may open it, so
 //! nothing is pulled, built or run whatever the bytes say.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
 //! Any bytes as an archive that a client sends, compressed or not, unpacked like a context.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::path::Path;
 

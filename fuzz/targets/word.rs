@@ -1,6 +1,6 @@
 //! Any word with variables, expanded where both escape characters are in force.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use dockerfile::Options;
 use libfuzzer_sys::fuzz_target;

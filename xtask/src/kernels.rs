@@ -16,8 +16,10 @@ use crate::{binary, command, packages, paths, ui};
 const CURRENT: &str = "linux-image-cloud-amd64";
 /// The names of images do not depend on the kernel; times would.
 const EPOCH: (&str, &str) = ("SOURCE_DATE_EPOCH", "1000000000");
-/// Who builds in a machine, and which line tells of the image.
+/// Who builds in a machine, in the order of their numbers: root is the first.
 const USERS: [&str; 2] = ["root", "user"];
+/// By how much their numbers differ.
+const APART: usize = 1000;
 /// Seconds for a machine to start and build.
 const PATIENCE: &str = "300";
 
@@ -34,7 +36,12 @@ pub(crate) struct Wishes {
 
 pub(crate) fn run(wishes: &Wishes) -> Result<()> {
     ensure!(cfg!(target_arch = "x86_64"), "machines are x86-64 only");
-    let tools = [packages::QEMU, packages::MKFS, packages::BUSYBOX];
+    let tools = [
+        packages::QEMU,
+        packages::MKFS,
+        packages::BUSYBOX,
+        packages::XZ,
+    ];
     packages::ensure(&tools)?;
     let binary = binary::locate(wishes.binary.as_deref())?;
     let scratch = TempDir::with_prefix_in("kernels-", paths::target())?;
@@ -138,7 +145,11 @@ impl Machine {
         machine.args(["-nographic", "-no-reboot", "-nic", "none", "-kernel"]);
         machine.arg(&self.kernel).args(["-drive", &drive]);
         machine.args(["-device", "nvme,drive=disk,serial=1", "-append"]);
-        machine.arg("console=ttyS0 quiet root=/dev/nvme0n1 rw rootwait init=/init");
+        let (name, value) = EPOCH;
+        // What the kernel does not know becomes a variable of the first process.
+        machine.arg(format!(
+            "console=ttyS0 quiet root=/dev/nvme0n1 rw rootwait init=/init {name}={value}"
+        ));
         let output = command::capture(&mut machine)?;
         let told = [output.stdout, output.stderr].concat();
         Ok(String::from_utf8_lossy(&told).into_owned())
@@ -157,9 +168,11 @@ impl Machine {
         }
         fs::write(root.join("overlay.ko"), self.module()?)?;
         fs::write(root.join("init"), include_str!("kernels/init"))?;
-        let users = "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/user:/bin/sh\n";
-        fs::write(root.join("etc/passwd"), users)?;
-        fs::write(root.join("etc/group"), "root:x:0:\nuser:x:1000:\n")?;
+        let numbered = || USERS.iter().zip((0..).step_by(APART));
+        let users = numbered().map(|(user, id)| format!("{user}:x:{id}:{id}::/{user}:/bin/sh\n"));
+        fs::write(root.join("etc/passwd"), users.collect::<String>())?;
+        let groups = numbered().map(|(user, id)| format!("{user}:x:{id}:\n"));
+        fs::write(root.join("etc/group"), groups.collect::<String>())?;
         command::quiet(command::program("chmod").arg("755").arg(root.join("init")))?;
         let mut make = command::program("mkfs.ext4");
         make.args(["-q", "-d"]).arg(&root).arg(&disk).arg("1G");

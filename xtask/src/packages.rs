@@ -63,6 +63,8 @@ pub(crate) const MUSL: Tool = tool("musl-gcc", "musl-tools");
 pub(crate) const MKFS: Tool = tool("mkfs.ext4", "e2fsprogs");
 /// Is a machine with another kernel.
 pub(crate) const QEMU: Tool = tool("qemu-system-x86_64", "qemu-system-x86");
+/// Unpacks modules of kernels.
+pub(crate) const XZ: Tool = tool("xz", "xz-utils");
 /// Counts instructions.
 pub(crate) const VALGRIND: Tool = tool("valgrind", "valgrind");
 /// Compiles the fuzzer.

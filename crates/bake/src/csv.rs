@@ -1,4 +1,28 @@
-//! One record of comma-separated values, as buildx reads and writes them.
+//! Records of comma-separated values, as buildx reads and writes them.
+
+/// The fields of each record of `text`; of an empty line there is none.
+///
+/// # Errors
+/// As [`fields`].
+pub(crate) fn records(text: &str) -> Result<Vec<Vec<String>>, String> {
+    let mut records = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        // A line ends outside of quotes, of which two stand for one.
+        let mut is_quoted = false;
+        let end = rest.find(|c| {
+            is_quoted ^= c == '"';
+            c == '\n' && !is_quoted
+        });
+        let end = end.unwrap_or(rest.len());
+        let line = rest[..end].trim_end_matches('\r');
+        if !line.is_empty() {
+            records.push(fields(line)?);
+        }
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    Ok(records)
+}
 
 /// The fields of `text`.
 ///
@@ -71,6 +95,11 @@ mod tests {
         assert!(
             fields(r#"a"b"#).is_err() && fields(r#""a"#).is_err() && fields(r#""a"b"#).is_err()
         );
+        assert_eq!(
+            records("a,b\r\n\n\"1\n\"\"\",2\n").unwrap(),
+            [["a", "b"], ["1\n\"", "2"]]
+        );
+        assert!(records("a\n\"b\nc").is_err());
         assert_eq!(record([("a", "1"), ("b", "2,3")]), r#"a=1,"b=2,3""#);
     }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use graph::matches_pattern;
+
 use crate::compose;
 use crate::error::{BakeError, Problem};
 use crate::given::{File, Given};
-use crate::glob;
 use crate::module::{Module, Variable};
-use crate::overrides::Overrides;
+use crate::resolve::{Resolving, spend};
 use crate::selection::Selection;
 use crate::syntax;
-use crate::target::{Entry, Group, Target};
+use crate::target::{Group, Target};
 
 /// What is built when nothing is named.
 pub(crate) const DEFAULT: &str = "default";
@@ -27,6 +28,8 @@ pub struct Definitions {
     /// By name.
     pub variables: Vec<Variable>,
     pub(crate) environment: BTreeMap<String, String>,
+    /// What it took to put them together.
+    spent: u64,
 }
 
 /// Reads `files` in their order.
@@ -45,6 +48,9 @@ pub fn read(files: &[File], given: &Given) -> Result<Definitions, BakeError> {
         }
     }
     let module = Module::new(files, given, &bodies)?;
+    if composes.is_empty() {
+        module.check_typed()?;
+    }
     definitions.variables = module.all_variables()?;
     module.check_functions()?;
     let (mut groups, mut targets) = (Vec::new(), Vec::new());
@@ -52,9 +58,9 @@ pub fn read(files: &[File], given: &Given) -> Result<Definitions, BakeError> {
     groups
         .into_iter()
         .for_each(|group| definitions.add_group(group));
-    targets
-        .into_iter()
-        .for_each(|target| definitions.add_target(target));
+    for target in targets {
+        definitions.add_target(target).map_err(Problem::nowhere)?;
+    }
     for (name, mut made) in renamed {
         crate::target::once(&mut made);
         if made != [name.clone()] {
@@ -86,14 +92,17 @@ impl Definitions {
     }
 
     /// A target of the same name takes over what this one says.
-    pub(crate) fn add_target(&mut self, target: Target) {
-        match self
-            .targets
-            .iter_mut()
-            .find(|known| known.name == target.name)
-        {
-            Some(known) => known.merge(&target),
-            None => self.targets.push(target),
+    pub(crate) fn add_target(&mut self, target: Target) -> Result<(), Problem> {
+        let mut known = self.targets.iter_mut();
+        match known.find(|known| known.name == target.name) {
+            Some(known) => {
+                known.merge(&target);
+                spend(&mut self.spent, known.weight())
+            }
+            None => {
+                self.targets.push(target);
+                Ok(())
+            }
         }
     }
 
@@ -105,24 +114,17 @@ impl Definitions {
         let names = self.matching(names)?;
         let overrides = self.overrides(set)?;
         let mut selection = Selection::default();
-        for name in &names {
-            let (targets, groups) = self.members(name, &mut BTreeMap::new());
-            for target in targets {
-                let resolved = self.resolve(&target, &overrides)?;
-                selection.targets.insert(target, resolved);
-            }
-            for name in groups {
-                let group = self.groups.iter().find(|group| group.name == name);
-                selection
-                    .groups
-                    .extend(group.cloned().map(|group| (name, group)));
-            }
+        let mut resolving = Resolving::new(self, &overrides);
+        let (targets, groups) = self.members(&names);
+        for name in targets {
+            let resolved = resolving.target(name)?;
+            selection.targets.insert(name.to_owned(), resolved);
+        }
+        for group in groups {
+            selection.groups.insert(group.name.clone(), group.clone());
         }
         selection.ask_for(&names);
-        let asked: Vec<String> = selection.targets.keys().cloned().collect();
-        for name in asked {
-            self.link(&name, &mut selection, &overrides, &mut Vec::new())?;
-        }
+        resolving.link(&mut selection)?;
         for target in selection.targets.values_mut() {
             target.settle().map_err(Problem::nowhere)?;
         }
@@ -135,13 +137,13 @@ impl Definitions {
         for name in names {
             // Names of services may have dots.
             let name = name.replace('.', "_");
-            if !glob::is_pattern(&name) {
+            if !name.contains(['*', '?', '[', ']']) {
                 matching.push(name);
                 continue;
             }
             let groups = self.groups.iter().map(|group| &group.name);
             let all = groups.chain(self.targets.iter().map(|target| &target.name));
-            let found: Vec<&String> = all.filter(|known| glob::matches(&name, known)).collect();
+            let found: Vec<&String> = all.filter(|known| matches_pattern(&name, known)).collect();
             if found.is_empty() {
                 return Err(self.missing(&name));
             }
@@ -154,135 +156,26 @@ impl Definitions {
         }
     }
 
-    fn missing(&self, name: &str) -> BakeError {
+    pub(crate) fn missing(&self, name: &str) -> BakeError {
         let targets = self.targets.iter().map(|target| target.name.as_str());
         let groups = self.groups.iter().map(|group| group.name.as_str());
         Problem::unknown("target", name, targets.chain(groups)).nowhere()
     }
 
-    /// The targets and the groups that `name` stands for.
-    fn members(
-        &self,
-        name: &str,
-        visited: &mut BTreeMap<String, (Vec<String>, Vec<String>)>,
-    ) -> (Vec<String>, Vec<String>) {
-        if let Some(known) = visited.get(name) {
-            return known.clone();
-        }
-        let Some(group) = self.groups.iter().find(|group| group.name == name) else {
-            return (vec![name.to_owned()], Vec::new());
-        };
-        visited.insert(name.to_owned(), (Vec::new(), Vec::new()));
-        let (mut targets, mut groups) = (Vec::new(), vec![name.to_owned()]);
-        for member in &group.targets {
-            let (more, within) = self.members(member, visited);
-            targets.extend(more);
-            groups.extend(within);
-        }
-        crate::target::once(&mut targets);
-        crate::target::once(&mut groups);
-        visited.insert(name.to_owned(), (targets.clone(), groups.clone()));
-        (targets, groups)
-    }
-
-    /// The target `name` with all that it inherits.
-    fn resolve(&self, name: &str, overrides: &Overrides) -> Result<Target, BakeError> {
-        let resolved = self.inherit(name, overrides, &mut BTreeMap::new())?;
-        let mut target = resolved.unwrap_or_default();
-        target.inherits.clear();
-        name.clone_into(&mut target.name);
-        target.context.get_or_insert_with(|| ".".to_owned());
-        if target.dockerfile.as_deref().is_none_or(str::is_empty) {
-            target.dockerfile = Some("Dockerfile".to_owned());
-        }
-        Ok(target)
-    }
-
-    /// None where it leads back to itself.
-    fn inherit(
-        &self,
-        name: &str,
-        overrides: &Overrides,
-        visited: &mut BTreeMap<String, Option<Target>>,
-    ) -> Result<Option<Target>, BakeError> {
-        if let Some(known) = visited.get(name) {
-            return Ok(known.clone());
-        }
-        visited.insert(name.to_owned(), None);
-        let own = self.targets.iter().find(|target| target.name == name);
-        let own = own.ok_or_else(|| self.missing(name))?;
-        let mut parents = Target::default();
-        for parent in &own.inherits {
-            if let Some(parent) = self.inherit(parent, overrides, visited)? {
-                parents.merge(&parent);
+    /// The targets and the groups that `names` stand for.
+    fn members<'a>(&'a self, names: &'a [String]) -> (BTreeSet<&'a str>, Vec<&'a Group>) {
+        let (mut targets, mut groups) = (BTreeSet::new(), BTreeMap::new());
+        let mut ahead: Vec<&String> = names.iter().collect();
+        while let Some(name) = ahead.pop() {
+            match self.groups.iter().find(|group| group.name == *name) {
+                None => drop(targets.insert(name.as_str())),
+                Some(group) => {
+                    if groups.insert(name, group).is_none() {
+                        ahead.extend(&group.targets);
+                    }
+                }
             }
         }
-        parents.merge(own);
-        if let Some(set) = overrides.get(name) {
-            parents.override_with(set).map_err(Problem::nowhere)?;
-        }
-        parents.normalize();
-        visited.insert(name.to_owned(), Some(parents.clone()));
-        Ok(Some(parents))
-    }
-
-    /// Adds the targets whose results are contexts of `name`.
-    fn link(
-        &self,
-        name: &str,
-        selection: &mut Selection,
-        overrides: &Overrides,
-        path: &mut Vec<String>,
-    ) -> Result<(), BakeError> {
-        path.push(name.to_owned());
-        let target = selection.targets.get(name).cloned().unwrap_or_default();
-        let mut entitlements = target.entitlements.clone();
-        for linked in target
-            .contexts
-            .values()
-            .filter_map(|from| from.strip_prefix(TARGET))
-        {
-            if path.iter().any(|known| known == linked) {
-                let way = format!("target {}", path.join(" → "));
-                return Err(Problem::Cycle(way).nowhere());
-            }
-            if !selection.targets.contains_key(linked) {
-                let mut needed = self.resolve(linked, overrides)?;
-                needed.output = Some(vec![Entry {
-                    kind: "cacheonly".to_owned(),
-                    ..Entry::default()
-                }]);
-                needed.linked = true;
-                selection.targets.insert(linked.to_owned(), needed);
-            }
-            self.link(linked, selection, overrides, path)?;
-            let needed = &selection.targets[linked];
-            entitlements.extend(needed.entitlements.clone());
-            check_platforms(&target, needed)?;
-        }
-        crate::target::once(&mut entitlements);
-        if let Some(target) = selection.targets.get_mut(name) {
-            target.entitlements = entitlements;
-        }
-        path.pop();
-        Ok(())
-    }
-}
-
-/// What is needed must be there for each platform that it is needed for.
-fn check_platforms(target: &Target, needed: &Target) -> Result<(), BakeError> {
-    let (Some(wanted), Some(made)) = (&target.platforms, &needed.platforms) else {
-        return Ok(());
-    };
-    let missing = wanted.iter().find(|platform| !made.contains(platform));
-    match missing.filter(|_| wanted.len() > 1 && made.len() > 1) {
-        Some(platform) => {
-            let why = format!(
-                "needs target {} for {platform}, which is not among its platforms",
-                needed.name
-            );
-            Err(Problem::value(format!("target {}", target.name), why).nowhere())
-        }
-        None => Ok(()),
+        (targets, groups.into_values().collect())
     }
 }

@@ -24,10 +24,14 @@ pub struct Given {
     pub built_in: BTreeMap<String, String>,
     /// Variables of the file `.env`, for compose files alone.
     pub dot_env: BTreeMap<String, String>,
+    /// Files of variables that compose files name, by these names, as far as they are there.
+    pub variable_files: BTreeMap<String, String>,
     /// The present time.
     pub now: Timestamp,
     /// The user's home directory.
     pub home: Option<String>,
+    /// What nobody can guess; `uuidv4` gives out what comes of it.
+    pub random: [u8; 32],
 }
 
 impl Given {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use graph::matches_pattern;
+
 use crate::definitions::Definitions;
 use crate::error::{BakeError, Problem};
-use crate::glob::matches;
 use crate::target::{Attest, Entry, Secret, Ssh, Target, bool_of};
 
 /// What is set of targets, by their names.
@@ -19,13 +20,12 @@ pub(crate) struct Override {
 }
 
 /// Attributes that are lists, each value of which is typed on its own.
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 12] = [
     "annotations",
     "attest",
     "cache-from",
     "cache-to",
     "entitlements",
-    "network",
     "no-cache-filter",
     "output",
     "platform",
@@ -80,6 +80,10 @@ impl Definitions {
             None => (key, None),
         };
         check_attribute(attribute, name, text)?;
+        if appends && !LISTS.contains(&attribute) {
+            let why = format!("{attribute} is no list: write = in place of +=");
+            return Err(Problem::value(what(), why));
+        }
         let value = match value {
             Some(value) => value.to_owned(),
             None if attribute == "args" => {
@@ -94,7 +98,7 @@ impl Definitions {
         for target in self.targets_like(pattern)? {
             let of_target = overrides.entry(target).or_default();
             let set = of_target.entry(key.to_owned()).or_default();
-            set.appends |= appends;
+            set.appends = appends;
             set.values.push(value.clone());
             set.value.clone_from(&value);
         }
@@ -107,7 +111,7 @@ impl Definitions {
         if names().any(|name| name == pattern) {
             return Ok(vec![pattern.to_owned()]);
         }
-        let like = names().filter(|name| matches(pattern, name));
+        let like = names().filter(|name| matches_pattern(pattern, name));
         let like: Vec<String> = like.map(str::to_owned).collect();
         match like.is_empty() {
             true => Err(Problem::unknown("target", pattern, names())),

@@ -79,14 +79,19 @@ fn printed(parts: &BTreeMap<String, String>) -> String {
         ("BAKE_LOCAL_PLATFORM", "linux/amd64"),
     ];
     let built_in = built_in.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let dot_env = parts.get(".env").and_then(|text| bake::dot_env(text).ok());
-    let given = Given {
-        environment: environment.lines().filter_map(pair).collect(),
+    let environment = environment.lines().filter_map(pair).collect();
+    let dot_env = parts.get(".env");
+    let dot_env = dot_env.and_then(|text| bake::dot_env(text, &environment).ok());
+    let mut given = Given {
+        environment,
         built_in: built_in.into(),
         dot_env: dot_env.unwrap_or_default(),
         home: Some("/root".to_owned()),
         ..Given::default()
     };
+    let read = |path: String| Some((path.clone(), parts.get(&path)?.clone()));
+    let wanted = bake::variable_files(&files, &given);
+    given.variable_files = wanted.into_iter().flatten().filter_map(read).collect();
     let selected = bake::read(&files, &given)
         .and_then(|definitions| definitions.select(&typed.targets, &typed.set));
     match selected {

@@ -63,24 +63,18 @@ fn file(kind: FileActionKind) -> Op {
 
 fn copy(source: &str, destination: &str) -> Op {
     file(FileActionKind::Copy(Copy {
-        from: FileInput::Input(1),
-        source: source.to_owned(),
-        destination: destination.to_owned(),
         owner: Some(Owner {
             user: None,
             group: None,
         }),
-        mode: None,
         follow_links: true,
         directory_contents: true,
-        wildcard: false,
         allow_empty_wildcard: true,
-        create_destination: true,
-        unpack: false,
-        parents: false,
-        include: Vec::new(),
-        exclude: Vec::new(),
-        created: None,
+        ..Copy::plain(
+            FileInput::Input(1),
+            source.to_owned(),
+            destination.to_owned(),
+        )
     }))
 }
 

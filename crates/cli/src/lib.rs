@@ -7,6 +7,7 @@
 pub mod args;
 mod background;
 pub mod build;
+mod builders;
 mod clients;
 mod commands;
 pub mod environment;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
 
 fn run(ui: &mut Ui<'_>) -> Result<u8, Error> {
     let mut environment = Environment::of_process()?;
+    ui.on_terminal(environment.terminals.stdout);
     #[cfg(debug_assertions)]
     arm_fail_point(&environment);
     let program = environment.arguments.first().cloned();

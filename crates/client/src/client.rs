@@ -6,21 +6,21 @@ use std::time::Duration;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::types::WorkerRecord;
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    DiskUsageRequest, ListWorkersRequest, PruneRequest, SolveRequest, StatusRequest,
+    DiskUsageRequest, InfoRequest, ListWorkersRequest, PruneRequest, SolveRequest, StatusRequest,
     StatusResponse, UsageRecord,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tonic::Status;
+use tonic::{Code, Status};
+use wire::{Caller, MAX_MESSAGE};
 
 use crate::address::Address;
-use crate::connection::{Caller, ConnectError, Way};
+use crate::connection::{ConnectError, Way, connect};
 use crate::failure::Failure;
 use crate::offers::Offers;
 use crate::session;
+use crate::told::Told;
 
-/// What BuildKit's own clients and daemon take as one message, in bytes.
-pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 /// How long the last of what happened is waited for when a build has ended.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Client {
     caller: Caller,
+    way: Way,
     _connection: JoinSet<()>,
 }
 
@@ -35,13 +36,20 @@ impl Client {
     /// Connects to the daemon that is reached at `address`.
     ///
     /// # Errors
-    /// None does.
+    /// Nobody does.
     pub async fn connect(address: &Address, way: Way) -> Result<Self, ConnectError> {
-        let (caller, connection) = Caller::connect(address, way).await?;
+        let (caller, way, connection) = connect(address, way).await?;
         Ok(Self {
             caller,
+            way,
             _connection: connection,
         })
+    }
+
+    /// How the builder was reached.
+    #[must_use]
+    pub const fn way(&self) -> Way {
+        self.way
     }
 
     /// Builds what `request` asks for and tells `told` what happens meanwhile; what the exporters say of
@@ -80,11 +88,13 @@ impl Client {
     /// Removes what is not needed; what that was.
     ///
     /// # Errors
-    /// The daemon refuses the request, or something cannot be removed.
+    /// The daemon refuses the request, something cannot be removed, or it tells of more than anybody
+    /// looks at.
     pub async fn prune(&self, request: PruneRequest) -> Result<Vec<UsageRecord>, Failure> {
-        let mut gone = Vec::new();
+        let (mut gone, mut told) = (Vec::new(), Told::default());
         let mut answer = self.control().prune(request).await?.into_inner();
         while let Some(record) = answer.message().await? {
+            told.add(&record)?;
             gone.push(record);
         }
         Ok(gone)
@@ -98,6 +108,20 @@ impl Client {
         let request = ListWorkersRequest::default();
         let answer = self.control().list_workers(request).await?;
         Ok(answer.into_inner().record)
+    }
+
+    /// The version of BuildKit that the daemon is, or stands in for; none if it does not say.
+    ///
+    /// # Errors
+    /// The daemon refuses the request.
+    pub async fn version(&self) -> Result<Option<String>, Failure> {
+        let answer = match self.control().info(InfoRequest::default()).await {
+            Ok(answer) => answer.into_inner(),
+            // Older ones have no such call.
+            Err(status) if status.code() == Code::Unimplemented => return Ok(None),
+            Err(status) => return Err(status.into()),
+        };
+        Ok(answer.buildkit_version.map(|version| version.version))
     }
 
     async fn solve(

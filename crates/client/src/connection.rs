@@ -3,16 +3,15 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use futures_util::Future;
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper::{Request, Response, Uri};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tonic::body::Body;
-use tonic::codegen::Service;
+use tokio::time::timeout;
+use wire::Caller;
 
 use crate::address::{Address, Connection, Speech};
 use crate::tasks::Tasks;
@@ -41,14 +40,58 @@ pub enum ConnectError {
 /// How the builder is reached through its socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// It answers there.
+    /// It answers there, or Docker's API does.
     Straight,
     /// Docker's API answers there, and hands the connection on to its builder.
     ByDocker,
 }
 
+/// How long whoever listens may take to say something.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of the head of Docker's answer.
 const MAX_HEAD: usize = 16 << 10;
+
+/// Connects, so that calls can be made; the connection ends with the tasks. Where Docker's API answers
+/// in place of a builder, it is asked for its own.
+pub(crate) async fn connect(
+    address: &Address,
+    way: Way,
+) -> Result<(Caller, Way, JoinSet<()>), ConnectError> {
+    if way == Way::Straight {
+        let stream = address.open(Speech::Http2).await?;
+        let (greeted, greeting) = Greeted::new(stream);
+        let (caller, tasks) = over(address, Box::pin(greeted)).await?;
+        // Who does not greet in time may answer the call. Who hangs up may have been asked in a
+        // language that it does not speak, and have been gone before its answer was read.
+        if let Ok(Ok(Greeting::Other)) | Err(_) = timeout(PATIENCE, greeting).await {
+            return Ok((caller, way, tasks));
+        }
+    }
+    let (caller, tasks) = over(address, by_docker(address).await?).await?;
+    Ok((caller, Way::ByDocker, tasks))
+}
+
+async fn over(
+    address: &Address,
+    stream: Connection,
+) -> Result<(Caller, JoinSet<()>), ConnectError> {
+    let tasks = Tasks::default();
+    let connected = http2::Builder::new(tasks.clone())
+        .timer(TokioTimer::new())
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (sender, connection) = connected.map_err(|source| ConnectError::Protocol {
+        address: address.clone(),
+        source,
+    })?;
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        // Calls that are under way tell how it ended.
+        drop(connection.await);
+        drop(tasks);
+    });
+    Ok((Caller::from(sender), running))
+}
 
 /// Asks Docker's API for its builder.
 async fn upgrade(stream: &mut Connection) -> io::Result<()> {
@@ -73,62 +116,110 @@ async fn upgrade(stream: &mut Connection) -> io::Result<()> {
     }
 }
 
-/// Sends calls over one connection. Clones share it.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller(SendRequest<Body>);
+/// A connection to the builder that Docker's API has.
+async fn by_docker(address: &Address) -> Result<Connection, ConnectError> {
+    let mut stream = address.open(Speech::Http1).await?;
+    let upgraded = upgrade(&mut stream).await;
+    upgraded.map_err(|source| ConnectError::Unreachable {
+        address: address.clone(),
+        source,
+    })?;
+    Ok(stream)
+}
 
-impl Caller {
-    /// Connects; the connection ends with the tasks.
-    pub(crate) async fn connect(
-        address: &Address,
-        way: Way,
-    ) -> Result<(Self, JoinSet<()>), ConnectError> {
-        let failed = |source| ConnectError::Unreachable {
-            address: address.clone(),
-            source,
-        };
-        let speech = match way {
-            Way::Straight => Speech::Http2,
-            Way::ByDocker => Speech::Http1,
-        };
-        let mut stream = address.open(speech).await?;
-        if way == Way::ByDocker {
-            upgrade(&mut stream).await.map_err(failed)?;
-        }
-        let tasks = Tasks::default();
-        let connected = http2::Builder::new(tasks.clone())
-            .timer(TokioTimer::new())
-            .handshake(TokioIo::new(stream))
-            .await;
-        let (sender, connection) = connected.map_err(|source| ConnectError::Protocol {
-            address: address.clone(),
-            source,
-        })?;
-        let mut running = JoinSet::new();
-        running.spawn(async move {
-            // Calls that are under way tell how it ended.
-            drop(connection.await);
-            drop(tasks);
-        });
-        Ok((Self(sender), running))
-    }
-
-    /// Where calls go, as far as HTTP wants to know.
-    pub(crate) fn origin() -> Uri {
-        Uri::from_static("http://localhost")
+/// A connection on which the builder waits for what its clients say first, for calls of others.
+///
+/// # Errors
+/// Nobody answers there as a builder does.
+pub async fn dial(
+    address: &Address,
+    way: Way,
+) -> Result<impl AsyncRead + AsyncWrite + Send + use<>, ConnectError> {
+    let way = match way {
+        // What is reached there is found out by a call.
+        Way::Straight => connect(address, way).await?.1,
+        Way::ByDocker => way,
+    };
+    match way {
+        Way::Straight => address.open(Speech::Http2).await,
+        Way::ByDocker => by_docker(address).await,
     }
 }
 
-impl Service<Request<Body>> for Caller {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+/// What whoever listens speaks, by the first that it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Greeting {
+    /// Nothing else than HTTP/1, in which it refuses.
+    Http1,
+    /// Something else.
+    Other,
+}
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(cx)
+/// A stream that tells what the other side says first.
+struct Greeted {
+    stream: Connection,
+    greeting: Option<oneshot::Sender<Greeting>>,
+}
+
+impl Greeted {
+    fn new(stream: Connection) -> (Self, oneshot::Receiver<Greeting>) {
+        let (sender, greeting) = oneshot::channel();
+        let greeted = Self {
+            stream,
+            greeting: Some(sender),
+        };
+        (greeted, greeting)
+    }
+}
+
+impl AsyncRead for Greeted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.stream.as_mut().poll_read(cx, buffer);
+        if read.is_ready()
+            && let Some(greeting) = self.greeting.take()
+        {
+            let said = match buffer.filled()[before..].starts_with(b"HTTP/") {
+                true => Greeting::Http1,
+                false => Greeting::Other,
+            };
+            // Nobody may wait for it any more.
+            let _ = greeting.send(said);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Greeted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.as_mut().poll_write(cx, bytes)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.as_mut().poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_shutdown(cx)
     }
 }

@@ -10,12 +10,12 @@ use tonic::Request;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic_prost::ProstCodec;
+use wire::{Caller, MAX_MESSAGE};
 
-use crate::client::{Client, MAX_MESSAGE};
+use crate::client::Client;
 use crate::failure::Failure;
+use crate::told::Told;
 
-/// Builds of which a daemon may tell.
-const MAX_BUILDS: usize = 10_000;
 /// The content service of containerd: what reads.
 const READ: &str = "/containerd.services.content.v1.Content/Read";
 
@@ -45,13 +45,11 @@ impl Client {
         };
         let answer = self.control().listen_build_history(request).await?;
         let (mut events, mut records) = (answer.into_inner(), Vec::new());
+        let mut told = Told::default();
         while let Some(event) = events.message().await? {
+            told.add(&event)?;
             if event.r#type() != BuildHistoryEventType::Deleted {
                 records.extend(event.record);
-            }
-            if records.len() > MAX_BUILDS {
-                let message = format!("the builder tells of more than {MAX_BUILDS} builds");
-                return Err(Failure::new(message));
             }
         }
         let began =
@@ -99,7 +97,7 @@ impl Client {
     /// # Errors
     /// There is none, or it has more bytes.
     pub async fn document(&self, digest: &str, most: usize) -> Result<Vec<u8>, Failure> {
-        let mut service = Grpc::with_origin(self.caller(), crate::connection::Caller::origin())
+        let mut service = Grpc::with_origin(self.caller(), Caller::origin())
             .max_decoding_message_size(MAX_MESSAGE);
         let lost = |error: hyper::Error| Failure::new(error.to_string());
         service.ready().await.map_err(lost)?;

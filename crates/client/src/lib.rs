@@ -19,11 +19,12 @@ mod offers;
 mod session;
 mod tasks;
 mod tls;
+mod told;
 
 /// Messages of BuildKit's API.
 pub mod messages {
     pub use bollard_buildkit_proto::google::protobuf::Timestamp;
-    pub use bollard_buildkit_proto::moby::buildkit::v1::types::WorkerRecord;
+    pub use bollard_buildkit_proto::moby::buildkit::v1::types::{GcPolicy, WorkerRecord};
     pub use bollard_buildkit_proto::moby::buildkit::v1::{
         BuildHistoryRecord, CacheOptions, CacheOptionsEntry, Descriptor, DiskUsageRequest,
         Exporter, PruneRequest, SolveRequest, StatusResponse, UsageRecord, Vertex, VertexLog,
@@ -34,12 +35,14 @@ pub mod messages {
 
 pub use address::Address;
 pub use client::Client;
-pub use connection::{ConnectError, Way};
-pub use docker::{Attached, Docker, DockerError, Ended, PruneAnswer, RegistryLogin, Waiting};
+pub use connection::{ConnectError, Way, dial};
+pub use docker::{
+    Attached, Docker, DockerError, Left, PruneAnswer, RegistryLogin, StreamError, Waiting,
+};
 pub use failure::{Failure, Lines};
 pub use futures_util::future::BoxFuture;
 pub use offers::{
     Agent, Bytes, Content, Credentials, Directory, Files, Kind, Located, Login, Offered, Offers,
     Output, Secret, Secrets, Selection, Sink,
 };
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{OwnFiles, Tls, TlsError, TlsFiles};

@@ -1,13 +1,13 @@
 //! How both sides of a TCP connection show who they are.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
+use wire::PemError;
 
 use crate::address::Speech;
 
@@ -16,26 +16,25 @@ use crate::address::Speech;
 pub struct TlsFiles {
     /// Who may sign the daemon's certificate.
     pub authority: PathBuf,
-    /// The client's certificate, and those between it and its authority.
+    /// What the client shows, if it shows anything.
+    pub own: Option<OwnFiles>,
+}
+
+/// By which a client shows who it is, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFiles {
+    /// Its certificate, and those between it and its authority.
     pub certificate: PathBuf,
-    /// The client's key.
+    /// Its key.
     pub key: PathBuf,
 }
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or holds something else.
-    #[error("cannot use {}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: pem::Error,
-    },
-    /// A file in which there is no certificate.
-    #[error("there is no certificate in {}", .0.display())]
-    Empty(PathBuf),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// Certificate and key do not go together, or one of them is none.
     #[error("certificate and key cannot be used")]
     Certificate(#[source] rustls::Error),
@@ -58,19 +57,19 @@ impl Tls {
     /// # Errors
     /// One of them cannot be used.
     pub fn read(files: &TlsFiles, server: &str) -> Result<Self, TlsError> {
-        let mut authorities = RootCertStore::empty();
-        for authority in certificates(&files.authority)? {
-            let added = authorities.add(authority);
-            added.map_err(TlsError::Certificate)?;
-        }
-        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(unusable(&files.key))?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Certificate)?
-            .with_root_certificates(authorities)
-            .with_client_auth_cert(certificates(&files.certificate)?, key)
-            .map_err(TlsError::Certificate)?;
+            .with_root_certificates(wire::authorities(&files.authority)?);
+        let config = match &files.own {
+            None => config.with_no_client_auth(),
+            Some(OwnFiles { certificate, key }) => {
+                let chain = wire::certificates(certificate)?;
+                let config = config.with_client_auth_cert(chain, wire::key(key)?);
+                config.map_err(TlsError::Certificate)?
+            }
+        };
         let name = ServerName::try_from(server.to_owned());
         Ok(Self {
             config: Arc::new(config),
@@ -111,18 +110,4 @@ impl fmt::Debug for Tls {
             .field("files", &self.files)
             .finish_non_exhaustive()
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let all = CertificateDer::pem_file_iter(path).map_err(unusable(path))?;
-    let all: Vec<_> = all.collect::<Result<_, _>>().map_err(unusable(path))?;
-    if all.is_empty() {
-        return Err(TlsError::Empty(path.to_path_buf()));
-    }
-    Ok(all)
-}
-
-fn unusable(path: &Path) -> impl FnOnce(pem::Error) -> TlsError {
-    let path = path.to_path_buf();
-    |source| TlsError::File { path, source }
 }

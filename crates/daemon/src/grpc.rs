@@ -11,11 +11,10 @@ use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto::Http2Builder;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Status;
 
 use crate::answer::Answer;
 
-/// What BuildKit's own clients and daemon take as one message, in bytes.
-pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 /// Calls at once on one connection.
 const MAX_CALLS: u32 = 256;
 /// Bytes of a request's head.
@@ -36,6 +35,13 @@ pub(crate) fn limit<E>(http2: &mut Http2Builder<'_, E>) {
 /// What a service answers, as the daemon answers.
 pub(crate) fn answer(response: Response<tonic::body::Body>) -> Answer {
     response.map(|body| body.map_err(io::Error::other).boxed_unsync())
+}
+
+/// Refuses what there is not, by its name.
+pub(crate) fn not_provided<T>(what: &str) -> Result<T, Status> {
+    Err(Status::unimplemented(format!(
+        "{what} is not provided by kiln"
+    )))
 }
 
 /// The tasks of one connection. They end with it.

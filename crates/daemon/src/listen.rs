@@ -6,20 +6,19 @@
 use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::AddressFamily;
+use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
+use wire::PemError;
 
 use crate::peer::Peer;
 use crate::timely::Timely;
@@ -68,17 +67,9 @@ pub struct TlsFiles {
 /// Why nothing can be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// A file cannot be read, or holds something else.
-    #[error("cannot use {}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: pem::Error,
-    },
-    /// A file in which there is no certificate.
-    #[error("there is no certificate in {}", .0.display())]
-    Empty(PathBuf),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// Certificate and key do not go together.
     #[error("certificate and key cannot be used")]
     Certificate(#[source] rustls::Error),
@@ -237,39 +228,21 @@ impl Tls {
     /// One of them cannot be used.
     pub fn read(files: &TlsFiles) -> Result<Self, ListenError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut authorities = RootCertStore::empty();
-        for authority in certificates(&files.authority)? {
-            let added = authorities.add(authority);
-            added.map_err(ListenError::Certificate)?;
-        }
-        let verifier = WebPkiClientVerifier::builder_with_provider(
-            Arc::new(authorities),
-            Arc::clone(&provider),
-        )
-        .build()
-        .map_err(ListenError::Authority)?;
-        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(unusable(&files.key))?;
+        let authorities = Arc::new(wire::authorities(&files.authority)?);
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(authorities, Arc::clone(&provider))
+                .build()
+                .map_err(ListenError::Authority)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(ListenError::Certificate)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(certificates(&files.certificate)?, key)
+            .with_single_cert(
+                wire::certificates(&files.certificate)?,
+                wire::key(&files.key)?,
+            )
             .map_err(ListenError::Certificate)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let all = CertificateDer::pem_file_iter(path).map_err(unusable(path))?;
-    let all: Vec<_> = all.collect::<Result<_, _>>().map_err(unusable(path))?;
-    if all.is_empty() {
-        return Err(ListenError::Empty(path.to_path_buf()));
-    }
-    Ok(all)
-}
-
-fn unusable(path: &Path) -> impl FnOnce(pem::Error) -> ListenError {
-    let path = path.to_path_buf();
-    |source| ListenError::File { path, source }
 }

@@ -173,10 +173,13 @@ pub(crate) fn path_stat(stat: engine::PathStat) -> PathStat {
     }
 }
 
-/// Seconds since 1970 of a time as images have it; 0 where there is none.
+/// Where there is no time: the year 1, which is none to Go.
+const NO_TIME: i64 = -62_135_596_800;
+
+/// Seconds since 1970 of a time as images have it.
 fn seconds(created: Option<&str>) -> i64 {
     let time = created.and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    time.map_or(0, |time| time.as_second())
+    time.map_or(NO_TIME, |time| time.as_second())
 }
 
 fn since_1970(time: SystemTime) -> i64 {

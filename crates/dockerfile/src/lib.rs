@@ -34,9 +34,9 @@ pub use heredoc::Heredoc;
 pub use instruction::{Instruction, InstructionKind, Keyword};
 pub use lint::{CheckOptions, Origin, RULES, Rule, is_secret, rule};
 pub use lower::{
-    AllowedDevices, BuildContext, Devices, GitError, HistoryLayer, ImageAnswer, ImageQuestion,
-    Lowered, Lowering, NamedContext, NoCache, Options, Outline, OutlineArg, OutlineMount,
-    QuestionId, RegisteredDevice, Step, Steps, TargetImage, git_context,
+    AllowedDevices, BuildContext, Checks, Devices, GitError, HistoryLayer, ImageAnswer,
+    ImageQuestion, Lowered, Lowering, NamedContext, NoCache, Options, Outline, OutlineArg,
+    OutlineMount, QuestionId, RegisteredDevice, Step, Steps, TargetImage, git_context,
 };
 pub use parser::{MetaArg, Parsed, parse};
 pub use span::Span;

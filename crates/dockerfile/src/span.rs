@@ -37,6 +37,7 @@ impl From<Span> for graph::Location {
         Self {
             first_line: span.first_line,
             last_line: span.last_line,
+            ..Self::default()
         }
     }
 }

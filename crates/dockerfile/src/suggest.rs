@@ -3,9 +3,16 @@
 /// How far apart two words may be and still be taken for each other.
 const NEAR: usize = 2;
 
-/// The option nearest to `word`; none when one is equal, or when all are too far.
+/// Bytes of a word that is compared: the work grows with the square of it.
+const LONGEST: usize = 64;
+
+/// The option nearest to `word`; none when one is equal, when all are too far, or when the word is
+/// longer than any that somebody mistypes.
 #[must_use]
 pub fn nearest<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
     let mut best = None;
     // Of several that are equally near, the one that begins alike is meant.
     let mut least = (NEAR + 1, false);
@@ -60,4 +67,24 @@ fn distance(left: &str, right: &str) -> usize {
         }
     }
     row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_near_is_found() {
+        assert_eq!(nearest("tragte", ["default", "target"]), None);
+        assert_eq!(nearest("targt", ["default", "target"]), Some("target"));
+        assert_eq!(nearest("target", ["targets", "target"]), None);
+    }
+
+    #[test]
+    fn long_words_have_nothing_near() {
+        let (word, other) = ("x".repeat(LONGEST), "x".repeat(LONGEST - 1));
+        assert_eq!(nearest(&word, [other.as_str()]), Some(other.as_str()));
+        let longer = format!("{word}x");
+        assert_eq!(nearest(&longer, [word.as_str()]), None);
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -24,7 +25,7 @@ where
 pub(crate) struct Discarded(Mutex<JoinSet<()>>);
 
 impl Discarded {
-    /// Drops `guard` beside what goes on. To be called on the runtime.
+    /// Drops `guard` beside what goes on; here and now where there is no runtime.
     pub(crate) fn add(&self, guard: impl Send + 'static) {
         self.spawn(move || drop(guard));
     }
@@ -42,6 +43,9 @@ impl Discarded {
     }
 
     fn spawn(&self, work: impl FnOnce() + Send + 'static) {
+        if Handle::try_current().is_err() {
+            return work();
+        }
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn_blocking(work);

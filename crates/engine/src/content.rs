@@ -3,11 +3,20 @@
 use std::fs::File;
 
 use oci::Digest;
+use store::Blob;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
 
 impl Engine {
+    /// All blobs, by digest.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn blobs(&self) -> Result<Vec<Blob>, EngineError> {
+        Ok(self.0.store.blobs().list()?)
+    }
+
     /// The blob of this digest, to be read; none if it is not in the store.
     ///
     /// # Errors

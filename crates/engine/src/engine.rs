@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     /// When servers said that files of theirs were last changed, in seconds since 1970.
     pub(crate) times: Mutex<HashMap<Digest, i64>>,
     pub(crate) limits: crate::limits::Limits,
+    /// Whether networks that were lost with another process have been looked for.
+    pub(crate) networks_are_swept: tokio::sync::OnceCell<()>,
     /// What steps leave to be removed.
     pub(crate) discarded: crate::blocking::Discarded,
     /// Makes file systems of stacks for processes; known when there is one to make.
@@ -96,6 +98,7 @@ impl Engine {
             web: OnceLock::new(),
             times: Mutex::default(),
             limits: crate::limits::Limits::default(),
+            networks_are_swept: tokio::sync::OnceCell::new(),
             discarded: crate::blocking::Discarded::default(),
             snapshotter: OnceLock::new(),
             marks,
@@ -179,8 +182,26 @@ impl Inner {
         if let Some(client) = self.registry.get() {
             return Ok(client);
         }
-        let client = registry::Client::new(self.registry_config()?, self.credentials()?)?;
+        let credentials = self.credentials()?;
+        let client = crate::registries::client(&self.config, &self.fetch_variables, credentials)?;
         Ok(self.registry.get_or_init(|| client))
+    }
+
+    /// The same, or one of its own that takes any certificate of `domain`, and plain HTTP where there is
+    /// no HTTPS.
+    pub(crate) fn registry_at(
+        &self,
+        domain: &str,
+        insecure: bool,
+    ) -> Result<registry::Client, EngineError> {
+        if !insecure {
+            return self.registry().cloned();
+        }
+        let mut config = self.config.clone();
+        let host = config.registry.entry(domain.to_owned()).or_default();
+        (host.http, host.insecure) = (true, true);
+        let credentials = self.credentials()?;
+        crate::registries::client(&config, &self.fetch_variables, credentials)
     }
 
     /// The threads for hashing, compressing, copying and walking, started on first use.
@@ -204,56 +225,6 @@ impl Inner {
         }
         let sandbox = sandbox::Sandbox::new(self.config.build.isolation.map(Into::into))?;
         Ok(self.sandbox.get_or_init(|| sandbox))
-    }
-
-    fn registry_config(&self) -> Result<registry::Config, EngineError> {
-        let mut config = registry::Config {
-            proxy: self.proxy(),
-            ..registry::Config::default()
-        };
-        for (domain, host) in &self.config.registry {
-            let read = |path: &PathBuf| {
-                std::fs::read(path).map_err(|source| EngineError::Read {
-                    path: path.clone(),
-                    source,
-                })
-            };
-            let authorities = host.ca.iter().map(read).collect::<Result<_, _>>()?;
-            let identity = match (&host.certificate, &host.key) {
-                (Some(certificate), Some(key)) => {
-                    Some([read(certificate)?, read(key)?].join(&b'\n'))
-                }
-                _ => None,
-            };
-            let identity = identity.map(|pem| String::from_utf8_lossy(&pem).into_owned());
-            config.hosts.insert(
-                domain.clone(),
-                registry::HostConfig {
-                    mirrors: host.mirrors.clone(),
-                    http: host.http,
-                    insecure: host.insecure,
-                    private_redirects: host.private_redirects,
-                    authorities,
-                    identity: identity.map(registry::Secret::new),
-                },
-            );
-        }
-        Ok(config)
-    }
-
-    /// Proxies as the client's variables say.
-    fn proxy(&self) -> registry::Proxy {
-        let value = |name: &str| {
-            let variables = self.fetch_variables.iter();
-            let mut named = variables.filter(|(given, _)| given.eq_ignore_ascii_case(name));
-            named.next().map(|(_, value)| value.clone())
-        };
-        let all = value("ALL_PROXY");
-        registry::Proxy {
-            http: value("HTTP_PROXY").or_else(|| all.clone()),
-            https: value("HTTPS_PROXY").or(all),
-            except: value("NO_PROXY"),
-        }
     }
 
     fn credentials(&self) -> Result<Arc<dyn registry::Credentials>, EngineError> {

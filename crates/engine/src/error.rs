@@ -4,6 +4,7 @@
 //! It is one long enum, since clients match on all that an engine may answer; only what is wrong with
 //! images, on which nobody does, is one of its own.
 
+mod chain;
 mod image;
 mod step;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use oci::{Platform, Reference};
 
+pub use chain::chain;
 pub use image::ImageError;
 use step::after;
 pub use step::{ProcessExit, StepFailure};
@@ -79,6 +81,17 @@ pub enum EngineError {
         name: String,
         /// For what it is needed.
         platform: String,
+    },
+    /// A build that is a context asks for something else by a name that the build has too that needs
+    /// it.
+    #[error("{what} {id:?} is another one in the context {name}: give one of them another id")]
+    ContextOffer {
+        /// The context's name.
+        name: String,
+        /// What is asked for.
+        what: &'static str,
+        /// By which name.
+        id: String,
     },
     /// A step failed.
     #[error("{}", step.error)]
@@ -198,6 +211,12 @@ pub enum EngineError {
     /// An image is not what it has to be, or not all there.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// Sources of an image make none.
+    #[error(transparent)]
+    ImageTools(#[from] crate::imagetools::ImageToolsError),
+    /// What an image is to say of itself cannot be said there.
+    #[error(transparent)]
+    Annotation(#[from] crate::annotation::AnnotationError),
     /// A document could not be written as JSON.
     #[error("cannot write JSON")]
     Serialize(#[source] serde_json::Error),
@@ -263,6 +282,9 @@ pub enum EngineError {
     /// A step wants the machine's network where others have their own.
     #[error("network.host is not allowed")]
     HostNetwork,
+    /// A step wants all rights that its build was not given.
+    #[error("security.insecure is not allowed")]
+    Insecure,
     /// No program connects networks of steps.
     #[error("a network of a step's own takes {programs}, which is not installed")]
     NoConnector {
@@ -312,6 +334,15 @@ pub enum EngineError {
     /// The files that a step reads cannot be read.
     #[error(transparent)]
     Checksum(#[from] snapshot::checksum::ChecksumError),
+    /// The same, before it is known whether the step has to run.
+    #[error("failed to compute cache key: failed to calculate checksum of ref {of}: {source}")]
+    CacheKey {
+        /// What they are files of.
+        of: String,
+        /// Why.
+        #[source]
+        source: snapshot::checksum::ChecksumError,
+    },
     /// A `--chmod` that is none.
     #[error(transparent)]
     Mode(#[from] snapshot::copy::ModeError),
@@ -323,6 +354,14 @@ pub enum EngineError {
         /// Why.
         #[source]
         source: reqwest::Error,
+    },
+    /// A server does not give a file.
+    #[error("failed to download {url}: invalid response status {status}")]
+    DownloadStatus {
+        /// Where it is.
+        url: String,
+        /// What the server says.
+        status: reqwest::StatusCode,
     },
     /// The client for the web could not be made.
     #[error("cannot prepare downloads")]
@@ -453,23 +492,4 @@ pub enum EngineError {
     /// An archive is not one that kiln loads.
     #[error("invalid image archive: {0}")]
     Archive(String),
-}
-
-impl EngineError {
-    /// The error and what caused it, in one line.
-    #[must_use]
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let told = error.to_string();
-            // Some errors only pass on what another says.
-            if !text.ends_with(&told) {
-                text.push_str(": ");
-                text.push_str(&told);
-            }
-            cause = error.source();
-        }
-        text
-    }
 }

@@ -20,7 +20,7 @@ use oci::Digest;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
-pub use attributes::Attributes;
+pub use attributes::{Attributes, content_attributes};
 pub use receive::{ClientFile, ClientFileKind, Incoming, Receiving};
 
 /// Copies that are kept.

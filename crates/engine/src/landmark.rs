@@ -4,15 +4,15 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use oci::Digest;
 use rustix::fs::{CWD, Mode, OFlags, fstat, major, minor, openat};
+use sys::mount::{Mounted, mounted};
 
 /// Another kernel has other directories, which may have the same numbers.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
-const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// A directory, and what it is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Landmark {
         let stat = fstat(&directory)?;
         let device = (major(stat.st_dev), minor(stat.st_dev));
         let boot = fs::read_to_string(BOOT)?;
-        let mounts = within(&fs::read(MOUNTS)?, &path);
+        let mounts = within(&mounted()?, &path);
         let mark = format!(
             "{} {}:{} {} {}",
             boot.trim(),
@@ -49,48 +49,26 @@ impl Landmark {
 }
 
 /// What is mounted beneath `directory`: where in it, which file system, and which part of that.
-fn within(table: &[u8], directory: &Path) -> Vec<u8> {
+fn within(all: &[Mounted], directory: &Path) -> Vec<u8> {
     let mut found = Vec::new();
-    for line in table.split(|byte| *byte == b'\n') {
-        let mut fields = line.split(|byte| *byte == b' ').skip(2);
-        let (Some(device), Some(part), Some(point)) = (fields.next(), fields.next(), fields.next())
-        else {
-            continue;
-        };
-        let point = unescaped(point);
-        let Ok(place) = point.strip_prefix(directory) else {
+    for mounted in all {
+        let Ok(place) = mounted.point.strip_prefix(directory) else {
             continue;
         };
         if place.as_os_str().is_empty() {
             continue;
         }
-        for field in [place.as_os_str().as_bytes(), device, part] {
-            found.extend_from_slice(field);
+        let fields = [
+            place.as_os_str(),
+            mounted.device.as_ref(),
+            mounted.part.as_os_str(),
+        ];
+        for field in fields {
+            found.extend_from_slice(field.as_bytes());
             found.push(0);
         }
     }
     found
-}
-
-/// A path of the table, in which some bytes are octal numbers.
-fn unescaped(text: &[u8]) -> PathBuf {
-    let mut path = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        let number = after.get(..3).filter(|_| byte == b'\\');
-        let number = number.and_then(|digits| std::str::from_utf8(digits).ok());
-        match number.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(number) => {
-                path.push(number);
-                rest = &after[3..];
-            }
-            None => {
-                path.push(byte);
-                rest = after;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(path).into()
 }
 
 #[cfg(test)]
@@ -99,16 +77,22 @@ mod tests {
 
     #[test]
     fn mounts_beneath_a_directory_and_no_others() {
-        let table = b"22 1 254:0 / / rw - ext4 /dev/vda rw\n\
-                      30 22 0:25 / /src rw shared:1 - tmpfs t rw\n\
-                      31 30 0:26 /a /src/with\\040space rw - tmpfs t rw\n\
-                      32 22 0:27 / /src-other rw - tmpfs t rw\n\
-                      a line of something else\n";
-        let here = within(table, Path::new("/src"));
+        let mounted = |device: &str, part: &str, point: &str| Mounted {
+            device: device.to_owned(),
+            part: part.into(),
+            point: point.into(),
+            kind: "tmpfs".to_owned(),
+        };
+        let all = [
+            mounted("254:0", "/", "/"),
+            mounted("0:25", "/", "/src"),
+            mounted("0:26", "/a", "/src/with space"),
+            mounted("0:27", "/", "/src-other"),
+        ];
+        let here = within(&all, Path::new("/src"));
         assert_eq!(here, b"with space\x000:26\0/a\0");
-        assert_eq!(within(table, Path::new("/src/with space")), b"");
-        assert!(within(table, Path::new("/")).starts_with(b"src\0"));
-        assert_eq!(unescaped(b"a\\134b\\9"), Path::new("a\\b\\9"));
+        assert_eq!(within(&all, Path::new("/src/with space")), b"");
+        assert!(within(&all, Path::new("/")).starts_with(b"src\0"));
     }
 
     #[test]

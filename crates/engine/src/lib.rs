@@ -6,6 +6,7 @@
 //! Reading order: `build` follows one build; `worker` is what the solver asks; `op` does the
 //! steps; `layer` turns layers from snapshots into blobs and back; `export` makes images of them.
 
+mod annotation;
 mod blocking;
 mod build;
 mod cache;
@@ -27,6 +28,7 @@ mod gc;
 mod history;
 mod house;
 mod image;
+mod imagetools;
 mod isolation;
 mod kept;
 mod landmark;
@@ -38,6 +40,7 @@ mod output;
 mod progress;
 mod provenance;
 mod purl;
+mod registries;
 mod remote_cache;
 mod request;
 mod resources;
@@ -48,9 +51,10 @@ mod surroundings;
 mod units;
 mod worker;
 
+pub use annotation::{Annotation, AnnotationError, AnnotationPlace, Annotations};
 pub(crate) use blocking::blocking;
 pub use build::{
-    Build, BuildOutcome, Definition, Delivery, Evaluated, FoundImage, Planned, check,
+    Build, BuildOutcome, Definition, Delivery, Evaluated, FoundImage, Planned, Reads, check,
     explain_missing, fix, outline, targets,
 };
 pub use cache::StoredRecords;
@@ -71,24 +75,29 @@ pub use context::{ContextFile, ContextFiles, ExcludedFile, context_files, ignore
 pub use debug::{EnterKept, KeepFailed, KeptStep};
 pub use device::UnusableDevice;
 pub use dockerfile::{
-    AllowedDevices, Change, Diagnostic, GitError, Outline, OutlineArg, OutlineMount, Place, Rule,
-    Severity, Source, Span, Target, detect_syntax, git_context, rule,
+    AllowedDevices, Change, Checks, Diagnostic, GitError, Outline, OutlineArg, OutlineMount, Place,
+    Rule, Severity, Source, Span, Target, detect_syntax, git_context, rule,
 };
 pub use engine::{Engine, EngineOptions, docker_credentials};
-pub use error::{EngineError, ImageError, ProcessExit, StepFailure};
+pub use error::{EngineError, ImageError, ProcessExit, StepFailure, chain};
 pub use export::ExportedImage;
 pub use files::{FileStat, Files, FilesError};
 pub use graph::{
-    ExtraHost, GitSource, LocalSource, Location, NetworkMode, PullPolicy, Ulimit, VertexDigest,
-    matches_pattern,
+    ExtraHost, GitSource, LocalSource, Location, NetworkMode, PullPolicy, SecurityMode, Ulimit,
+    VertexDigest, matches_pattern,
 };
 pub use history::{
     About, Attachment, BuildStatus, HistoryBuild, HistoryImage, HistoryStep, PastBuild, StepCounts,
     StepState, Steps as HistorySteps, meant as meant_build,
 };
 pub use image::{HistoryRow, ImageDetails, ImageSummary, Removed, is_untagged};
+pub use imagetools::{
+    Combined, Combining, Given, ImageSource, ImageTools, ImageToolsError, IndexAnnotation,
+    Inspected, InspectedImage, SourceError, Statements,
+};
 pub use kept::{
     Attributes as ClientAttributes, ClientFile, ClientFileKind, Incoming, KeptCopy, Receiving,
+    content_attributes,
 };
 pub use landmark::Landmark;
 pub use limits::limit_key;
@@ -104,9 +113,9 @@ pub use registry::{
 pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
 pub use request::{
     ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,
-    Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, LayerFormat,
+    Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, Latest, LayerFormat,
     LayoutImage, MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
-    SecretStore, Sink, Steps,
+    SecretStore, Sink, Steps, Times,
 };
 pub use resources::{Exceeded, ResourceError, Resources};
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};

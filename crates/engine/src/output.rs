@@ -34,6 +34,17 @@ pub struct LocalTree {
     pub(crate) source: Arc<LocalSource>,
 }
 
+impl Output {
+    /// As messages tell it, in one word.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Local(tree) => tree.source.name.clone(),
+            Self::Stack(stack) if stack.layers().is_empty() => "scratch".to_owned(),
+            Self::Stack(_) => "layers".to_owned(),
+        }
+    }
+}
+
 impl Stack {
     pub(crate) fn new(layers: impl Into<Arc<[LayerId]>>) -> Self {
         Self(layers.into())

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use graph::NetworkMode;
+use graph::{NetworkMode, SecurityMode};
+use sandbox::Security;
 
 use crate::cache_mount::Carried;
 use crate::config::StepNetwork;
@@ -48,6 +49,9 @@ pub(crate) struct Session {
     pub(crate) network: Option<StepNetwork>,
     /// Steps may have the machine's network where it is not the default.
     pub(crate) host_network: bool,
+    /// Steps may have all rights. Whoever plans steps has asked already; a step of another build's
+    /// result was planned with what that build may.
+    pub(crate) insecure: bool,
     /// The client wants the first step that fails.
     pub(crate) keep_failed: Option<KeepFailed>,
 }
@@ -77,7 +81,20 @@ impl Session {
             resources: request.resources.clone(),
             network: request.default_network,
             host_network: request.allow_host_network || request.network == NetworkMode::Host,
+            insecure: request.may_be_insecure(),
             keep_failed: request.keep_failed.clone(),
+        }
+    }
+
+    /// The sandbox's word for a level of security.
+    ///
+    /// # Errors
+    /// The build was not given what a step wants.
+    pub(crate) const fn security(&self, mode: SecurityMode) -> Result<Security, EngineError> {
+        match mode {
+            SecurityMode::Sandbox => Ok(Security::Sandbox),
+            SecurityMode::Insecure if self.insecure => Ok(Security::Insecure),
+            SecurityMode::Insecure => Err(EngineError::Insecure),
         }
     }
 

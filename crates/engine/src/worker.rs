@@ -48,9 +48,9 @@ impl Worker for BuildWorker {
             SourceOp::Local(_) => Ok(None),
             SourceOp::Http(source) => {
                 let session = &self.session;
-                let digest = self.engine.resolve_http(source, session, step).await?;
-                self.files.keep(source, digest);
-                Ok(Some(crate::source::http_key(source, &digest)))
+                let fetched = self.engine.resolve_http(source, session, step).await?;
+                self.files.keep(source, fetched);
+                Ok(Some(crate::source::http_key(source, &fetched)))
             }
             SourceOp::Git(source) => {
                 let told = step.progress();
@@ -123,8 +123,8 @@ impl BuildWorker {
         let pin = |op: &Op| match op {
             Op::Source(SourceOp::Git(git)) => self.commits.of_reference(git),
             Op::Source(SourceOp::Http(http)) => {
-                let checksum = self.files.pinned(http).checksum;
-                checksum.map(|digest| digest.hex())
+                let known = self.files.known(http);
+                known.map(|known| known.digest.hex())
             }
             _ => None,
         };
@@ -164,8 +164,9 @@ impl BuildWorker {
                 Ok(Output::Local(LocalTree::new(path.clone(), local)))
             }
             SourceOp::Http(source) => {
-                let source = self.files.pinned(source);
-                self.engine.http(&source, &self.session, step).await
+                let known = self.files.known(source);
+                let session = &self.session;
+                self.engine.http(source, known, session, step).await
             }
             SourceOp::Git(source) => {
                 let source = self.commits.pinned(source);

@@ -26,5 +26,5 @@ pub use op::{DiffOp, MergeOp, Op};
 pub use pattern::{has_wildcards, matches_pattern};
 pub use selection::{InputKey, SelectedPath, Selection};
 pub use vertex::{
-    Edge, Graph, GraphError, Location, Meta, Vertex, VertexDigest, VertexId, Written,
+    Edge, Graph, GraphError, Location, Meta, SourceFile, Vertex, VertexDigest, VertexId, Written,
 };

@@ -101,8 +101,8 @@ fn file_selections(op: &FileOp) -> Selections {
     selections
 }
 
-/// Only what is bound read-only beside the root is read by content: a process may look at all of
-/// its root, and what it writes becomes part of a result.
+/// Only what is bound beside the root and becomes no output is read by content: a process may look
+/// at all of its root, and what it writes elsewhere is dropped.
 fn exec_selections(mounts: &[Mount]) -> Selections {
     let mut selections = Selections::new();
     for mount in mounts {
@@ -120,7 +120,7 @@ fn exec_selections(mounts: &[Mount]) -> Selections {
                 selector,
                 output: None,
                 ..
-            } if mount.read_only && mount.target != "/" => {
+            } if mount.target != "/" => {
                 let path = SelectedPath {
                     path: format!("/{}", selector.trim_start_matches('/')),
                     wildcard: false,

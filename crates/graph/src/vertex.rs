@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::sync::Arc;
 
 use oci::Digest;
 
@@ -67,6 +68,8 @@ pub struct Meta {
     pub name: String,
     /// Run it even when its result is known.
     pub ignore_cache: bool,
+    /// Leave its result out of caches that are exported.
+    pub unexported: bool,
     /// The instruction without its variables put in, when it names some that are set.
     pub written: Option<Box<Written>>,
     /// Where in a Dockerfile it was written; several places when equal vertices were merged.
@@ -94,12 +97,35 @@ impl fmt::Debug for Written {
 }
 
 /// Lines of a source file, counted from 1, both ends included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Location {
     /// First line.
     pub first_line: u32,
     /// Last line.
     pub last_line: u32,
+    /// The characters of those lines at which it begins and ends, where a client said so.
+    pub characters: (u32, u32),
+    /// The file, as a client gave it; none is the Dockerfile of the build.
+    pub file: Option<Arc<SourceFile>>,
+}
+
+/// A file that steps were written in.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name.
+    pub name: String,
+    /// The language that it is in.
+    pub language: String,
+    /// Its text.
+    pub data: Vec<u8>,
+    /// The steps that make it, as the client encoded them; empty when nobody says.
+    pub definition: Vec<u8>,
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SourceFile").field(&self.name).finish()
+    }
 }
 
 /// Vertices in an order in which inputs come first; equal ones are one.
@@ -158,6 +184,7 @@ impl Graph {
                 let existing = *existing.get();
                 let known = &mut self.vertices[existing.index()].meta;
                 known.ignore_cache |= meta.ignore_cache;
+                known.unexported &= meta.unexported;
                 for location in meta.locations {
                     if !known.locations.contains(&location) {
                         known.locations.push(location);
@@ -362,6 +389,7 @@ mod tests {
         let location = Location {
             first_line: line,
             last_line: line,
+            ..Location::default()
         };
         Meta {
             locations: vec![location],

@@ -25,13 +25,7 @@ pub(crate) fn metadata(metadata: Option<&pb::OpMetadata>) -> Result<(), Problem>
     if let Some(capability) = metadata.caps.keys().find(|name| !caps::is_known(name)) {
         return Err(Problem::Capability(capability.clone()));
     }
-    match metadata.export_cache {
-        Some(_) => Err(Problem::unsupported(
-            "export_cache of an op",
-            "say for the whole build what of its cache is exported",
-        )),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 pub(crate) fn constraints(raw: &RawOp) -> Result<(), Problem> {

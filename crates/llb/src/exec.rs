@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use bollard_buildkit_proto::pb;
-use graph::{Device, ExecOp, ExtraHost, NetworkMode, Op, Process, SecurityMode, Ulimit};
+use graph::{
+    Device, Environment, ExecOp, ExtraHost, NetworkMode, Op, Process, SecurityMode, Ulimit,
+};
+use oci::DEFAULT_PATH;
 
 use crate::error::Problem;
 use crate::load::{Converted, Given};
@@ -26,7 +29,7 @@ pub(crate) fn convert(op: &pb::ExecOp, given: &Given<'_>) -> Result<Converted, P
     let exec = ExecOp {
         process: Process {
             args: meta.args.clone(),
-            env: meta.env.iter().cloned().collect(),
+            env: environment(&meta.env),
             cwd: path::clean(&meta.cwd),
             user: meta.user.clone(),
         },
@@ -47,6 +50,13 @@ pub(crate) fn convert(op: &pb::ExecOp, given: &Given<'_>) -> Result<Converted, P
         outputs: mounts.outputs,
         unchanged: mounts.unchanged,
     })
+}
+
+/// A client that knows the capability `exec.meta.setsdefaultpath` leaves it to us where programs are.
+fn environment(entries: &[String]) -> Environment {
+    let has_path = entries.iter().any(|entry| entry.starts_with("PATH="));
+    let path = (!has_path).then(|| format!("PATH={DEFAULT_PATH}"));
+    entries.iter().cloned().chain(path).collect()
 }
 
 fn network(op: &pb::ExecOp, given: &Given<'_>) -> Result<NetworkMode, Problem> {

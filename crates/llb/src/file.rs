@@ -25,7 +25,7 @@ pub(crate) fn convert(op: &pb::FileOp, given: &Given<'_>) -> Result<Converted, P
         inputs: Vec::new(),
         base: None,
         actions: Vec::with_capacity(op.actions.len()),
-        done: Done::default(),
+        outputs: BTreeSet::new(),
     };
     for action in &op.actions {
         conversion.add(action)?;
@@ -40,16 +40,6 @@ pub(crate) struct Conversion<'a> {
     /// The input that the first action changes.
     base: Option<usize>,
     actions: Vec<FileAction>,
-    done: Done,
-}
-
-/// Which actions are what, by index.
-#[derive(Default)]
-struct Done {
-    /// Another one went on from them.
-    continued: BTreeSet<u32>,
-    /// They are outputs.
-    kept: BTreeSet<u32>,
     outputs: BTreeSet<u32>,
 }
 
@@ -57,7 +47,7 @@ impl Conversion<'_> {
     fn add(&mut self, action: &pb::FileAction) -> Result<(), Problem> {
         let kind = action.action.as_ref();
         let kind = kind.ok_or_else(|| Problem::Invalid("file action of no kind".to_owned()))?;
-        let input = self.base_input(action.input)?;
+        let input = self.input("input of a file action", action.input, true)?;
         if !matches!(kind, Action::Copy(_)) && action.secondary_input != -1 {
             return Err(Problem::Index {
                 what: "secondary input of a file action",
@@ -105,31 +95,9 @@ impl Conversion<'_> {
         Ok(())
     }
 
-    /// What an action changes. Only one can go on from another.
-    fn base_input(&mut self, index: i64) -> Result<FileInput, Problem> {
-        let input = self.input("input of a file action", index, true)?;
-        if let FileInput::Action(earlier) = input
-            && (!self.done.continued.insert(earlier) || self.done.kept.contains(&earlier))
-        {
-            return Err(Problem::unsupported(
-                "a file action of which several things are made",
-                "make an op of its own of the common part",
-            ));
-        }
-        Ok(input)
-    }
-
     /// What a copy reads, and whether that is files of the client.
     fn source_input(&mut self, index: i64) -> Result<(FileInput, bool), Problem> {
         let input = self.input("secondary input of a file action", index, false)?;
-        if let FileInput::Action(earlier) = input
-            && self.done.continued.contains(&earlier)
-        {
-            return Err(Problem::unsupported(
-                "a copy from a file action that another one went on from",
-                "make an op of its own of what is copied from",
-            ));
-        }
         let edge = match input {
             FileInput::Input(place) => self.inputs.get(place as usize),
             FileInput::Action(_) => return Ok((input, false)),
@@ -194,19 +162,17 @@ impl Conversion<'_> {
         let Ok(output) = u32::try_from(output) else {
             return Err(index);
         };
-        if !self.done.outputs.insert(output) {
+        if !self.outputs.insert(output) {
             return Err(index);
         }
-        let action = u32::try_from(self.actions.len()).unwrap_or(u32::MAX);
-        self.done.kept.insert(action);
         Ok(Some(output))
     }
 
     fn finish(mut self, op: &pb::FileOp) -> Result<Converted, Problem> {
-        if self.done.outputs.is_empty() {
+        if self.outputs.is_empty() {
             return Err(Problem::Invalid("file op with no outputs".to_owned()));
         }
-        for (expected, output) in (0u32..).zip(&self.done.outputs) {
+        for (expected, output) in (0u32..).zip(&self.outputs) {
             if expected != *output {
                 return Err(Problem::Index {
                     what: "output of a file action",
@@ -226,7 +192,7 @@ impl Conversion<'_> {
                 actions: self.actions,
             }),
             inputs: self.inputs,
-            outputs: self.done.outputs.into_iter().collect(),
+            outputs: self.outputs.into_iter().collect(),
             unchanged: Outputs::new(),
         })
     }

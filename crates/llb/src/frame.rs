@@ -1,6 +1,7 @@
 //! One definition, and how far it is done.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use bollard_buildkit_proto::pb;
 use graph::{Edge, Location};
@@ -19,6 +20,9 @@ pub(crate) struct Frame {
     pub(crate) ops: HashMap<Digest, RawOp>,
     pub(crate) metadata: BTreeMap<String, pb::OpMetadata>,
     pub(crate) places: BTreeMap<String, Vec<Place>>,
+    /// The files that they are in, and how many of others there were before them.
+    files: Vec<Arc<graph::SourceFile>>,
+    others: usize,
     /// What is still to be done, the next one last.
     pub(crate) ahead: Vec<Digest>,
     pub(crate) done: HashMap<Digest, Done>,
@@ -55,6 +59,8 @@ impl Frame {
         let input = result.ok_or(Problem::NoResult)?;
         let mut frame = Self {
             ops,
+            others: sources.len(),
+            files: files(definition),
             metadata: definition.metadata.clone(),
             places: places(definition, sources)?,
             ahead: Vec::new(),
@@ -114,18 +120,37 @@ impl Frame {
         name::of(raw, self.metadata.get(&raw.digest.to_string()), &inputs)
     }
 
-    /// The lines of an op in the first file, which is the one that people are shown.
+    /// The lines of an op.
     pub(crate) fn locations(&self, raw: &RawOp) -> Vec<Location> {
         let places = self.places.get(&raw.digest.to_string());
-        let places = places
-            .into_iter()
-            .flatten()
-            .filter(|place| place.source == 0);
-        let line = |line: i32| u32::try_from(line).unwrap_or_default();
-        let location = |place: &Place| Location {
-            first_line: line(place.start.0),
-            last_line: line(place.end.0),
+        let number = |number: i32| u32::try_from(number).unwrap_or_default();
+        let location = |place: &Place| {
+            let file = place.source.checked_sub(self.others)?;
+            Some(Location {
+                first_line: number(place.start.0),
+                last_line: number(place.end.0),
+                characters: (number(place.start.1), number(place.end.1)),
+                file: Some(Arc::clone(self.files.get(file)?)),
+            })
         };
-        places.map(location).collect()
+        let places = places.into_iter().flatten();
+        places.filter_map(location).collect()
     }
+}
+
+/// The files of a definition, in its order.
+fn files(definition: &pb::Definition) -> Vec<Arc<graph::SourceFile>> {
+    let infos = definition.source.iter().flat_map(|source| &source.infos);
+    let file = |info: &pb::SourceInfo| {
+        let definition = info.definition.as_ref();
+        Arc::new(graph::SourceFile {
+            name: info.filename.clone(),
+            language: info.language.clone(),
+            data: info.data.clone(),
+            definition: definition
+                .map(prost::Message::encode_to_vec)
+                .unwrap_or_default(),
+        })
+    };
+    infos.map(file).collect()
 }

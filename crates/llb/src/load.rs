@@ -221,6 +221,9 @@ impl Loading {
                 let meta = Meta {
                     name: frame.name(raw),
                     ignore_cache: metadata.is_some_and(|metadata| metadata.ignore_cache),
+                    unexported: metadata
+                        .and_then(|metadata| metadata.export_cache.as_ref())
+                        .is_some_and(|export| !export.value),
                     written: None,
                     locations: frame.locations(raw),
                 };

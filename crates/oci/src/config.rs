@@ -91,6 +91,9 @@ pub struct History {
     pub empty_layer: bool,
 }
 
+/// Where programs are looked for when nobody says: Docker's and BuildKit's default for Unix.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Defaults for the process that runs in a container of the image.
 ///
 /// In the order in which Docker's image config has its keys, which decides the digest.

@@ -14,6 +14,8 @@ pub mod annotation {
     pub const IMAGE_NAME: &str = "io.containerd.image.name";
     /// When the image was made, RFC 3339.
     pub const CREATED: &str = "org.opencontainers.image.created";
+    /// Times of files in a layer that were later became this one, in seconds since 1970.
+    pub const REWRITTEN_TIMESTAMP: &str = "buildkit/rewritten-timestamp";
     /// Marks a manifest of an index as being about another one, and says how.
     pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
     /// The digest of the manifest that it is about.
@@ -40,6 +42,9 @@ pub struct Descriptor {
     /// Free key and value pairs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// The content itself, as base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
     /// For which platform a manifest in an index is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
@@ -58,6 +63,7 @@ impl Descriptor {
             size,
             urls: Vec::new(),
             annotations: BTreeMap::new(),
+            data: None,
             platform: None,
             artifact_type: None,
         }

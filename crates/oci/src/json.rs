@@ -15,6 +15,44 @@ pub fn to_canonical_json<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json:
     Ok(bytes)
 }
 
+/// The JSON `compact`, which has no white space, over several lines: as Go's `MarshalIndent` has it
+/// with two spaces.
+#[must_use]
+pub fn indented(compact: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(compact.len() * 2);
+    let (mut depth, mut opened) = (0usize, false);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for &byte in compact {
+        if in_string {
+            bytes.push(byte);
+            in_string = is_escaped || byte != b'"';
+            is_escaped = !is_escaped && byte == b'\\';
+            continue;
+        }
+        let closes = matches!(byte, b'}' | b']');
+        depth = depth.saturating_sub(usize::from(closes));
+        // What is empty stays on one line.
+        if opened != closes {
+            break_line(&mut bytes, depth);
+        }
+        opened = matches!(byte, b'{' | b'[');
+        depth += usize::from(opened);
+        in_string = byte == b'"';
+        bytes.push(byte);
+        match byte {
+            b':' => bytes.push(b' '),
+            b',' => break_line(&mut bytes, depth),
+            _ => {}
+        }
+    }
+    bytes
+}
+
+fn break_line(bytes: &mut Vec<u8>, depth: usize) {
+    bytes.push(b'\n');
+    bytes.extend(std::iter::repeat_n(b' ', depth * 2));
+}
+
 struct GoEscapes;
 
 impl serde_json::ser::Formatter for GoEscapes {
@@ -52,5 +90,22 @@ mod tests {
             String::from_utf8(bytes).unwrap(),
             r#"["a\u003cb\u003e\u0026c\u2028é\n"]"#
         );
+    }
+
+    #[test]
+    fn indents_as_go_does() {
+        let compact = br#"{"a":[],"b":{},"c":[1,"x,\"{y}\\"],"d":{"e":null}}"#;
+        let expected = r#"{
+  "a": [],
+  "b": {},
+  "c": [
+    1,
+    "x,\"{y}\\"
+  ],
+  "d": {
+    "e": null
+  }
+}"#;
+        assert_eq!(String::from_utf8(indented(compact)).unwrap(), expected);
     }
 }

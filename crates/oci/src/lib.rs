@@ -17,11 +17,11 @@ mod reference;
 mod unambiguous;
 
 pub use config::{
-    Empty, HealthConfig, History, ImageConfig, MAX_CONFIG_SIZE, ProcessConfig, RootFs,
+    DEFAULT_PATH, Empty, HealthConfig, History, ImageConfig, MAX_CONFIG_SIZE, ProcessConfig, RootFs,
 };
 pub use descriptor::{Descriptor, annotation};
 pub use digest::{Digest, DigestError, Hasher};
-pub use json::to_canonical_json;
+pub use json::{indented, to_canonical_json};
 pub use layer_id::{ChainId, DiffId};
 pub use manifest::{Document, DocumentError, Index, MAX_DOCUMENT_SIZE, MAX_LAYERS, Manifest};
 pub use media_type::{Compression, MediaType};

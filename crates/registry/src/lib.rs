@@ -14,7 +14,6 @@ pub mod docker_config;
 mod endpoint;
 mod error;
 mod exchange;
-mod http_date;
 mod login;
 mod pull;
 mod push;

@@ -5,4 +5,4 @@ mod resolve;
 
 pub use blob::BlobStream;
 pub use resolve::Resolved;
-pub(crate) use resolve::stated_digest;
+pub(crate) use resolve::{document_call, stated_digest};

@@ -47,6 +47,12 @@ pub fn resolv_conf(host: &str, network: &Network) -> String {
     }
 }
 
+/// Whether a text of `/etc/resolv.conf` has a name server.
+#[must_use]
+pub fn has_nameserver(resolv_conf: &str) -> bool {
+    resolv_conf.lines().any(is_nameserver)
+}
+
 fn is_nameserver(line: &str) -> bool {
     line.split_whitespace().next() == Some("nameserver")
 }
@@ -76,6 +82,20 @@ mod tests {
             "127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n\
              10.0.0.1\tb\n::2\ta\n"
         );
+    }
+
+    #[test]
+    fn name_servers_are_found() {
+        for text in ["nameserver 10.0.0.2", "search x\n\tnameserver ::1\n"] {
+            assert!(has_nameserver(text), "{text:?}");
+        }
+        for text in [
+            "",
+            "# nameserver 10.0.0.2\n",
+            "nameservers 10.0.0.2\nsearch nameserver",
+        ] {
+            assert!(!has_nameserver(text), "{text:?}");
+        }
     }
 
     #[test]

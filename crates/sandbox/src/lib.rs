@@ -32,11 +32,11 @@ pub mod user;
 
 pub use error::{LookupError, SandboxError};
 pub use group::{Exceeded, GroupVersion, Means};
-pub use hosts::{ExtraHost, hosts, resolv_conf};
+pub use hosts::{ExtraHost, has_nameserver, hosts, resolv_conf};
 pub use network::{Connector, ConnectorKind, Disconnected};
 pub use place::{Place, PlaceStdio};
 pub use plan::is_device_path;
-pub use running::Running;
+pub use running::{LeftNetwork, Running};
 pub use seccomp::FilterError;
 pub use spec::{
     DeviceKind, DeviceNode, GroupLimits, Isolation, Limit, Network, Process, Resource, Security,

@@ -18,7 +18,7 @@ use crate::error::SandboxError;
 use crate::group;
 use crate::plan::{Joined, MountPoints, Plan};
 use crate::running::{Left, Running};
-use crate::spec::Process;
+use crate::spec::{Process, Security};
 use crate::start::{Sandbox, explain, give_to_user, supervise};
 use crate::terminal::open_pair;
 
@@ -118,7 +118,7 @@ impl Place {
 
 impl Sandbox {
     /// Starts a further process beside the one at `place`: in its namespaces, seeing its root. It
-    /// ends when that one does.
+    /// ends when that one does. `security` is about its rights; what is mounted is that one's.
     ///
     /// # Errors
     /// Anything that keeps it from running its program; nothing is left of it then.
@@ -126,6 +126,7 @@ impl Sandbox {
         &self,
         place: &Place,
         process: &Process,
+        security: Security,
         stdio: PlaceStdio,
     ) -> Result<Running, SandboxError> {
         self.host.identities.check(&process.user)?;
@@ -145,7 +146,7 @@ impl Sandbox {
             })
         };
         let joined = joined().map_err(setup("open the container"))?;
-        let mut plan = Plan::joining(process, &self.host, joined, is_terminal, ask)?;
+        let mut plan = Plan::joining((process, security), &self.host, joined, is_terminal, ask)?;
         let enter = group::enter(place.0.groups.iter().map(PathBuf::as_path))?;
         // It comes into the namespaces of the other one.
         plan.begin_with(enter, false);

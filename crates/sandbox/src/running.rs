@@ -1,5 +1,6 @@
 //! A process that has been started.
 
+use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -30,10 +31,27 @@ pub struct Running {
     exceeded: Option<Exceeded>,
     /// Ends with the process.
     connection: Option<Connection>,
+    heir: Option<Heir>,
     disconnected: Option<Disconnected>,
     unreleased: Option<SandboxError>,
     /// The process would be killed if the thread that started it ended.
     _spawner: Arc<Spawner>,
+}
+
+/// The network of a process that has ended. Dropping it has it taken down, which may take as long as
+/// plugins take.
+#[derive(Debug)]
+pub struct LeftNetwork {
+    _connection: Connection,
+}
+
+/// Who gets the network of a process that is dropped.
+struct Heir(Box<dyn FnOnce(LeftNetwork) + Send + Sync>);
+
+impl fmt::Debug for Heir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Heir")
+    }
 }
 
 /// The process itself, with what ends all that it starts.
@@ -122,6 +140,7 @@ impl Running {
             group: None,
             exceeded: None,
             connection: None,
+            heir: None,
             disconnected: None,
             unreleased: None,
             _spawner: spawner,
@@ -150,6 +169,12 @@ impl Running {
     pub(crate) fn connected_by(mut self, connection: Option<Connection>) -> Running {
         self.connection = connection;
         self
+    }
+
+    /// Has `heir` see to its network if this is dropped: it gets it as soon as the process has ended.
+    /// Without one the thread that drops this takes it down, and waits for that.
+    pub fn leave_network_to(&mut self, heir: impl FnOnce(LeftNetwork) + Send + Sync + 'static) {
+        self.heir = Some(Heir(Box::new(heir)));
     }
 
     /// Why something of its network is left, if it is, once it has ended.
@@ -261,7 +286,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let heir = self.heir.take();
+        let left = heir.and_then(|heir| Some((heir, self.connection.take()?)));
         // Nobody is left to tell; the process is gone in any case.
         let _ = self.kill();
+        if let Some((Heir(take), _connection)) = left {
+            take(LeftNetwork { _connection });
+        }
     }
 }

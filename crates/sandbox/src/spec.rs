@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::FileType;
+use serde::{Deserialize, Serialize};
 use sys::capability::CapabilitySet;
 use sys::mount::{Mount, MountKind};
 use sys::node::Device;
@@ -42,8 +43,10 @@ pub struct Spec {
     pub group: GroupLimits,
 }
 
-/// What a process, and all that it starts, may take together; what is not said is not limited.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a process, and all that it starts, may take together; what is not said is not limited. Its
+/// fields are written under their names, and those that are missing are not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GroupLimits {
     /// Bytes of memory, pages of files included.
     pub memory: Option<u64>,

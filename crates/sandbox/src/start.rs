@@ -16,6 +16,7 @@ use crate::chroot;
 use crate::error::{LookupError, SandboxError, reason};
 use crate::group::{Groups, Means};
 use crate::network::Connection;
+use crate::network::cni::{Cni, CniError};
 use crate::owners::Supervisor;
 use crate::plan::{Host, Identities, Plan};
 use crate::running::{Left, Running};
@@ -72,6 +73,21 @@ impl Sandbox {
     /// It cannot.
     pub fn can_hold(&self, limits: &GroupLimits) -> Result<(), SandboxError> {
         self.groups.can_hold(limits)
+    }
+
+    /// Whether plugins can set up a process's network here, as far as can be seen without making
+    /// anything.
+    ///
+    /// # Errors
+    /// They cannot: it takes root and namespaces, or something is missing.
+    pub fn can_attach(&self, cni: &Cni) -> Result<(), SandboxError> {
+        if self.isolation() == Isolation::Chroot {
+            return Err(SandboxError::NotInChroot("a network of a step's own"));
+        }
+        if !self.host.identities.are_whole() {
+            return Err(CniError::NotRoot.into());
+        }
+        Ok(cni.check()?)
     }
 
     /// How processes are kept away from the host; waits until that is known.

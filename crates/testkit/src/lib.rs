@@ -16,6 +16,7 @@ mod place;
 mod real_registry;
 pub mod registry;
 mod scratch;
+pub mod seeds;
 pub mod tree;
 
 pub use image::{Image, check_layout};

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::kiln::{Kiln, Project, Ran, finish};
+use crate::kiln::{Kiln, Project, Ran, finish, tool};
+use crate::serving::Daemon;
 
 const DEFINITION: &str = r#"
 group "default" { targets = ["app", "tool"] }
@@ -179,7 +180,7 @@ fn questions_are_answered_target_by_target() {
     let (kiln, project) = (Kiln::new(), project());
     let list = bake(&kiln, &project, &["--list", "targets"]).ok();
     assert!(list.starts_with("TARGET"), "{list}");
-    let printed = bake(&kiln, &project, &["--print", "app", "--var", "X=1"]).ok();
+    let printed = bake(&kiln, &project, &["--print", "app"]).ok();
     assert!(printed.contains("\"base\": \"target:base\""), "{printed}");
     let checked = bake(&kiln, &project, &["--check", "app"]);
     // Of an image without a version kiln warns, and of the result of another target it does not.
@@ -197,4 +198,203 @@ fn questions_are_answered_target_by_target() {
     );
     // No store was made for that.
     assert!(!kiln.root().exists());
+}
+
+#[test]
+fn nothing_is_opened_before_it_is_allowed() {
+    let kiln = Kiln::new();
+    let project = Project::new(&[
+        (
+            "inner/docker-bake.hcl",
+            "target \"default\" {\n  dockerfile = \"github.com/../../Dockerfile\"\n}\n\
+             target \"key\" {\n  ssh = [\"default=../key\"]\n}\n",
+        ),
+        (
+            "inner/compose.yaml",
+            "services:\n  app:\n    build: {args: [A]}\n    env_file: ../secret.env\n",
+        ),
+        ("inner/github.com/x", ""),
+        ("inner/Dockerfile", "FROM scratch\n"),
+        ("Dockerfile", "no instruction\n"),
+        ("secret.env", "A=hidden\n"),
+        ("key", "no key"),
+    ]);
+    let run = |arguments: &[&str]| {
+        let mut command = kiln.command();
+        command.arg("bake").args(arguments);
+        finish(command.current_dir(project.join("inner")))
+    };
+    let hcl = ["-f", "docker-bake.hcl"];
+    for asked in [&["default"][..], &["--check", "default"], &["key"]] {
+        let ran = run(&[&hcl, asked].concat());
+        assert_eq!(ran.error(), "ERROR: additional privileges requested");
+    }
+    let ran = run(&["-f", "compose.yaml", "--print"]);
+    let hints = ran.hints().join("\n");
+    assert!(hints.contains("secret.env"), "{hints}");
+    assert_eq!(ran.error(), "ERROR: additional privileges requested");
+    let printed = run(&["-f", "compose.yaml", "--print", "--allow", "fs.read=.."]).ok();
+    assert!(printed.contains("\"A\": \"hidden\""), "{printed}");
+    // What is allowed is opened.
+    let opened = run(&[&hcl[..], &["--allow=fs.read=..", "--check"]].concat());
+    assert!(
+        opened.stderr.contains("no instruction"),
+        "{}",
+        opened.stderr
+    );
+}
+
+#[test]
+fn targets_that_are_not_asked_are_built() {
+    let (kiln, project) = (Kiln::new(), project());
+    let asked = ["--set", "tool.call=targets", "--metadata-file", "meta.json"];
+    let ran = bake(&kiln, &project, &asked);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(project.join("out/app/x").is_file());
+    assert!(!project.join("out/tool").exists());
+    assert!(ran.stdout.starts_with("tool\n\n"), "{}", ran.stdout);
+    let metadata = fs::read_to_string(project.join("meta.json")).unwrap();
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    assert!(metadata.get("app").is_some() && metadata.get("tool").is_none());
+    let nothing = bake(
+        &kiln,
+        &project,
+        &["--check", "--metadata-file", "none.json"],
+    );
+    let error = nothing.error();
+    assert!(
+        error.contains("--metadata-file is for targets that are built"),
+        "{error}"
+    );
+}
+
+#[test]
+fn answers_as_json_are_one_document() {
+    let (kiln, project) = (Kiln::new(), project());
+    let ran = bake(&kiln, &project, &["--call", "targets,format=json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let printed = bake(&kiln, &project, &["--call", "targets", "--print"]).ok();
+    let printed: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(document["group"], printed["group"]);
+    for name in ["app", "tool"] {
+        let target = &document["target"][name];
+        assert_eq!(target["build"], printed["target"][name]);
+        assert_eq!(target["targets"]["version"], Value::Null);
+        assert!(target["targets"]["targets"].is_array(), "{target}");
+    }
+    // What is found is told by the code.
+    let check = bake(&kiln, &project, &["--call", "check,format=json"]);
+    let document: Value = serde_json::from_str(&check.stdout).unwrap();
+    let rules = |name: &str| {
+        let warnings = document["target"][name]["check"]["warnings"].as_array();
+        let rules = warnings.unwrap().iter().map(|one| one["ruleName"].clone());
+        rules.collect::<Vec<_>>()
+    };
+    assert_eq!(rules("base"), ["LatestBaseImage"]);
+    assert_eq!(rules("app").len() + rules("tool").len(), 0);
+    assert_eq!(check.code, 1);
+    assert_eq!(document["target"]["app"]["build"]["call"], "lint");
+}
+
+#[test]
+fn contexts_that_are_archives_are_read_for_each_target() {
+    let kiln = Kiln::new();
+    let project = Project::new(&[
+        (
+            "docker-bake.hcl",
+            "target \"base\" {\n  context = \"files.tar\"\n}\n\
+             target \"default\" {\n  contexts = { base = \"target:base\" }\n  \
+             dockerfile-inline = \"FROM base\\nCOPY own /own\"\n  output = [\"out\"]\n}\n",
+        ),
+        ("own", "own"),
+        ("files/a", "from the archive"),
+        ("files/Dockerfile", "FROM scratch\nCOPY a /a\n"),
+    ]);
+    let (tar, files) = (project.join("files.tar"), project.join("files"));
+    let arguments = [
+        "cf",
+        tar.to_str().unwrap(),
+        "-C",
+        files.to_str().unwrap(),
+        ".",
+    ];
+    tool("tar", &arguments);
+    let ran = bake(&kiln, &project, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let found = fs::read_to_string(project.join("out/a")).unwrap();
+    assert_eq!(found, "from the archive");
+}
+
+#[test]
+fn an_id_means_the_same_in_targets_that_need_each_other() {
+    let kiln = Kiln::new();
+    let base = "target \"base\" {\n  dockerfile-inline = \"FROM scratch\"\n  \
+                secret = [\"id=s,src=one\"]\n}\n\
+                target \"middle\" {\n  dockerfile-inline = \"FROM b\"\n  \
+                contexts = { b = \"target:base\" }\n}\n\
+                target \"default\" {\n  dockerfile-inline = \"FROM m\"\n  \
+                contexts = { m = \"target:middle\" }\n  \
+                secret = [\"id=s,src=two\"]\n  output = [\"type=cacheonly\"]\n}\n";
+    let project = Project::new(&[("docker-bake.hcl", base), ("one", "1"), ("two", "2")]);
+    let error = bake(&kiln, &project, &[]).error();
+    let expected = "secret \"s\" is another one in the context m: give one of them another id";
+    assert!(error.contains(expected), "{error}");
+    let same = ["--set", "default.secrets=id=s,src=one"];
+    let ran = bake(&kiln, &project, &same);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn targets_are_built_by_a_builder_elsewhere() {
+    let daemon = Daemon::new();
+    let project = Project::new(&[
+        (
+            "docker-bake.hcl",
+            "group \"default\" { targets = [\"a\", \"b\"] }\n\
+             target \"a\" {\n  args = { N = \"a\" }\n  output = [\"out/a\"]\n}\n\
+             target \"b\" {\n  args = { N = \"b\" }\n  output = [\"out/b\"]\n}\n\
+             target \"linked\" {\n  contexts = { a = \"target:a\" }\n}\n",
+        ),
+        ("Dockerfile", "FROM alpine\nARG N\nRUN echo $N >/n\n"),
+    ]);
+    let host = format!("unix://{}", daemon.socket.display());
+    let there = |arguments: &[&str]| {
+        let mut command = daemon.kiln.command();
+        command.env("KILN_ROOT", "/nowhere/at/all");
+        command.args(["bake", "--builder", &host]).args(arguments);
+        finish(command.current_dir(project.path()))
+    };
+    let ran = there(&["--progress", "plain"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for name in ["a", "b"] {
+        let made = fs::read_to_string(project.join(&format!("out/{name}/n"))).unwrap();
+        assert_eq!(made, format!("{name}\n"));
+    }
+    let ran = there(&["--set", "*.dockerfile=none"]);
+    let error = ran.error();
+    assert!(error.contains("target "), "{error}");
+    let error = there(&["linked"]).error();
+    assert!(
+        error.contains("the context a, which is another target's result"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_target_puts_no_link_in_the_place_of_a_secret() {
+    let kiln = Kiln::new();
+    let project = Project::new(&[(
+        "docker-bake.hcl",
+        "group \"default\" { targets = [\"a\", \"b\"] }\n\
+         target \"a\" {\n  dockerfile-inline = \"FROM alpine AS x\\nRUN mkdir /o; \
+         ln -s /etc/passwd /o/s\\nFROM scratch\\nCOPY --from=x /o /\"\n  \
+         output = [\"out\"]\n}\n\
+         target \"b\" {\n  dockerfile-inline = \"FROM alpine\\n\
+         RUN --mount=type=secret,id=s cat /run/secrets/s\"\n  \
+         contexts = { a = \"target:a\" }\n  secret = [\"id=s,src=out/s\"]\n}\n",
+    )]);
+    let error = bake(&kiln, &project, &[]).error();
+    assert!(error.contains("target b: secret s: "), "{error}");
+    assert!(!project.join("out").exists());
 }

@@ -9,9 +9,11 @@ mod definitions;
 mod gateway;
 mod history;
 mod inputs;
+mod insecure;
 mod layouts;
 mod offers;
 mod platforms;
+mod stdio;
 mod stores;
 mod tokens;
 mod traces;
@@ -24,7 +26,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard_buildkit_proto::moby::buildkit::v1 as api;
 use serde_json::json;
+use testkit::Scratch;
 
+use crate::repository::{GitServer, Repository};
 use crate::serving::Daemon;
 use client::{Built, Client, Wanted, details};
 use offers::Offers;
@@ -100,8 +104,9 @@ fn builds_stages_and_sends_only_what_changed() {
         ] {
             assert_eq!(steps.get(name), Some(&false), "{name} in {steps:?}");
         }
-        assert_eq!(*asked.lock().unwrap(), ["Dockerfile", "a", "d/b"]);
-        let sent: usize = files.iter().map(|(_, content)| content.len()).sum();
+        // Nothing reads the others.
+        assert_eq!(*asked.lock().unwrap(), ["a"]);
+        let sent = files[1].1.len();
         assert_eq!(built.transferred(), i64::try_from(sent).unwrap());
 
         let changed = [
@@ -112,12 +117,22 @@ fn builds_stages_and_sends_only_what_changed() {
         let offers = Offers::build(&changed);
         let asked = Arc::clone(&offers.asked);
         let again = build(&client, "two", offers, &image("made")).await;
-        assert_eq!(*asked.lock().unwrap(), ["d/b"]);
+        assert_eq!(*asked.lock().unwrap(), Vec::<String>::new());
         assert!(again.steps()["[one 3/3] RUN cat /a | tee /x"]);
         assert_eq!(
             again.ok()["containerimage.digest"],
             built.ok()["containerimage.digest"]
         );
+
+        let whole = [
+            ("Dockerfile", "FROM scratch\nCOPY . /\n"),
+            changed[1],
+            changed[2],
+        ];
+        let offers = Offers::build(&whole);
+        let asked = Arc::clone(&offers.asked);
+        build(&client, "three", offers, &image("whole")).await.ok();
+        assert_eq!(*asked.lock().unwrap(), ["Dockerfile", "d/b"]);
     });
     let image = daemon.ask("GET /images/made/json", b"").json();
     assert_eq!(image["Config"]["Labels"], json!({"who": "kiln"}));
@@ -164,6 +179,64 @@ fn an_image_has_its_provenance_and_an_archive_only_when_it_must() {
     });
     let image = daemon.ask("GET /images/made/json", b"").json();
     assert_eq!(image["Os"], "linux");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn what_a_build_does_not_read_need_not_be_offered() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        for (id, text, failure) in [
+            ("none", "FROM alpine\nRUN hostname\n", None),
+            ("read", "FROM alpine\nCOPY a /\n", Some("no directory")),
+        ] {
+            let offers = Offers::default().directory("dockerfile", &[("Dockerfile", text)]);
+            let wanted = Wanted {
+                options: vec![("hostname", "named")],
+                ..Wanted::default()
+            };
+            let built = build(&client, id, offers, &wanted).await;
+            match failure {
+                None => {
+                    built.ok();
+                    assert_eq!(built.logs(), "named\n");
+                }
+                Some(failure) => {
+                    let message = built.error().message();
+                    assert!(message.contains(failure), "{message}");
+                }
+            }
+        }
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_directory_of_a_repository_is_the_context() {
+    let daemon = Daemon::new();
+    let scratch = Scratch::new();
+    let repository = Repository::new(scratch.join("r"));
+    repository.commit(&[
+        (
+            "Dockerfile",
+            "FROM alpine\nCOPY . /x\nRUN cat /x/a && ls /x\n",
+        ),
+        ("sub/dir/a", "A\n"),
+        ("other", ""),
+    ]);
+    let server = GitServer::new(scratch.path());
+    let context = format!("{}/r#main", server.url);
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let wanted = Wanted {
+            options: vec![("context", context.leak()), ("contextsubdir", "sub/dir")],
+            ..Wanted::default()
+        };
+        let built = build(&client, "one", Offers::default(), &wanted).await;
+        built.ok();
+        assert_eq!(built.logs().split_once("A\n").unwrap().1, "a\n");
+    });
     assert_eq!(daemon.stop().code, 0);
 }
 
@@ -226,18 +299,18 @@ fn failures_say_where_and_how() {
             (
                 "FROM alpine\n",
                 Wanted {
-                    exporters: vec![("image", vec![("annotation.x", "y".to_owned())])],
+                    exporters: vec![("image", vec![("annotations.x", "y".to_owned())])],
                     ..Wanted::default()
                 },
-                "annotation.x of the exporter \"image\" is not provided by kiln: build without it",
+                "annotations.x of the exporter \"image\" is not provided by kiln: build without it",
             ),
             (
                 "FROM alpine\n",
                 Wanted {
-                    entitlements: vec!["security.insecure".to_owned()],
+                    entitlements: vec!["device".to_owned()],
                     ..Wanted::default()
                 },
-                "the entitlement \"security.insecure\" is not provided by kiln",
+                "the entitlement \"device\" is not provided by kiln",
             ),
             (
                 "FROM alpine\n",
@@ -276,7 +349,12 @@ fn exports_to_the_client() {
             ("docker", "manifest.json"),
         ] {
             let (offers, archive) = Offers::build(&files).take_archive();
-            let built = build(&client, kind, offers, &only(kind)).await;
+            let digest = Arc::clone(&offers.digest);
+            let built = build(&client, kind, offers.clone(), &only(kind)).await;
+            let made = built.ok().get("containerimage.digest").cloned();
+            assert_eq!(*digest.lock().unwrap(), made.unwrap_or_default());
+            let has_it = format!("{kind} there");
+            let built = build(&client, &has_it, offers.has_archive(), &only(kind)).await;
             built.ok();
             let archive = archive.lock().unwrap();
             let names = String::from_utf8_lossy(&archive);
@@ -319,10 +397,64 @@ fn checks_in_place_of_a_build() {
         built.ok();
         let found = &built.metadata["result.json"];
         let found: serde_json::Value = serde_json::from_slice(found).unwrap();
+        // kiln's own rules are for its own check.
+        assert_eq!(found["warnings"].as_array().unwrap().len(), 1, "{found}");
         assert_eq!(found["warnings"][0]["ruleName"], "FromAsCasing");
         let range = &found["warnings"][0]["location"]["ranges"][0];
         assert_eq!(range["start"]["line"], 1);
         assert_eq!(built.metadata["result.statuscode"], b"1");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn builds_warn_even_if_they_fail_and_of_their_first_platform() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let both = ("platform", "linux/amd64,linux/arm64");
+        let ignored = [
+            ("Dockerfile", "FROM scratch\nCOPY a /\n"),
+            (".dockerignore", "a"),
+        ];
+        let not_there = "failed to compute cache key: failed to calculate checksum of ref context: \
+                         \"/a\": not found";
+        for (id, files, error, rules) in [
+            (
+                "one",
+                &[("Dockerfile", "FROM scratch AS Bad\nMAINTAINER me\nBADCMD\n")][..],
+                "dockerfile parse error on line 3: unknown instruction: BADCMD",
+                &["StageNameCasing", "MaintainerDeprecated"][..],
+            ),
+            (
+                "two",
+                &[("Dockerfile", "# check=error=true\nFROM scratch as a\n")],
+                "lint violation found for rules: FromAsCasing",
+                &["FromAsCasing"],
+            ),
+            ("three", &ignored, not_there, &["CopyIgnoredFile"]),
+            // The image is for this machine alone.
+            ("four", &[("Dockerfile", "FROM alpine\nENV A=1\n")], "", &[]),
+        ] {
+            let wanted = Wanted {
+                options: vec![both],
+                ..Wanted::default()
+            };
+            let built = build(&client, id, Offers::build(files), &wanted).await;
+            match error {
+                "" => drop(built.ok()),
+                error => assert_eq!(built.error().message(), error),
+            }
+            let warnings = built.told.iter().flat_map(|told| &told.warnings);
+            let told: Vec<String> = warnings
+                .map(|warning| String::from_utf8_lossy(&warning.short).into_owned())
+                .collect();
+            let named: Vec<&str> = told
+                .iter()
+                .filter_map(|one| one.split(':').next())
+                .collect();
+            assert_eq!(named, rules, "{told:?}");
+        }
     });
     assert_eq!(daemon.stop().code, 0);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use testkit::Scratch;
@@ -16,9 +17,15 @@ fn step(mount: &str, script: &str) -> Project {
     ))
 }
 
+/// A script that no step had yet, so that it runs.
+fn new_script(script: &str) -> String {
+    static SCRIPTS: AtomicU32 = AtomicU32::new(0);
+    format!("true {}; {script}", SCRIPTS.fetch_add(1, Ordering::Relaxed))
+}
+
 /// What the step prints.
 fn says(kiln: &Kiln, mount: &str, script: &str) -> String {
-    let told = kiln.build(&step(mount, script), &["--no-cache"]);
+    let told = kiln.build(&step(mount, &new_script(script)), &[]);
     let lines = told.lines().filter(|line| !line.contains("RUN "));
     let lines = lines.filter_map(|line| line.split_once(" said ")?.1.into());
     lines.collect::<Vec<&str>>().join("\n")
@@ -64,6 +71,35 @@ fn listed_shown_and_removed() {
     );
     assert_eq!(kiln.ok(["cache", "mounts", "rm", "2"]), "2\n");
     assert_eq!(kiln.ok(["cache", "mounts", "ls", "-q"]), "");
+    kiln.assert_clean();
+}
+
+#[test]
+fn steps_that_run_in_any_case_begin_their_mounts_anew() {
+    let kiln = Kiln::new();
+    for mount in ["id=a", "id=b,mode=0770", "id=c,uid=5,gid=6"] {
+        let mount = format!("RUN --mount=type=cache,target=/c,{mount}");
+        let project = Project::of(&format!(
+            "FROM alpine AS one\nARG NAME\n{mount} touch /c/$NAME && echo said $(ls /c)\n\
+             FROM one\n{mount} echo then $(ls /c)\n"
+        ));
+        let said = |name: &str, flags: &[&str]| {
+            let name = format!("NAME={name}");
+            let flags = [&["--build-arg", &name], flags].concat();
+            let told = kiln.build(&project, &flags);
+            let lines = told.lines().filter(|line| !line.contains("RUN "));
+            let lines = lines.filter_map(|line| {
+                let place = line.find(" said ").or_else(|| line.find(" then "))?;
+                line.get(place + 1..)
+            });
+            lines.collect::<Vec<&str>>().join(", ")
+        };
+        assert_eq!(said("a", &[]), "said a, then a");
+        assert_eq!(said("b", &[]), "said a b, then a b");
+        assert_eq!(said("c", &["--no-cache"]), "said c, then c");
+        assert_eq!(said("d", &[]), "said c d, then c d");
+        assert_eq!(said("e", &["--no-cache-filter", "one"]), "said e, then e");
+    }
     kiln.assert_clean();
 }
 
@@ -172,12 +208,13 @@ fn wait_for(path: &Path) {
 
 /// Starts a build whose step has the mount of that sharing at `/c`, and one to signal at `/s`.
 fn start(kiln: &Kiln, sharing: &str, script: &str) -> (Child, Project) {
+    let script = new_script(script);
     let project = Project::of(&format!(
         "FROM alpine\nRUN --mount=type=cache,id=signal,target=/s \
          --mount=type=cache,id=x,target=/c,sharing={sharing} {script}\n"
     ));
     let path = project.path().to_str().unwrap();
-    let child = kiln.start(kiln.command().args(["build", "-q", "--no-cache", path]));
+    let child = kiln.start(kiln.command().args(["build", "-q", path]));
     (child, project)
 }
 
@@ -264,6 +301,22 @@ fn two_processes_take_turns_at_a_locked_mount() {
         says(&kiln, "id=x", "sed 's/^/x said /' /c/log"),
         "one\ntwo\nthree"
     );
+}
+
+#[test]
+fn a_step_has_a_mount_in_two_places() {
+    let kiln = Kiln::new();
+    for sharing in ["locked", "private", "shared"] {
+        let mount = format!("type=cache,id={sharing},sharing={sharing}");
+        let told = kiln.build(
+            &Project::of(&format!(
+                "FROM alpine\nRUN --mount={mount},target=/a --mount={mount},target=/b \\\n\
+                 \x20   echo one >/a/x; sed 's/^/x said /' /b/x\n"
+            )),
+            &[],
+        );
+        assert!(told.contains(" x said one\n"), "{sharing}: {told}");
+    }
 }
 
 #[test]

@@ -133,6 +133,27 @@ fn inside_of_an_image() {
 }
 
 #[test]
+fn what_one_build_writes_into_its_image_the_next_one_writes_too() {
+    let registry = standin::new_registry();
+    let project = Project::of(
+        "FROM alpine AS base\nRUN echo a >/a && echo b >/b\n\
+         FROM scratch\nCOPY --from=base /a /\nCOPY --from=base /b /\n",
+    );
+    let name = format!("{}/me/app:1", registry.host());
+    let flags = ["-t", &name, "--push", "--cache-to", "type=inline"];
+    let made = |more: &[&str]| {
+        let kiln = Kiln::with_mirror(&registry.host());
+        let told = kiln.build(&project, &[&flags, more].concat());
+        let id = kiln.ok(["image", "inspect", &name, "--format", "{{.Id}}"]);
+        (id, run(&told).len())
+    };
+    let (first, _) = made(&[]);
+    let again = (first, 0);
+    assert_eq!(made(&["--cache-from", &name]), again);
+    assert_eq!(made(&["--cache-from", &name]), again);
+}
+
+#[test]
 fn the_least_and_the_most() {
     let registry = standin::new_registry();
     let project = project();

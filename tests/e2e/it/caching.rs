@@ -54,6 +54,26 @@ fn nothing_is_run_again_and_no_registry_is_asked() {
 }
 
 #[test]
+fn what_is_mounted_and_dropped_counts_by_its_content() {
+    let kiln = Kiln::new();
+    let project = Project::new(&[
+        (
+            "Dockerfile",
+            "FROM alpine AS build\nCOPY a /\nRUN mkdir /out && echo x >/out/x\n\
+             FROM alpine\n\
+             RUN --mount=from=build,source=/out,target=/o,rw touch /o/y && cat /o/x >/x\n",
+        ),
+        ("a", "A"),
+    ]);
+    kiln.build(&project, &[]);
+    project.write("a", "A2");
+    let told = kiln.build(&project, &[]);
+    let step = "RUN --mount=from=build,source=/out,target=/o,rw touch /o/y && cat /o/x >/x";
+    assert_eq!(steps(&told).1, [step], "{told}");
+    assert_eq!(steps(&told).0.len(), 2, "{told}");
+}
+
+#[test]
 fn only_what_depends_on_a_change_is_run_again() {
     let kiln = Kiln::new();
     let project = project();

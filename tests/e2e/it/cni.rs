@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::kiln::{Kiln, Project, binary, command, finish};
 use crate::place::Place;
+use crate::serving::Daemon;
 
 /// Sets the machine up, and tells everybody who connects by which address they came.
 const MACHINE: &str = r#"
@@ -66,7 +67,8 @@ impl Machine {
     fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut entered = command("nsenter");
         let of = self.process.id().to_string();
-        entered.args(["--net", "--mount", "--target", &of]);
+        // In a chroot the root of its mounts would be another one.
+        entered.args(["--net", "--mount", "--root", "--target", &of]);
         entered.arg(program).env_clear().stdin(Stdio::null());
         for (name, value) in self.kiln.command().get_envs() {
             entered.envs(value.map(|value| (name, value)));
@@ -102,8 +104,11 @@ impl Machine {
         let interfaces = self.told("ip", &["-brief", "link"]);
         let rules = ["filter", "nat"].map(|table| self.told("iptables", &["-t", table, "-S"]));
         let mounts = fs::read_to_string(format!("/proc/{}/mounts", self.process.id())).unwrap();
+        // The mounts of others, killed before they could take them away, may have been here before.
+        let root = self.kiln.root();
+        let root = root.to_str().unwrap();
         let of_network = |line: &&str| {
-            line.contains("10.77.0.") || line.starts_with("veth") || line.contains("netns")
+            line.contains("10.77.0.") || line.starts_with("veth") || line.contains(root)
         };
         let lines = [interfaces, rules.concat(), mounts].concat();
         let lines = lines.lines().filter(of_network).map(str::to_owned);
@@ -217,7 +222,7 @@ fn nothing_is_left_however_a_step_ends() {
 #[test]
 fn what_plugins_say_is_told() {
     let machine = Machine::new(CONFIGURED);
-    let project = Project::of("FROM alpine\nRUN true\n");
+    let project = Project::of("FROM alpine\nRUN true\nRUN true\n");
     let path = machine.kiln.scratch("net").join("tests.conflist");
     let list = fs::read_to_string(&path).unwrap();
     let build = |list: &str| {
@@ -231,12 +236,15 @@ fn what_plugins_say_is_told() {
     let error = ran.error();
     let expected = ": CNI plugin \"nothing\" of network \"tests\" is not in /usr/lib/cni";
     assert!(error.ends_with(expected), "{error}");
+    assert_eq!(machine.kept().len(), 0);
+    // The plugin cannot use a bridge that it has made and given no address yet.
+    build(&list).ok();
     let error = build(&list.replace("10.77.0.0/24", "10.77.0.0/32")).error();
     let expected = ": CNI plugin \"bridge\" of network \"tests\": ADD: ";
     assert!(error.contains(expected), "{error}");
-    // It cannot be taken down either, which is tried, and told, three times.
-    assert_eq!(machine.kept().len(), 2);
-    for (left, complaints) in [(2, 2), (1, 2), (0, 1), (0, 0)] {
+    // It cannot be taken down either, which is tried, and told, three times, once in each build.
+    assert_eq!(machine.kept().len(), 1);
+    for (left, complaints) in [(1, 1), (1, 1), (0, 1), (0, 0)] {
         let ran = build(&list);
         let told = ran.stderr.matches("a network was not taken down: ").count();
         let found = (ran.code, machine.kept().len(), told);
@@ -300,6 +308,39 @@ fn containers_with_published_ports_have_it_too() {
     assert!(ended.contains("\"StatusCode\":0"), "{ended}");
     stop(daemon);
     assert_eq!(machine.left(), [""; 0]);
+}
+
+/// Takes its time to fail.
+const SLOW: &str = "#!/bin/sh\ntouch \"$0.begun\"\nsleep 4\ntouch \"$0.ended\"\nexit 7\n";
+
+#[test]
+fn a_daemon_answers_while_what_is_left_is_taken_down() {
+    let kiln = Kiln::new();
+    kiln.ok(["images"]);
+    let slow = kiln.scratch("plugins").join("slow");
+    fs::write(&slow, SLOW).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&slow, mode).unwrap();
+    let left = kiln.root().join("networks/left");
+    fs::create_dir_all(&left).unwrap();
+    let told = serde_json::json!({
+        "id": "left",
+        "list": {"version": "1.0.0", "name": "n", "plugins": [{"type": "slow"}]},
+        "plugins": [slow.parent().unwrap()],
+        "hostname": null,
+    });
+    fs::write(left.join("network.json"), told.to_string()).unwrap();
+    let begin = Instant::now();
+    let daemon = Daemon::of_kiln(kiln);
+    assert_eq!(daemon.ask("GET /_ping", b"").status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(3));
+    let ended = slow.with_extension("ended");
+    assert!(!ended.exists());
+    daemon.until("it is tried", || slow.with_extension("begun").exists());
+    let said = daemon.stop().stderr;
+    let expected = "CNI plugin \\\"slow\\\" of network \\\"n\\\": DEL: it ended with exit code 7";
+    let is_it = |line: &&str| line.contains("network is left") && line.contains(expected);
+    assert_eq!(said.lines().filter(is_it).count(), 1, "{said}");
 }
 
 #[test]

@@ -169,6 +169,29 @@ fn repositories() {
 }
 
 #[test]
+fn a_repository_whose_objects_are_named_by_sha256() {
+    let kiln = Kiln::new();
+    let scratch = Scratch::new();
+    let repository = Repository::with_format(scratch.join("r.git"), "sha256");
+    let commit = repository.commit(&[("Dockerfile", ALL), ("a", "A\n")]);
+    assert_eq!(commit.len(), 64);
+    let server = GitServer::new(scratch.path());
+    let url = format!("{}/r.git", server.url);
+    let all = "Dockerfile 0644 0:0 = FROM scratch\\nCOPY . /\\n\na 0644 0:0 = A\\n";
+    check(&kiln, &[&url], b"", all);
+    check(&kiln, &[&format!("{url}#{commit}")], b"", all);
+    let project = Project::of(&format!(
+        "FROM alpine AS git\nADD --keep-git-dir=true {url} /r\nRUN cat /r/.git/HEAD >/head\n\
+         FROM scratch\nCOPY --from=git /head /\n"
+    ));
+    assert_eq!(
+        kiln.files(&project, &[]),
+        format!("head 0644 0:0 = {commit}\\n\n")
+    );
+    kiln.assert_clean();
+}
+
+#[test]
 fn added_repositories() {
     let kiln = Kiln::new();
     let scratch = Scratch::new();
@@ -229,6 +252,13 @@ fn named_contexts() {
         .filter_map(|line| line.split(' ').next())
         .collect();
     assert_eq!(names, ["b", "layout/", "of-layout"], "{made}");
+    let project_of_nothing = Project::of("FROM base\nCOPY Dockerfile /a\n");
+    let nothing = ["--build-context", "base=docker-image://scratch"];
+    let made = kiln.files(&project_of_nothing, &nothing);
+    assert!(
+        made.starts_with("a 0644") && made.lines().count() == 1,
+        "{made}"
+    );
     let missing = format!("base=oci-layout://{}:v2", layout.display());
     let error = kiln
         .try_build(&project, &["--build-context", &missing])

@@ -70,6 +70,16 @@ fn what_is_wrong_is_told_with_what_to_do() {
     assert_eq!(ran.code, 1, "{}", ran.stdout);
     let told = "network: error: steps are to have one of their own, and cannot: ";
     assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    let kiln = Kiln::configured("[build]\nnetwork = \"cni\"\n[build.cni]\nconfig = \"/nowhere\"\n");
+    let ran = kiln.run(["doctor"]);
+    let told = "cannot: CNI configuration /nowhere: No such file or directory (os error 2)\n";
+    assert!(ran.code == 1 && ran.stdout.contains(told), "{}", ran.stdout);
+    let kiln = Kiln::configured("[build]\nnetwork = \"cni\"\n[build.cni]\nbridge = \"tests3\"\n");
+    kiln.configure("plugins = [\"/nowhere\"]\n");
+    let ran = kiln.run(["doctor"]);
+    let told = "cannot: CNI plugin \"bridge\" of network \"tests3\" is not in /nowhere\n  install the \
+                plugins (Debian: containernetworking-plugins)";
+    assert!(ran.code == 1 && ran.stdout.contains(told), "{}", ran.stdout);
     let error = kiln.run(["doctor", "--format", "yaml"]).error();
     let expected = "ERROR: invalid argument \"yaml\" for \"--format\" flag: must be json";
     assert_eq!(error, expected);

@@ -2,8 +2,10 @@
 
 mod containers;
 mod history;
+mod hostile;
 mod images;
 mod in_place;
+mod times;
 
 use std::fs;
 use std::path::Path;

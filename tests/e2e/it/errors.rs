@@ -204,7 +204,12 @@ fn errors_for_editors() {
             "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
             2,
         ),
-        ("FROM scratch\n\nCOPY a /\n", "\"/a\": not found", 3),
+        (
+            "FROM scratch\n\nCOPY a /\n",
+            "failed to compute cache key: failed to calculate checksum of ref context: \"/a\": \
+             not found",
+            3,
+        ),
     ] {
         let project = Project::of(dockerfile);
         let path = project.path().to_str().unwrap();

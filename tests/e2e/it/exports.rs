@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use testkit::Scratch;
 
 use crate::kiln::{Kiln, Project, finish, tool};
+use crate::serving::Daemon;
 use crate::unpacked::is_root;
 
 /// Everything that a layer can hold, changed by a second step.
@@ -247,4 +248,48 @@ fn progress_as_json() {
         .flatten();
     let data: Vec<&str> = logged.map(|log| log["data"].as_str().unwrap()).collect();
     assert_eq!(data, ["aGVsbG8K"]);
+}
+
+/// A registry of which a certificate is expected, and that speaks plain HTTP.
+#[test]
+fn a_push_takes_a_registry_as_it_is_when_that_is_asked_for() {
+    let registry = testkit::FakeRegistry::start();
+    let host = registry.host();
+    let authority = Path::new("/etc/ssl/certs/ca-certificates.crt");
+    let kiln = Kiln::configured(&format!("[registry.\"{host}\"]\nca = [{authority:?}]\n"));
+    let project = Project::of("FROM scratch\nCOPY Dockerfile /\n");
+    let push = |name: &str, more: &str| {
+        let output = format!("type=image,name={host}/{name}:1,push=true{more}");
+        kiln.try_build(&project, &["-o", &output])
+    };
+    let error = push("strict", "").error();
+    assert!(error.contains("speaks HTTP, not HTTPS"), "{error}");
+    assert!(registry.manifest("strict", "1").is_none());
+    push("lax", ",registry.insecure=true").ok();
+    assert!(registry.manifest("lax", "1").is_some());
+    // It was about that push alone.
+    assert_ne!(push("strict", ",registry.insecure=false").code, 0);
+    let error = kiln.try_build(&project, &["-o", "type=oci,dest=x,registry.insecure=true"]);
+    assert!(error.error().contains("registry.insecure"));
+}
+
+#[test]
+fn a_builder_is_told_how_its_push_takes_a_registry() {
+    let registry = testkit::FakeRegistry::start();
+    let host = registry.host();
+    let authority = Path::new("/etc/ssl/certs/ca-certificates.crt");
+    let strict = format!("[registry.\"{host}\"]\nca = [{authority:?}]\n");
+    let daemon = Daemon::of_kiln(Kiln::configured(&strict));
+    let builder = format!("unix://{}", daemon.socket.display());
+    let (kiln, project) = (
+        Kiln::new(),
+        Project::of("FROM scratch\nCOPY Dockerfile /\n"),
+    );
+    for (more, is_pushed) in [("", false), (",registry.insecure=true", true)] {
+        let output = format!("type=image,name={host}/app:1,push=true{more}");
+        let ran = kiln.try_build(&project, &["--builder", &builder, "-o", &output]);
+        assert_eq!(ran.code == 0, is_pushed, "{}", ran.stderr);
+        assert_eq!(registry.manifest("app", "1").is_some(), is_pushed);
+    }
+    assert_eq!(daemon.stop().code, 0);
 }

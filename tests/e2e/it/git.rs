@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 
 use testkit::Scratch;
 
@@ -171,6 +172,13 @@ fn a_commit_in_place_of_where_its_branch_is_now() {
 
 /// Serves one answer to everybody.
 fn web(header: &'static str, body: Vec<u8>) -> String {
+    server(header, body).0
+}
+
+/// The same, and how it was asked.
+fn server(header: &'static str, body: Vec<u8>) -> (String, Arc<Mutex<Vec<String>>>) {
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&asked);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -186,9 +194,11 @@ fn web(header: &'static str, body: Vec<u8>) -> String {
             if head[0].starts_with("GET ") {
                 stream.write_all(&body).unwrap();
             }
+            let method = head[0].split(' ').next().unwrap_or_default();
+            told.lock().unwrap().push(method.to_owned());
         }
     });
-    url
+    (url, asked)
 }
 
 /// An archive whose newest file is of 2001-09-09, and whose directory is younger.
@@ -265,6 +275,25 @@ fn the_time_of_a_context() {
             assert_eq!(created, "2001-09-09T01:46:40Z\n", "{context}");
         }
     }
+}
+
+#[test]
+fn a_file_has_the_time_that_its_server_tells_and_comes_once() {
+    let kiln = Kiln::new();
+    let (url, asked) = server(
+        "Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\nETag: \"one\"\r\n",
+        b"file".to_vec(),
+    );
+    let project = Project::of(&format!(
+        "FROM alpine AS made\nADD {url} /f\nRUN stat -c %Y /f >/time\n\
+         FROM scratch\nCOPY --from=made /time /\n"
+    ));
+    for _ in 0..3 {
+        assert_eq!(kiln.files(&project, &[]), "time 0644 0:0 = 1445412480\\n\n");
+    }
+    let asked = asked.lock().unwrap().join(" ");
+    assert_eq!(asked, "GET HEAD HEAD");
+    kiln.assert_clean();
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl Kiln {
                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             )
             .env("HOME", self.scratch.path())
+            .env("TMPDIR", self.scratch.path())
             .env("KILN_ROOT", self.root())
             .env("KILN_CONFIG", &self.config)
             .stdin(Stdio::null());

@@ -258,6 +258,14 @@ fn by_other_names(kiln: &Kiln, scratch: &Scratch, host: &str, certificates: &Pat
         run(&docker, &[&by_context[..], &names].concat()).ok(),
         "over\n"
     );
+    // One that has lost its authority is not spoken to without.
+    fs::remove_file(own.join("ca.pem")).unwrap();
+    let lost = run(&docker, &[&by_context[..], &names].concat()).error();
+    assert!(
+        lost.ends_with("/ca.pem: no such file or directory"),
+        "{lost}"
+    );
+    not_plain(kiln, &docker, host, &client);
     let directory = certificates.to_str().unwrap();
     let asked = ["--addr", host, "--tlsdir", directory, "debug", "workers"];
     assert!(run(&buildctl, &asked).ok().contains("PLATFORMS"));
@@ -271,6 +279,20 @@ fn by_other_names(kiln: &Kiln, scratch: &Scratch, host: &str, certificates: &Pat
     assert_ne!(run(&buildctl, &other).code, 0);
     let half = [&["--addr", host, "--tlscert", &client[1], "du"][..]].concat();
     assert!(run(&buildctl, &half).error().contains("go together"));
+}
+
+/// What asks for encryption in part is never taken for none.
+fn not_plain(kiln: &Kiln, docker: &Path, host: &str, client: &[String; 3]) {
+    let run =
+        |words: &[&str], variable: &str| finish(like(kiln, docker).args(words).env(variable, "1"));
+    let files = tls(client);
+    let error = run(&[&["--host", host][..], &files, &["images"]].concat(), "X").error();
+    assert!(error.contains("do not encrypt by themselves"), "{error}");
+    let error = run(&["--host", host, "images"], "DOCKER_TLS").error();
+    assert!(error.contains("without knowing who it is"), "{error}");
+    let both = ["--host", host, "--context", "there", "images"];
+    let error = run(&both, "X").error();
+    assert!(error.contains("--host and --context"), "{error}");
 }
 
 #[test]

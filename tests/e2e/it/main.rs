@@ -8,9 +8,11 @@
     reason = "test code: a failure stops the test"
 )]
 
+mod annotations;
 mod as_docker;
 mod attestations;
 mod bake;
+mod builders;
 mod buildkit;
 mod builds;
 mod cache_mounts;
@@ -32,6 +34,7 @@ mod daemon_life;
 mod damage;
 mod debug;
 mod devices;
+mod dockerd;
 mod doctor;
 mod elsewhere;
 mod errors;
@@ -45,6 +48,7 @@ mod groups;
 mod history;
 mod hostile;
 mod images;
+mod imagetools;
 mod kiln;
 mod language;
 mod layers;
@@ -67,6 +71,7 @@ mod running;
 mod secrets;
 mod server;
 mod serving;
+mod signals;
 mod single;
 mod ssh;
 mod standin;

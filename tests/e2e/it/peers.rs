@@ -11,9 +11,9 @@ use crate::caching::steps;
 use crate::kiln::{Kiln, Project, Ran, command, finish, variable};
 
 /// The Docker engine of the peers. One test at a time has it, since each begins with nothing cached.
-struct Docker {
+pub(crate) struct Docker {
     root: PathBuf,
-    socket: PathBuf,
+    pub(crate) socket: PathBuf,
     _held: MutexGuard<'static, ()>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn hold() -> MutexGuard<'static, ()> {
 
 impl Docker {
     /// The engine, if there is one.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         Some(Self {
             root: variable("KILN_TEST_PEERS")?,
             socket: variable("KILN_TEST_DOCKER")?,
@@ -34,7 +34,8 @@ impl Docker {
         })
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    /// Runs the real client.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         finish(
             command("chroot")
                 .arg(&self.root)

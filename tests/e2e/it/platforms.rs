@@ -243,3 +243,48 @@ fn the_history_knows_all_platforms() {
     let hint = "use type=oci, or build for each platform on its own";
     assert_eq!(error.hints(), [hint], "{}", error.stderr);
 }
+
+#[test]
+fn files_and_configs_are_for_windows_too() {
+    let (kiln, scratch) = (Kiln::new(), Scratch::new());
+    kiln.lend(scratch.path());
+    let project = Project::of(
+        "FROM scratch\n\
+         ARG TARGETPLATFORM\n\
+         WORKDIR C:/app\n\
+         COPY <<EOF where\n$TARGETPLATFORM\nEOF\n\
+         ENTRYPOINT run it\n",
+    );
+    let layout = scratch.join("layout");
+    let platform = "windows(10.0.1)/amd64";
+    let output = format!("type=oci,tar=false,dest={}", layout.display());
+    kiln.build(&project, &["--platform", platform, "-o", &output]);
+    let from = format!("oci:{}", layout.display());
+    let line = ["inspect", "--override-os", "windows", "--config", &from];
+    let config = json_of(&tool("skopeo", &line));
+    assert_eq!(config["os"], "windows", "{config}");
+    assert_eq!(config["os.version"], "10.0.1");
+    let expected = json!({
+        "Entrypoint": ["cmd", "/S", "/C", "run it"],
+        "WorkingDir": "\\app",
+    });
+    assert_eq!(config["config"], expected);
+
+    let files = scratch.join("files");
+    let both = format!("{platform},linux/amd64");
+    let output = format!("type=local,dest={}", files.display());
+    kiln.build(&project, &["--platform", &both, "-o", &output]);
+    let of_windows = files.join("windows(10.0.1)_amd64/app/where");
+    assert_eq!(
+        fs::read_to_string(of_windows).unwrap(),
+        format!("{platform}\n")
+    );
+
+    let steps = Project::of("FROM scratch\nRUN dir\n");
+    let error = kiln
+        .try_build(&steps, &["--platform", "windows/amd64"])
+        .error();
+    let expected = "RUN for windows/amd64 is not supported: steps run on linux alone";
+    assert!(error.ends_with(expected), "{error}");
+    kiln.assert_clean();
+}

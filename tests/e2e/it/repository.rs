@@ -51,9 +51,15 @@ pub(crate) struct Repository {
 
 impl Repository {
     pub(crate) fn new(path: PathBuf) -> Self {
+        Self::with_format(path, "sha1")
+    }
+
+    /// One whose objects are named by that function.
+    pub(crate) fn with_format(path: PathBuf, format: &str) -> Self {
         let repository = Self { path };
         std::fs::create_dir_all(&repository.path).unwrap();
-        repository.git(&["init", "-q", "-b", "main", "."]);
+        let format = format!("--object-format={format}");
+        repository.git(&["init", "-q", "-b", "main", &format, "."]);
         repository
     }
 

@@ -2,8 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use serde_json::{Value, json};
+use testkit::Scratch;
 use testkit::network::greeter;
 
 use crate::kiln::{command, finish};
@@ -14,7 +17,10 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: tcp\r\n";
 
 /// A daemon that has the image.
 fn daemon() -> Daemon {
-    let daemon = Daemon::new();
+    with_image(Daemon::new())
+}
+
+fn with_image(daemon: Daemon) -> Daemon {
     let told = daemon
         .ask("POST /images/create?fromImage=alpine&tag=latest", b"")
         .text();
@@ -218,6 +224,51 @@ fn with_published_ports_it_reaches_others() {
     let waited = daemon.ask("POST /containers/one/wait", b"").json();
     assert_eq!(waited["StatusCode"], json!(0));
     daemon.stop();
+}
+
+#[test]
+fn a_network_that_is_named_is_had_or_refused() {
+    let programs = without_networks();
+    let path = programs.path().to_str().unwrap().to_owned();
+    let mut daemon = with_image(Daemon::with_variable("PATH", path));
+    for (network, status, message) in [
+        ("mine", 404, "network mine not found"),
+        (
+            "container:one",
+            501,
+            "the network of another container is not provided by kiln",
+        ),
+    ] {
+        let asked = json!({"Image": "alpine", "Cmd": ["true"], "HostConfig": {"NetworkMode": network},
+            "NetworkingConfig": {"EndpointsConfig": {network: {}}}});
+        let answer = daemon.ask("POST /containers/create", asked.to_string().as_bytes());
+        let found = (answer.status, answer.json()["message"].clone());
+        assert_eq!(found, (status, json!(message)), "{network}");
+    }
+    let ports = json!({"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]});
+    let asked = json!({"Image": "alpine", "Cmd": ["true"], "HostConfig": {"PortBindings": ports}});
+    create(&daemon, "one", &asked);
+    // What there is, where nobody has chosen: nothing.
+    assert_eq!(post(&daemon, "/containers/one/start"), 204);
+    assert_eq!(post(&daemon, "/containers/one/wait"), 200);
+    daemon.kiln.configure("[build]\nnetwork = \"pasta\"\n");
+    daemon.crash();
+    daemon.begin();
+    let answer = daemon.ask("POST /containers/one/start", b"");
+    let expected = "a network of a step's own takes pasta, which is not installed";
+    let message = answer.json()["message"].clone();
+    assert_eq!((answer.status, message), (500, json!(expected)));
+    daemon.stop();
+}
+
+/// A search path with the programs that make an ordinary user's namespace, where those are, and none
+/// that connects a network.
+fn without_networks() -> Scratch {
+    let programs = Scratch::new();
+    for program in ["newuidmap", "newgidmap"] {
+        symlink(Path::new("/usr/bin").join(program), programs.join(program)).unwrap();
+    }
+    programs
 }
 
 #[test]

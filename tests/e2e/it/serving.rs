@@ -44,6 +44,11 @@ impl Daemon {
         Self::of(Kiln::with_config(config), Vec::new())
     }
 
+    /// On the store of `kiln`.
+    pub(crate) fn of_kiln(kiln: Kiln) -> Self {
+        Self::of(kiln, Vec::new())
+    }
+
     fn of(kiln: Kiln, variables: Vec<(&'static str, String)>) -> Self {
         let socket = kiln.scratch("daemon").join("kiln.sock");
         let mut daemon = Self {

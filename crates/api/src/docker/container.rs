@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::or_nothing;
+use super::{bytes, or_nothing};
 
 /// The body of `POST /containers/create`. Clients send every field that they know, most of them
 /// empty; what kiln does not have is collected in `other`.
@@ -154,6 +154,7 @@ pub struct PathStat {
     /// The last part of the path.
     pub name: String,
     /// Bytes.
+    #[serde(deserialize_with = "bytes")]
     pub size: u64,
     /// As Go's `io/fs.FileMode` has it; see [`file_mode`].
     pub mode: u32,
@@ -180,15 +181,16 @@ impl CreateContainer {
             .iter()
             .chain(&self.host_config.other)
             .chain(mounts);
-        match fields.find(|(name, value)| !is_plain(name, value)) {
+        let network = &self.host_config.network_mode;
+        match fields.find(|(name, value)| !is_plain(name, value, network)) {
             Some((name, _)) => Err(Refused(name.clone())),
             None => Ok(()),
         }
     }
 }
 
-/// Whether a field leaves the container as it is without.
-fn is_plain(name: &str, value: &Value) -> bool {
+/// Whether a field leaves the container, which is in this network, as it is without.
+fn is_plain(name: &str, value: &Value, network: &str) -> bool {
     match name {
         // An empty list is no default here: it takes the protection away.
         "MaskedPaths" | "ReadonlyPaths" => value.is_null(),
@@ -205,7 +207,9 @@ fn is_plain(name: &str, value: &Value) -> bool {
             .as_object()
             .is_none_or(|endpoints| {
                 let mut endpoints = endpoints.iter();
-                endpoints.all(|(name, settings)| name == "default" && is_empty(settings))
+                endpoints.all(|(name, settings)| {
+                    (name == "default" || name == network) && is_empty(settings)
+                })
             }),
         "MemorySwappiness" => value.as_i64() == Some(-1) || is_empty(value),
         name => HARMLESS.contains(&name) || is_empty(value),
@@ -250,54 +254,4 @@ fn is_empty(value: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str) -> Result<(), Refused> {
-        serde_json::from_str::<CreateContainer>(text)
-            .unwrap()
-            .check()
-    }
-
-    #[test]
-    fn what_asks_for_nothing_is_taken() {
-        assert_eq!(
-            check(
-                r#"{"Image":"alpine","Cmd":null,"AttachStdout":true,"Tty":false,"Volumes":{},
-                "HostConfig":{"NetworkMode":"default","RestartPolicy":{"Name":"no"},"BlkioWeight":0,
-                "LogConfig":{"Type":"","Config":{}},"ConsoleSize":[24,80],"Binds":null},
-                "NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":""}}}}"#
-            ),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn what_kiln_does_not_have_is_named() {
-        for (field, text) in [
-            ("Healthcheck", r#"{"Healthcheck":{"Test":["CMD","a"]}}"#),
-            ("Privileged", r#"{"HostConfig":{"Privileged":true}}"#),
-            (
-                "MemoryReservation",
-                r#"{"HostConfig":{"MemoryReservation":1}}"#,
-            ),
-            ("MaskedPaths", r#"{"HostConfig":{"MaskedPaths":[]}}"#),
-            ("OomScoreAdj", r#"{"HostConfig":{"OomScoreAdj":5}}"#),
-            (
-                "RestartPolicy",
-                r#"{"HostConfig":{"RestartPolicy":{"Name":"always"}}}"#,
-            ),
-        ] {
-            assert_eq!(check(text), Err(Refused(field.to_owned())), "{text}");
-        }
-    }
-
-    #[test]
-    fn modes_are_gos() {
-        assert_eq!(file_mode(0o040_755), 1 << 31 | 0o755);
-        assert_eq!(file_mode(0o104_755), 1 << 23 | 0o755);
-        assert_eq!(file_mode(0o120_777), 1 << 27 | 0o777);
-        assert_eq!(file_mode(0o041_777), 1 << 31 | 1 << 20 | 0o777);
-        assert_eq!(file_mode(0o020_666), 1 << 26 | 1 << 21 | 0o666);
-    }
-}
+mod tests;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::{bytes, known_bytes};
+
 /// One document of a stream. What is not said is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -25,13 +27,17 @@ pub struct Heard {
 }
 
 /// How far a part is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Amount {
     /// Bytes that are done.
-    pub current: Option<u64>,
+    #[serde(deserialize_with = "known_bytes")]
+    current: Option<u64>,
     /// Bytes that there are.
-    pub total: Option<u64>,
+    #[serde(deserialize_with = "known_bytes")]
+    total: Option<u64>,
+    /// What is counted, if not bytes.
+    units: String,
 }
 
 /// What programs want to know of a push.
@@ -41,6 +47,7 @@ pub struct Known {
     /// The manifest's digest.
     pub digest: String,
     /// Its bytes.
+    #[serde(deserialize_with = "bytes")]
     pub size: u64,
 }
 
@@ -50,6 +57,17 @@ pub struct Known {
 pub struct Why {
     /// In words.
     pub message: String,
+}
+
+impl Amount {
+    /// Bytes that are done, and bytes that there are, where bytes are counted.
+    #[must_use]
+    pub fn bytes(&self) -> (Option<u64>, Option<u64>) {
+        match self.units.is_empty() {
+            true => (self.current, self.total),
+            false => (None, None),
+        }
+    }
 }
 
 impl Heard {
@@ -78,12 +96,15 @@ mod tests {
             (progress.id.as_str(), progress.status.as_str()),
             ("abc", "Pushing")
         );
-        assert_eq!(
-            (progress.detail.current, progress.detail.total),
-            (Some(1), Some(2))
-        );
+        assert_eq!(progress.detail.bytes(), (Some(1), Some(2)));
         let pushed = heard(Message::pushed("1", "sha256:a", 7)).aux.unwrap();
         assert_eq!((pushed.digest.as_str(), pushed.size), ("sha256:a", 7));
+        let heard_of = |text| -> Heard { serde_json::from_str(text).unwrap() };
+        let unknown = heard_of(r#"{"progressDetail":{"current":5,"total":-1},"aux":{"Size":-1}}"#);
+        assert_eq!(unknown.detail.bytes(), (Some(5), None));
+        assert_eq!(unknown.aux.unwrap().size, 0);
+        let seconds = heard_of(r#"{"progressDetail":{"current":5,"units":"s"}}"#);
+        assert_eq!(seconds.detail.bytes(), (None, None));
         assert_eq!(heard(Message::error("no", None)).failure(), Some("no"));
         assert_eq!(heard(Message::status("Done")).failure(), None);
     }

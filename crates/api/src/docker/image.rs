@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::or_nothing;
+use super::{bytes, or_nothing};
 
 /// A row of `GET /images/json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,6 +24,7 @@ pub struct ImageSummary {
     /// Seconds since 1970.
     pub created: i64,
     /// Bytes.
+    #[serde(deserialize_with = "bytes")]
     pub size: u64,
     /// Docker's word for unknown is -1.
     pub shared_size: i64,
@@ -128,6 +129,7 @@ pub struct HistoryRow {
     /// Names of the image on the newest row.
     pub tags: Option<Vec<String>>,
     /// Bytes of its layer.
+    #[serde(deserialize_with = "bytes")]
     pub size: u64,
     /// By who did it.
     pub comment: String,

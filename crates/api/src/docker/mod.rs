@@ -59,6 +59,17 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// A number of bytes, of which Go's daemons say less than nought where it is not known.
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(known_bytes(deserializer)?.unwrap_or_default())
+}
+
+/// The same where it matters whether it is known.
+fn known_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number: Option<i64> = Option::deserialize(deserializer)?;
+    Ok(number.and_then(|number| u64::try_from(number).ok()))
+}
+
 impl ApiVersion {
     /// Reads `1.43`, as paths have it behind a `v`.
     #[must_use]

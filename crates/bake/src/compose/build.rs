@@ -302,7 +302,7 @@ fn human(mut size: f64) -> String {
     format!("{size}EiB")
 }
 
-fn kind(what: &str, expected: &'static str, found: &Json) -> Problem {
+pub(super) fn kind(what: &str, expected: &'static str, found: &Json) -> Problem {
     Problem::Kind {
         what: what.to_owned(),
         expected,

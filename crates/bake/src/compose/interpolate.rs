@@ -1,96 +1,117 @@
-//! Variables in compose files.
+//! Variables in compose files, and in files of variables.
+
+use std::cell::Cell;
 
 use serde_json::Value as Json;
 
 use super::MAX_DEPTH;
 use crate::error::Problem;
 
-/// No value is longer.
-const MAX_TEXT: usize = 1 << 20;
-
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// `json` with the values of variables in all of its strings.
-pub(super) fn all(json: Json, lookup: Lookup<'_>, depth: usize) -> Result<Json, Problem> {
-    if depth > MAX_DEPTH {
-        return Err(Problem::Syntax("too deep".to_owned()));
-    }
-    Ok(match json {
-        Json::String(text) => Json::String(interpolated(&text, lookup, 0)?),
-        Json::Array(items) => {
-            let items = items.into_iter().map(|item| all(item, lookup, depth + 1));
-            Json::Array(items.collect::<Result<_, _>>()?)
-        }
-        Json::Object(map) => {
-            let map = map.into_iter();
-            let map = map.map(|(key, value)| Ok((key, all(value, lookup, depth + 1)?)));
-            Json::Object(map.collect::<Result<_, Problem>>()?)
-        }
-        other => other,
-    })
+/// Variables, and how much was made of their values.
+pub(super) struct Variables<'a> {
+    lookup: Lookup<'a>,
+    spent: Cell<u64>,
 }
 
-fn interpolated(text: &str, lookup: Lookup<'_>, depth: usize) -> Result<String, Problem> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find('$') {
-        out.push_str(&rest[..start]);
-        rest = &rest[start + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('{') {
-            let end = closing(after).ok_or_else(|| wrong(text))?;
-            out.push_str(&braced(&after[..end], lookup, depth)?);
-            rest = &after[end + 1..];
-        } else {
-            let end = name_end(rest);
-            if end == 0 {
-                return Err(wrong(text));
+impl<'a> Variables<'a> {
+    pub(super) const fn new(lookup: Lookup<'a>) -> Self {
+        Self {
+            lookup,
+            spent: Cell::new(0),
+        }
+    }
+
+    /// `json` with the values of variables in all of its strings.
+    pub(super) fn all(&self, json: Json, depth: usize) -> Result<Json, Problem> {
+        if depth > MAX_DEPTH {
+            return Err(Problem::Syntax("too deep".to_owned()));
+        }
+        Ok(match json {
+            Json::String(text) => Json::String(self.text(&text, 0)?),
+            Json::Array(items) => {
+                let items = items.into_iter().map(|item| self.all(item, depth + 1));
+                Json::Array(items.collect::<Result<_, _>>()?)
             }
-            out.push_str(&lookup(&rest[..end]).unwrap_or_default());
-            rest = &rest[end..];
-        }
-        if out.len() > MAX_TEXT {
-            return Err(Problem::TooLarge(MAX_TEXT as u64));
-        }
+            Json::Object(map) => {
+                let map = map.into_iter();
+                let map = map.map(|(key, value)| Ok((key, self.all(value, depth + 1)?)));
+                Json::Object(map.collect::<Result<_, Problem>>()?)
+            }
+            other => other,
+        })
     }
-    out.push_str(rest);
-    Ok(out)
-}
 
-/// What is within `${` and `}`.
-fn braced(text: &str, lookup: Lookup<'_>, depth: usize) -> Result<String, Problem> {
-    if depth > MAX_DEPTH {
-        return Err(wrong(text));
+    /// The same of one string, which is so deep within others.
+    pub(super) fn text(&self, text: &str, depth: usize) -> Result<String, Problem> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(start) = rest.find('$') {
+            out.push_str(&rest[..start]);
+            rest = &rest[start + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                out.push('$');
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix('{') {
+                let end = closing(after).ok_or_else(|| wrong(text))?;
+                out.push_str(&self.braced(&after[..end], depth)?);
+                rest = &after[end + 1..];
+            } else {
+                let end = name_end(rest);
+                if end == 0 {
+                    return Err(wrong(text));
+                }
+                let value = self.value(&rest[..end])?;
+                out.push_str(&value.unwrap_or_default());
+                rest = &rest[end..];
+            }
+        }
+        out.push_str(rest);
+        Ok(out)
     }
-    let (name, rest) = text.split_at(name_end(text));
-    let (counts_empty, operator) = match rest.strip_prefix(':') {
-        Some(operator) => (true, operator),
-        None => (false, rest),
-    };
-    let value = lookup(name);
-    let given = value
-        .clone()
-        .filter(|value| !counts_empty || !value.is_empty());
-    let word = operator.get(1..).unwrap_or_default();
-    let word = || interpolated(word, lookup, depth + 1);
-    match operator.chars().next() {
-        _ if name.is_empty() => Err(wrong(text)),
-        None if !counts_empty => Ok(value.unwrap_or_default()),
-        Some('-') => given.map_or_else(word, Ok),
-        Some('+') => given.map_or_else(|| Ok(String::new()), |_| word()),
-        Some('?') => match given {
-            Some(value) => Ok(value),
-            None => Err(Problem::value(
-                format!("variable {name}"),
-                match word()? {
-                    empty if empty.is_empty() => "is needed and not set".to_owned(),
-                    message => message,
-                },
-            )),
-        },
-        _ => Err(wrong(text)),
+
+    /// The value of a variable, which is counted.
+    fn value(&self, name: &str) -> Result<Option<String>, Problem> {
+        let value = (self.lookup)(name);
+        let bytes = value.as_ref().map_or(0, String::len) as u64;
+        let mut spent = self.spent.get();
+        let counted = crate::resolve::spend(&mut spent, bytes);
+        self.spent.set(spent);
+        counted.map(|()| value)
+    }
+
+    /// What is within `${` and `}`.
+    fn braced(&self, text: &str, depth: usize) -> Result<String, Problem> {
+        if depth > MAX_DEPTH {
+            return Err(wrong(text));
+        }
+        let (name, rest) = text.split_at(name_end(text));
+        let (counts_empty, operator) = match rest.strip_prefix(':') {
+            Some(operator) => (true, operator),
+            None => (false, rest),
+        };
+        let value = self.value(name)?;
+        let given = value.filter(|value| !counts_empty || !value.is_empty());
+        let word = operator.get(1..).unwrap_or_default();
+        let word = || self.text(word, depth + 1);
+        match operator.chars().next() {
+            _ if name.is_empty() => Err(wrong(text)),
+            None if !counts_empty => Ok(given.unwrap_or_default()),
+            Some('-') => given.map_or_else(word, Ok),
+            Some('+') => given.map_or_else(|| Ok(String::new()), |_| word()),
+            Some('?') => match given {
+                Some(value) => Ok(value),
+                None => Err(Problem::value(
+                    format!("variable {name}"),
+                    match word()? {
+                        empty if empty.is_empty() => "is needed and not set".to_owned(),
+                        message => message,
+                    },
+                )),
+            },
+            _ => Err(wrong(text)),
+        }
     }
 }
 
@@ -134,7 +155,7 @@ mod tests {
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        match interpolated(text, &lookup, 0) {
+        match Variables::new(&lookup).text(text, 0) {
             Ok(text) => text,
             Err(problem) => format!("error: {problem}"),
         }

@@ -2,13 +2,18 @@
 
 mod build;
 mod dot_env;
+mod environment;
 mod interpolate;
 mod merge;
 mod service;
 
 pub use dot_env::dot_env;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
+
+use interpolate::Variables;
 
 use crate::definitions::Definitions;
 use crate::error::{BakeError, Problem};
@@ -39,40 +44,74 @@ pub(crate) fn read(files: &[&File], given: &Given) -> Result<Definitions, BakeEr
     let Some(last) = files.last() else {
         return Ok(definitions);
     };
-    let mut all = Map::new();
-    for file in files {
-        let mut map = parse(file)?;
-        if map.contains_key("include") {
-            let problem = Problem::Unsupported {
-                what: "include in compose files".to_owned(),
-                instead: "name the files with -f, one after the other",
-            };
-            return Err(problem.at(whole(file)));
-        }
-        map.retain(|key, _| PARTS.contains(&key.as_str()));
-        let lookup = |name: &str| given.compose_variable(name).map(str::to_owned);
-        let map = interpolate::all(Json::Object(map), &lookup, 0);
-        let map = map.map_err(|problem| problem.at(whole(file)))?;
-        if let Json::Object(map) = map {
-            merge::files(&mut all, map).map_err(|problem| problem.at(whole(file)))?;
-        }
-    }
+    let all = merged(files, given)?;
     let mut default = Group {
         name: "default".to_owned(),
         ..Group::default()
     };
-    let secrets = all.remove("secrets");
-    let services = all.remove("services").unwrap_or_default();
-    for (name, service) in services.as_object().into_iter().flatten() {
-        let target = service::target(name, service, secrets.as_ref(), given);
+    for (name, service) in services(&all) {
+        let target = service::target(name, service, all.get("secrets"), given);
         let target = target.map_err(|problem| problem.at(whole(last)))?;
         if let Some(target) = target {
             default.targets.push(target.name.clone());
-            definitions.add_target(target);
+            let added = definitions.add_target(target);
+            added.map_err(|problem| problem.at(whole(last)))?;
         }
     }
     definitions.groups.push(default);
     Ok(definitions)
+}
+
+/// Whether compose files are among `files`, which may use the variables of `.env`.
+#[must_use]
+pub fn has_compose(files: &[File]) -> bool {
+    files.iter().any(is_compose)
+}
+
+/// Files of variables that services of `files` need, as they are named: those of
+/// [`Given::variable_files`].
+///
+/// # Errors
+/// As [`crate::read`].
+pub fn variable_files(files: &[File], given: &Given) -> Result<BTreeSet<String>, BakeError> {
+    let composes: Vec<&File> = files.iter().filter(|file| is_compose(file)).collect();
+    let mut paths = BTreeSet::new();
+    for (name, service) in services(&merged(&composes, given)?) {
+        let named = environment::files_of(name, service);
+        let named = named.map_err(|problem| match composes.last() {
+            Some(last) => problem.at(whole(last)),
+            None => problem.nowhere(),
+        });
+        paths.extend(named?.into_iter().map(|file| file.path));
+    }
+    Ok(paths)
+}
+
+/// All files as one, with the values of variables.
+fn merged(files: &[&File], given: &Given) -> Result<Map<String, Json>, BakeError> {
+    let lookup = |name: &str| given.compose_variable(name).map(str::to_owned);
+    let variables = Variables::new(&lookup);
+    let mut all = Map::new();
+    for file in files {
+        let at = |problem: Problem| problem.at(whole(file));
+        let mut map = parse(file)?;
+        if map.contains_key("include") {
+            return Err(at(Problem::Unsupported {
+                what: "include in compose files".to_owned(),
+                instead: "name the files with -f, one after the other",
+            }));
+        }
+        map.retain(|key, _| PARTS.contains(&key.as_str()));
+        if let Json::Object(map) = variables.all(Json::Object(map), 0).map_err(at)? {
+            merge::files(&mut all, map).map_err(at)?;
+        }
+    }
+    Ok(all)
+}
+
+fn services(all: &Map<String, Json>) -> impl Iterator<Item = (&String, &Json)> {
+    let services = all.get("services").and_then(Json::as_object);
+    services.into_iter().flatten()
 }
 
 fn parse(file: &File) -> Result<Map<String, Json>, BakeError> {

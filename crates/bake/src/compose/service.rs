@@ -2,7 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::build::{Fields, bytes, list, map, text, ulimits};
+use super::build::{Fields, bytes, kind, list, map, text, ulimits};
+use super::environment;
 use crate::definitions::TARGET;
 use crate::error::Problem;
 use crate::given::Given;
@@ -30,8 +31,10 @@ pub(super) fn target(
         ..Target::default()
     };
     crate::module::check_name(&target.name).map_err(|error| error.problem)?;
-    let environment = service.get("environment");
-    simple(&mut target, &mut fields, environment, given)?;
+    if let Some(args) = fields.take("args") {
+        target.args = environment::arguments(name, service, &args, given)?;
+    }
+    simple(&mut target, &mut fields)?;
     entries(&mut target, &mut fields, secrets)?;
     if target.tags.as_ref().is_none_or(Vec::is_empty)
         && let Some(image) = service.get("image")
@@ -45,12 +48,7 @@ pub(super) fn target(
     Ok(Some(target))
 }
 
-fn simple(
-    target: &mut Target,
-    fields: &mut Fields,
-    environment: Option<&Json>,
-    given: &Given,
-) -> Result<(), Problem> {
+fn simple(target: &mut Target, fields: &mut Fields) -> Result<(), Problem> {
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     target.context = filled(fields.text("context")?);
     target.dockerfile = filled(fields.text("dockerfile")?);
@@ -78,16 +76,6 @@ fn simple(
         target.labels = labels
             .map(|(key, value)| (key, value.unwrap_or_default()))
             .collect();
-    }
-    if let Some(args) = fields.take("args") {
-        let environment = environment.map(|of| map("environment", of)).transpose()?;
-        let environment = environment.unwrap_or_default();
-        for (key, value) in map("args", &args)? {
-            let of_service = environment.get(&key).cloned().flatten();
-            let outside = || given.compose_variable(&key).map(str::to_owned);
-            let value = value.or(of_service).or_else(outside);
-            target.args.extend(value.map(|value| (key, value)));
-        }
     }
     if let Some(contexts) = fields.take("additional_contexts") {
         for (key, value) in map("additional_contexts", &contexts)? {
@@ -129,30 +117,20 @@ fn entries(
         target.cache_to.get_or_insert_default().extend(caches);
     }
     if let Some(agents) = fields.take("ssh") {
-        target.ssh = match &agents {
-            Json::Object(map) => {
-                let ssh = |(id, path): (&String, &Json)| Ssh {
-                    id: id.clone(),
-                    paths: path.as_str().map(str::to_owned).into_iter().collect(),
-                };
-                map.iter().map(ssh).collect()
-            }
-            other => list("ssh", other)?
-                .iter()
-                .map(|text| Ssh::read(text))
-                .collect(),
-        };
-        target.ssh.sort();
+        target.ssh = ssh(&agents)?;
     }
-    for kind in ["sbom", "provenance"] {
-        if let Some(said) = fields.text(kind)? {
+    for what in ["sbom", "provenance"] {
+        if let Some(said) = fields.text(what)? {
             target
                 .attest
-                .push(Attest::shorthand(kind, &said).map_err(refuse("attest"))?);
+                .push(Attest::shorthand(what, &said).map_err(refuse("attest"))?);
         }
     }
     if let Some(wanted) = fields.take("secrets") {
-        for secret in wanted.as_array().into_iter().flatten() {
+        let Json::Array(wanted) = &wanted else {
+            return Err(kind("secrets", "a list", &wanted));
+        };
+        for secret in wanted {
             target.secret.push(self::secret(secret, secrets)?);
         }
     }
@@ -160,6 +138,25 @@ fn entries(
         target.entitlements = list("entitlements", &entitlements)?;
     }
     Ok(())
+}
+
+/// Agents: a list, or a map of their paths.
+fn ssh(agents: &Json) -> Result<Vec<Ssh>, Problem> {
+    let mut ssh: Vec<Ssh> = match agents {
+        Json::Object(_) => {
+            let pair = |(id, path): (String, Option<String>)| Ssh {
+                id,
+                paths: path.into_iter().filter(|path| !path.is_empty()).collect(),
+            };
+            map("ssh", agents)?.into_iter().map(pair).collect()
+        }
+        other => list("ssh", other)?
+            .iter()
+            .map(|text| Ssh::read(text))
+            .collect(),
+    };
+    ssh.sort();
+    Ok(ssh)
 }
 
 /// A secret of a service, which the file defines elsewhere.
@@ -175,11 +172,17 @@ fn secret(wanted: &Json, secrets: Option<&Json>) -> Result<Secret, Problem> {
         Problem::unknown("secret", &id, names.map(String::as_str))
     };
     let defined = defined.ok_or_else(missing)?;
-    if defined.get("external").and_then(Json::as_bool) == Some(true) {
-        return Err(Problem::Unsupported {
-            what: format!("external secret {id}"),
-            instead: "give the secret a file or an environment variable",
-        });
+    let Json::Object(map) = defined else {
+        return Err(kind(&format!("secret {id}"), "a map", defined));
+    };
+    let is_nothing = |value: &Json| matches!(value, Json::Null | Json::Bool(false));
+    for elsewhere in ["external", "content", "driver"] {
+        if map.get(elsewhere).is_some_and(|value| !is_nothing(value)) {
+            return Err(Problem::Unsupported {
+                what: format!("{elsewhere} of secret {id}"),
+                instead: "give the secret a file or an environment variable",
+            });
+        }
     }
     let part = |key| defined.get(key).map(|value| text(key, value)).transpose();
     Ok(Secret {

@@ -19,13 +19,17 @@ impl Scope<'_> {
     ) -> Result<Value, BakeError> {
         let name = call.name.name.as_str();
         let arguments: Vec<&Expression> = call.args.iter().collect();
-        if !call.name.is_namespaced() {
-            match (name, arguments.as_slice()) {
-                ("try", [_, ..]) => return self.attempt(&arguments),
-                ("can", [one]) => return Ok(Value::Bool(self.value(one).is_ok())),
-                ("convert", [value, kind]) => return self.convert(value, kind),
-                _ => {}
-            }
+        if call.name.is_namespaced() {
+            let spaces = call.name.namespace.iter().map(|space| space.as_str());
+            let whole: Vec<&str> = spaces.chain([name]).collect();
+            let problem = Problem::unknown("function", &whole.join("::"), []);
+            return Err(self.error(span, problem));
+        }
+        match (name, arguments.as_slice()) {
+            ("try", [_, ..]) => return self.attempt(&arguments),
+            ("can", [one]) => return self.can(one),
+            ("convert", [value, kind]) => return self.convert(value, kind),
+            _ => {}
         }
         let mut values = Vec::with_capacity(arguments.len());
         for argument in &arguments {
@@ -50,7 +54,7 @@ impl Scope<'_> {
         values: Vec<Value>,
         span: Option<Range<usize>>,
     ) -> Result<Value, BakeError> {
-        if let Some(done) = functions::call(name, &values, self.module.given()) {
+        if let Some(done) = functions::call(name, &values, self.module) {
             let wrong = |why| Problem::value(format!("function {name}"), why);
             return done.map_err(|why| self.error(span, wrong(why)));
         }
@@ -75,10 +79,21 @@ impl Scope<'_> {
         Err(last.unwrap_or_else(|| Problem::value("try", "nothing to try").nowhere()))
     }
 
+    /// Whether it can be had.
+    fn can(&self, argument: &Expression) -> Result<Value, BakeError> {
+        match self.value(argument) {
+            Ok(_) => Ok(Value::Bool(true)),
+            Err(error) if matches!(error.problem, Problem::TooLarge(_)) => Err(error),
+            Err(_) => Ok(Value::Bool(false)),
+        }
+    }
+
     fn convert(&self, value: &Expression, kind: &Expression) -> Result<Value, BakeError> {
         let kind = Kind::of(kind).map_err(|problem| self.error(value.span(), problem))?;
         let found = self.value(value)?;
-        kind.convert(found)
-            .map_err(|why| self.error(value.span(), Problem::value("function convert", why)))
+        let wrong = |why| self.error(value.span(), Problem::value("function convert", why));
+        let converted = kind.convert(found).map_err(wrong)?;
+        self.spend(value.span(), converted.weight())?;
+        Ok(converted)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Range;
 
 use hcl_edit::Span as _;
 use hcl_edit::expr::ForExpr;
@@ -9,6 +10,9 @@ use hcl_edit::expr::ForExpr;
 use super::{Locals, Scope};
 use crate::error::{BakeError, Problem};
 use crate::value::Value;
+
+/// What a turn of a loop costs, at least.
+const TURN: u64 = 64;
 
 /// What is in a list or a map, with its keys or places.
 pub(crate) fn entries(value: &Value) -> Option<Vec<(Value, Value)>> {
@@ -46,6 +50,7 @@ impl Scope<'_> {
                 locals.values.insert(name.as_str().to_owned(), key);
             }
             let scope = self.with(&locals);
+            scope.turn(each.span())?;
             if !scope.is_wanted(each)? {
                 continue;
             }
@@ -58,6 +63,11 @@ impl Scope<'_> {
             None => Value::List(list),
             Some(_) => Value::Object(map),
         })
+    }
+
+    /// Counts one turn of a loop, whatever comes of it.
+    pub(super) fn turn(&self, span: Option<Range<usize>>) -> Result<(), BakeError> {
+        self.spend(span, TURN)
     }
 
     fn is_wanted(&self, each: &ForExpr) -> Result<bool, BakeError> {
@@ -75,6 +85,7 @@ impl Scope<'_> {
         key: String,
         each: &ForExpr,
     ) -> Result<(), BakeError> {
+        self.spend(each.span(), key.len() as u64)?;
         let value = self.value(&each.value_expr)?;
         if each.grouping {
             let group = map.entry(key).or_insert_with(|| Value::List(Vec::new()));

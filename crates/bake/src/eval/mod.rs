@@ -23,6 +23,9 @@ use crate::number::Number;
 use crate::syntax::Origin;
 use crate::value::Value;
 
+/// What it costs to look at an expression, at least.
+const STEP: u64 = 16;
+
 /// Where an expression stands, and what it can name.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
@@ -54,6 +57,7 @@ impl Locals<'_> {
 impl Scope<'_> {
     /// What `expression` is.
     pub(crate) fn value(&self, expression: &Expression) -> Result<Value, BakeError> {
+        self.spend(expression.span(), STEP)?;
         match expression {
             Expression::Null(_) => Ok(Value::Null),
             Expression::Bool(bool) => Ok(Value::Bool(*bool.value())),
@@ -62,7 +66,10 @@ impl Scope<'_> {
                     self.error(expression.span(), Problem::value("number", "too large"))
                 })
             }
-            Expression::String(text) => Ok(Value::text(text.as_str())),
+            Expression::String(text) => {
+                self.spend(expression.span(), text.len() as u64)?;
+                Ok(Value::text(text.as_str()))
+            }
             Expression::Array(items) => {
                 let items = items.iter().map(|item| self.value(item));
                 Ok(Value::List(items.collect::<Result<_, _>>()?))
@@ -164,6 +171,7 @@ impl Scope<'_> {
                 ObjectKey::Expression(Expression::Variable(name)) => name.as_str().to_owned(),
                 ObjectKey::Expression(expression) => self.text(expression)?,
             };
+            self.spend(value.expr().span(), key.len() as u64)?;
             map.insert(key, self.value(value.expr())?);
         }
         Ok(Value::Object(map))

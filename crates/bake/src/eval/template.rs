@@ -119,7 +119,9 @@ impl Scope<'_> {
             if let Some(name) = &each.key_var {
                 locals.values.insert(name.as_str().to_owned(), key);
             }
-            text.push_str(&self.with(&locals).elements(&elements, strip)?);
+            let scope = self.with(&locals);
+            scope.turn(directive.span())?;
+            text.push_str(&scope.elements(&elements, strip)?);
         }
         Ok(text)
     }

@@ -1,5 +1,6 @@
 //! `format` and `formatlist`, with C's verbs.
 
+use super::text::MAX_TEXT;
 use super::{Arguments, Done};
 use crate::value::Value;
 
@@ -8,8 +9,8 @@ const MAX_WIDTH: usize = 1024;
 
 pub(super) fn format(arguments: &Arguments<'_>) -> Done {
     arguments.count(1..=usize::MAX)?;
-    let values = arguments.values.get(1..).unwrap_or_default();
-    formatted(&arguments.text(0)?, values).map(Value::String)
+    let values: Vec<&Value> = arguments.values.iter().skip(1).collect();
+    formatted(&arguments.text(0)?, &values, MAX_TEXT).map(Value::String)
 }
 
 /// The same for each of the lists among the arguments.
@@ -25,15 +26,23 @@ pub(super) fn format_list(arguments: &Arguments<'_>) -> Done {
     if lengths.any(|other| other != count) {
         return Err("the lists are of different lengths".to_owned());
     }
-    let row = |place: usize| -> Vec<Value> {
-        let value = |value: &Value| match value {
-            Value::List(items) => items.get(place).cloned().unwrap_or(Value::Null),
-            alone => alone.clone(),
-        };
-        values.iter().map(value).collect()
-    };
-    let rows = (0..count).map(|place| formatted(&pattern, &row(place)).map(Value::String));
-    Ok(Value::List(rows.collect::<Result<_, _>>()?))
+    let mut room = MAX_TEXT;
+    let mut rows = Vec::new();
+    for place in 0..count {
+        let row: Vec<&Value> = values.iter().map(|value| in_row(value, place)).collect();
+        let text = formatted(&pattern, &row, room)?;
+        room = room.saturating_sub(text.len());
+        rows.push(Value::String(text));
+    }
+    Ok(Value::List(rows))
+}
+
+/// What a list has there; anything else is the same in all rows.
+fn in_row(value: &Value, place: usize) -> &Value {
+    match value {
+        Value::List(items) => items.get(place).unwrap_or(&Value::Null),
+        alone => alone,
+    }
 }
 
 /// A verb with what is between it and the `%`.
@@ -49,11 +58,15 @@ struct Verb {
     letter: char,
 }
 
-fn formatted(pattern: &str, values: &[Value]) -> Result<String, String> {
+/// No more than `room` bytes.
+fn formatted(pattern: &str, values: &[&Value], room: usize) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = pattern.chars().peekable();
     let (mut next, mut used) = (0, 0);
     while let Some(c) = rest.next() {
+        if out.len() > room {
+            return Err(format!("the result has more than {MAX_TEXT} bytes"));
+        }
         if c != '%' {
             out.push(c);
             continue;

@@ -1,16 +1,21 @@
 //! The functions that bake files can call; names, arguments and results are buildx's.
 
+mod cidr;
 mod collection;
 mod encode;
 mod format;
 mod number;
+mod regex;
+mod semver;
 mod set;
 mod text;
 mod time;
+mod uuid;
 
 use std::collections::BTreeMap;
 
 use crate::given::Given;
+use crate::module::Module;
 use crate::number::Number;
 use crate::value::Value;
 
@@ -21,23 +26,9 @@ type Done = Result<Value, String>;
 type Function = fn(&Arguments<'_>) -> Done;
 
 /// Functions of buildx's that are not here, and what to do instead.
-const MISSING: [(&str, &str); 16] = [
+const MISSING: [(&str, &str); 2] = [
     ("bcrypt", "pass a secret to the step instead"),
-    ("bytesslice", "use substr"),
-    ("cidrhost", "write the address"),
-    ("cidrnetmask", "write the mask"),
-    ("cidrsubnet", "write the subnet"),
-    ("cidrsubnets", "write the subnets"),
-    ("csvdecode", "use split or jsondecode"),
-    ("md5", "use sha256"),
-    ("regex", "use split, trimprefix or trimsuffix"),
-    ("regexall", "use split"),
-    ("regex_replace", "use replace or sanitize"),
     ("rsadecrypt", "pass a secret to the step instead"),
-    ("semvercmp", "compare parts of split"),
-    ("sha1", "use sha256"),
-    ("uuidv4", "set a variable, which the environment can give"),
-    ("uuidv5", "use sha256"),
 ];
 
 /// Functions that are told of arguments that are null.
@@ -52,7 +43,7 @@ const TAKES_NULL: [&str; 7] = [
 ];
 
 /// Calls `name`; none when there is no such function.
-pub(crate) fn call(name: &str, values: &[Value], given: &Given) -> Option<Done> {
+pub(crate) fn call(name: &str, values: &[Value], module: &Module<'_>) -> Option<Done> {
     if let Some((_, instead)) = MISSING.iter().find(|(missing, _)| *missing == name) {
         return Some(Err(format!("kiln does not have it: {instead}")));
     }
@@ -61,7 +52,12 @@ pub(crate) fn call(name: &str, values: &[Value], given: &Given) -> Option<Done> 
     if !takes_null && let Some(place) = values.iter().position(|value| *value == Value::Null) {
         return Some(Err(format!("argument {} must not be null", place + 1)));
     }
-    Some((function.1)(&Arguments { values, given }))
+    let arguments = Arguments {
+        values,
+        given: module.given(),
+        module,
+    };
+    Some((function.1)(&arguments))
 }
 
 /// Names of all functions, also of those that are special.
@@ -72,12 +68,16 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 fn tables() -> impl Iterator<Item = &'static [(&'static str, Function)]> {
     [
+        cidr::TABLE,
         collection::TABLE,
         encode::TABLE,
         number::TABLE,
+        regex::TABLE,
+        semver::TABLE,
         set::TABLE,
         text::TABLE,
         time::TABLE,
+        uuid::TABLE,
     ]
     .into_iter()
 }
@@ -86,6 +86,7 @@ fn tables() -> impl Iterator<Item = &'static [(&'static str, Function)]> {
 struct Arguments<'a> {
     values: &'a [Value],
     given: &'a Given,
+    module: &'a Module<'a>,
 }
 
 impl<'a> Arguments<'a> {
@@ -101,6 +102,21 @@ impl<'a> Arguments<'a> {
             (least, most) => format!("{least} to {most}"),
         };
         Err(format!("takes {expected} arguments, not {found}"))
+    }
+
+    /// There must be room for this, before it is made.
+    fn fits(&self, bytes: u64) -> Result<(), String> {
+        match bytes > self.module.room() {
+            true => Err("the result takes too much room".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts work as room.
+    fn spend(&self, bytes: u64) -> Result<(), String> {
+        self.module
+            .spend(bytes)
+            .map_err(|problem| problem.to_string())
     }
 
     fn get(&self, place: usize) -> Result<&'a Value, String> {

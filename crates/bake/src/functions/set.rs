@@ -50,6 +50,10 @@ fn product(arguments: &Arguments<'_>) -> Done {
         if rows.len().saturating_mul(items.len()) > MAX_PRODUCT {
             return Err(format!("more than {MAX_PRODUCT} combinations"));
         }
+        let weights = |row: &[Value]| row.iter().map(Value::weight).sum::<u64>();
+        let old = rows.iter().map(|row| weights(row)).sum::<u64>();
+        let made = old.saturating_mul(items.len() as u64);
+        arguments.fits(made.saturating_add(weights(items).saturating_mul(rows.len() as u64)))?;
         let with = |row: &Vec<Value>| {
             let row = row.clone();
             items.iter().map(move |item| {

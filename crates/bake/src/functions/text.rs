@@ -5,7 +5,9 @@ use super::{Arguments, Done, Function};
 use crate::value::Value;
 
 /// More is taken for a mistake.
-const MAX_TEXT: usize = 1 << 24;
+pub(super) const MAX_TEXT: usize = 4 << 20;
+/// The room of a string that was split off.
+const PART: u64 = 64;
 
 pub(super) const TABLE: &[(&str, Function)] = &[
     ("basename", |a| of_one(a, |path| base_name(path).to_owned())),
@@ -43,6 +45,7 @@ pub(super) const TABLE: &[(&str, Function)] = &[
         a.count(1..=1)?;
         Ok(Value::int(a.text(0)?.len() as u64))
     }),
+    ("bytesslice", bytes_slice),
     ("substr", substr),
     ("title", |a| of_one(a, title)),
     ("trim", |a| {
@@ -129,6 +132,11 @@ fn join(arguments: &Arguments<'_>) -> Done {
 fn split(arguments: &Arguments<'_>) -> Done {
     arguments.count(2..=2)?;
     let (separator, text) = (arguments.text(0)?, arguments.text(1)?);
+    let count = match separator.is_empty() {
+        true => text.len(),
+        false => text.matches(&separator).count(),
+    };
+    arguments.fits((count as u64).saturating_mul(PART))?;
     let parts: Vec<Value> = match separator.is_empty() {
         true => text.chars().map(|c| Value::String(c.to_string())).collect(),
         false => text.split(&separator).map(Value::text).collect(),
@@ -162,6 +170,25 @@ fn substr(arguments: &Arguments<'_>) -> Done {
     let place = |place: i64| usize::try_from(place).unwrap_or_default();
     let part = text.get(place(start)..place(end)).unwrap_or_default();
     Ok(Value::String(part.iter().collect()))
+}
+
+/// Of the bytes from an offset on so many, which have to be there.
+fn bytes_slice(arguments: &Arguments<'_>) -> Done {
+    arguments.count(3..=3)?;
+    let text = arguments.text(0)?;
+    let place = |place: usize| {
+        let number = arguments.number(place)?.index();
+        number.ok_or_else(|| "offset and length must not be negative".to_owned())
+    };
+    let (start, length) = (place(1)?, place(2)?);
+    let part = text.as_bytes().get(start..start.saturating_add(length));
+    let part = part.ok_or_else(|| {
+        let count = text.len();
+        format!("offset {start} and length {length} are more than the {count} bytes")
+    })?;
+    let part = std::str::from_utf8(part);
+    part.map(Value::text)
+        .map_err(|_| "the result is not UTF-8".to_owned())
 }
 
 fn title(text: &str) -> String {

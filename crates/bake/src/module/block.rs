@@ -189,6 +189,13 @@ impl Module<'_> {
                     Problem::value("matrix", format!("has more than {MAX_INSTANCES} cells"));
                 return Err(problem.at(matrix.at.place(self.files, None)));
             }
+            let bytes = |value: &Value| value.weight().saturating_add(axis.len() as u64);
+            let grown = items.iter().map(|(_, item)| bytes(item)).sum::<u64>();
+            let grown = grown.saturating_mul(cells.len() as u64);
+            let old: u64 = cells.iter().flat_map(BTreeMap::values).map(bytes).sum();
+            let all = grown.saturating_add(old.saturating_mul(items.len() as u64));
+            let spent = self.spend(all);
+            spent.map_err(|problem| problem.at(matrix.at.place(self.files, None)))?;
             let with = |(_, item): (Value, Value)| {
                 let mut cells = cells.clone();
                 for cell in &mut cells {

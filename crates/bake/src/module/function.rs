@@ -10,6 +10,9 @@ use crate::eval::{Locals, Scope};
 use crate::syntax::{Attribute, Block};
 use crate::value::Value;
 
+/// What a call costs, at least.
+const CALL: u64 = 256;
+
 impl Module<'_> {
     /// What the function `name` comes to; none when no file defines it.
     pub(crate) fn call(
@@ -42,6 +45,7 @@ impl Module<'_> {
     }
 
     fn run(&self, name: &str, block: &Block, arguments: Vec<Value>) -> Result<Value, BakeError> {
+        self.spend(CALL).map_err(Problem::nowhere)?;
         let (parameters, rest, result) = self.parts(name, block)?;
         let count = arguments.len();
         if count < parameters.len() || count > parameters.len() && rest.is_none() {

@@ -7,6 +7,8 @@ mod variable;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::error::{BakeError, Problem};
 use crate::given::{File, Given};
 use crate::syntax::{Attribute, Block, Body};
@@ -16,8 +18,8 @@ pub use variable::Variable;
 
 pub(crate) use block::check_name;
 
-/// Values take no more room than this, all together.
-const MAX_BYTES: u64 = 256 << 20;
+/// Values take no more room than this, all together, and what is looked at counts as room too.
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 /// Values and calls in each other: deeper ones would exhaust the stack.
 const MAX_DEPTH: usize = 48;
 
@@ -42,6 +44,8 @@ pub(crate) struct Module<'a> {
     /// What is being found.
     under_way: RefCell<Vec<String>>,
     spent: Cell<u64>,
+    /// How often something random was asked for.
+    drawn: Cell<u64>,
 }
 
 impl<'a> Module<'a> {
@@ -62,6 +66,7 @@ impl<'a> Module<'a> {
             instances: RefCell::default(),
             under_way: RefCell::default(),
             spent: Cell::new(0),
+            drawn: Cell::new(0),
         };
         for body in bodies {
             for attribute in &body.attributes {
@@ -109,6 +114,27 @@ impl<'a> Module<'a> {
             true => Err(Problem::TooLarge(MAX_BYTES)),
             false => Ok(()),
         }
+    }
+
+    /// How much more values may take.
+    pub(crate) fn room(&self) -> u64 {
+        MAX_BYTES.saturating_sub(self.spent.get())
+    }
+
+    /// Bytes that were given out to nobody else.
+    pub(crate) fn random(&self) -> [u8; 16] {
+        let drawn = self.drawn.get();
+        self.drawn.set(drawn.wrapping_add(1));
+        let digest = Sha256::new()
+            .chain_update(self.given.random)
+            .chain_update(drawn.to_le_bytes())
+            .finalize();
+        let mut bytes = [0; 16];
+        bytes
+            .iter_mut()
+            .zip(digest)
+            .for_each(|(to, from)| *to = from);
+        bytes
     }
 
     /// Finds something that must not need itself.

@@ -162,6 +162,19 @@ impl<'a> Module<'a> {
         Ok(all)
     }
 
+    /// What was typed must be for one of them.
+    pub(crate) fn check_typed(&self) -> Result<(), BakeError> {
+        for name in self.given.variables.keys() {
+            let of_json = name.strip_suffix("_JSON");
+            let mut names = [Some(name.as_str()), of_json].into_iter().flatten();
+            if !names.any(|name| self.variables.contains_key(name)) {
+                let options = self.variables.keys().map(String::as_str);
+                return Err(Problem::unknown("variable", name, options).nowhere());
+            }
+        }
+        Ok(())
+    }
+
     fn check_variable(&self, block: &Block) -> Result<(), BakeError> {
         let known = ["default", "type", "description"];
         for attribute in &block.body.attributes {

@@ -8,7 +8,7 @@ use crate::csv;
 use crate::value::Value;
 
 /// An output or a cache: a type, and what is said of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     /// Its type.
     pub kind: String,
@@ -145,16 +145,15 @@ impl Secret {
         Ok(secret)
     }
 
+    /// The same as a map.
     pub(crate) fn of_map(map: &BTreeMap<String, Value>) -> Read<Self> {
-        let part = |key: &str| match map.get(key) {
-            None | Some(Value::Null) => Ok(String::new()),
-            Some(value) => text_of(key, value),
-        };
-        Ok(Self {
-            id: part("id")?,
-            src: part("src")?,
-            env: part("env")?,
-        })
+        let mut pairs = Vec::new();
+        for (key, value) in map.iter().filter(|(_, value)| **value != Value::Null) {
+            pairs.push((key.as_str(), text_of(key, value)?));
+        }
+        Self::read(&csv::record(
+            pairs.iter().map(|(key, value)| (*key, value.as_str())),
+        ))
     }
 
     /// As `build` takes it.
@@ -179,15 +178,24 @@ impl Ssh {
     }
 
     pub(crate) fn of_map(map: &BTreeMap<String, Value>) -> Read<Self> {
+        if let Some(key) = map
+            .keys()
+            .find(|key| !matches!(key.as_str(), "id" | "paths"))
+        {
+            return Err(format!("an SSH agent has no {key:?}"));
+        }
         let id = map.get("id").map(|id| text_of("id", id)).transpose()?;
         let paths = match map.get("paths") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::List(paths)) => {
                 let paths = paths.iter().map(|path| text_of("paths", path));
-                paths.collect::<Result<_, _>>()?
+                paths.collect::<Result<Vec<_>, _>>()?
             }
             Some(other) => return Err(format!("paths: expected a list, found {}", other.kind())),
         };
+        if let Some(path) = paths.iter().find(|path| path.contains(',')) {
+            return Err(format!("{path:?}: a path of an agent has no comma in it"));
+        }
         Ok(Self {
             id: id.unwrap_or_default(),
             paths,

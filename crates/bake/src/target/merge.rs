@@ -1,5 +1,7 @@
 //! What targets have of those that they inherit from, and of what further files say of them.
 
+use std::collections::BTreeMap;
+
 use super::{Attest, Entry, Secret, Ssh, Target};
 
 impl Target {
@@ -115,21 +117,25 @@ pub(crate) fn once(list: &mut Vec<String>) {
 /// Each entry once, in the order in which buildx shows them: the last entry takes the place of one
 /// that was there before.
 pub(crate) fn without_doubles(entries: &mut Vec<Entry>) {
-    for place in (0..entries.len().saturating_sub(1)).rev() {
-        let later = entries.iter().skip(place + 1);
-        let double = later.clone().position(|entry| *entry == entries[place]);
-        if let Some(double) = double {
-            entries.swap_remove(place + 1 + double);
+    let mut places: BTreeMap<Entry, usize> = BTreeMap::new();
+    for place in (0..entries.len()).rev() {
+        let Some(double) = places.insert(entries[place].clone(), place) else {
+            continue;
+        };
+        entries.swap_remove(double);
+        if let Some(moved) = entries.get(double) {
+            places.insert(moved.clone(), double);
         }
     }
 }
 
 /// Of each name the last entry, at the place of the first.
-fn last_of_name<T: Clone>(entries: &mut Vec<T>, name: impl Fn(&T) -> String) {
+fn last_of_name<T>(entries: &mut Vec<T>, name: impl Fn(&T) -> String) {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut kept: Vec<T> = Vec::with_capacity(entries.len());
     for entry in entries.drain(..) {
-        let known = kept.iter_mut().find(|known| name(known) == name(&entry));
-        match known {
+        let place = *places.entry(name(&entry)).or_insert(kept.len());
+        match kept.get_mut(place) {
             Some(known) => *known = entry,
             None => kept.push(entry),
         }

@@ -3,6 +3,7 @@
 mod entry;
 mod merge;
 mod set;
+mod weight;
 
 use std::collections::BTreeMap;
 

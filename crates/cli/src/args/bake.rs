@@ -10,10 +10,11 @@ pub struct Bake {
     /// "fs.read=PATH", "fs.write=PATH")
     #[arg(long, value_name = "stringArray")]
     pub allow: Vec<String>,
-    /// Build through the builder that listens there (format: "unix://PATH") (env: KILN_HOST)
+    /// Build through this builder: its name, or where it listens ("unix://PATH", "tcp://HOST:PORT")
+    /// (env: KILN_HOST, BUILDX_BUILDER)
     #[arg(long, value_name = "string")]
     pub builder: Option<String>,
-    /// Set method for evaluating build ("check", "outline", "targets")
+    /// Set method for evaluating build ("check", "context", "outline", "targets")
     #[arg(long, value_name = "string")]
     pub call: Option<String>,
     /// Shorthand for "--call=check"

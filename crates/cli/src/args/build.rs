@@ -20,7 +20,8 @@ pub struct Build {
     /// Additional build contexts (e.g., name=path)
     #[arg(long, value_name = "stringArray")]
     pub build_context: Vec<String>,
-    /// Build through the builder that listens there (format: "unix://PATH", "tcp://HOST:PORT") (env: KILN_HOST)
+    /// Build through this builder: its name, or where it listens ("unix://PATH", "tcp://HOST:PORT")
+    /// (env: KILN_HOST, BUILDX_BUILDER)
     #[arg(long, value_name = "string")]
     pub builder: Option<String>,
     /// The text of the Dockerfile, in place of a file; not typed as a flag of `build`.
@@ -32,6 +33,9 @@ pub struct Build {
     /// Nothing becomes of the result if no output is named; not typed as a flag of `build`.
     #[arg(skip)]
     pub no_output: bool,
+    /// Add annotation to the image (format: "KEY=VALUE", "TYPE[PLATFORM],TYPE:KEY=VALUE")
+    #[arg(long, value_name = "stringArray")]
+    pub annotation: Vec<String>,
     /// External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")
     #[arg(long, value_name = "stringArray")]
     pub cache_from: Vec<String>,

@@ -31,6 +31,9 @@ pub fn page(root: &mut Command, words: &[String], width: usize) -> String {
         width,
     );
     section(&mut page, "Options", &options(command), width);
+    if let Some(after) = command.get_after_help() {
+        page.push_str(&format!("\n{after}\n"));
+    }
     if command.has_subcommands() {
         let name = prefixed(words);
         page.push_str(&format!(

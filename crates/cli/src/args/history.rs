@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::builders::Chosen;
+
 /// `kiln history IMAGE` and `kiln history COMMAND`.
 #[derive(Debug, Args)]
 #[command(
@@ -47,10 +49,29 @@ pub enum Builds {
     Import(Other),
 }
 
+impl Builds {
+    /// The builder that is typed.
+    #[must_use]
+    pub const fn builder(&self) -> Option<&String> {
+        let chosen = match self {
+            Self::Inspect(args) => &args.chosen,
+            Self::Logs(args) => &args.chosen,
+            Self::Ls(args) => &args.chosen,
+            Self::Rm(args) => &args.chosen,
+            Self::Why(args) => &args.chosen,
+            Self::Open(_) | Self::Trace(_) | Self::Export(_) | Self::Import(_) => return None,
+        };
+        chosen.builder.as_ref()
+    }
+}
+
 /// Flags of `history ls`.
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln history ls [OPTIONS]")]
 pub struct Ls {
+    /// Which builder it is about.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Provide filter values (e.g., "status=error", "duration>30s")
     #[arg(long, value_name = "filter")]
     pub filter: Vec<String>,
@@ -69,6 +90,9 @@ pub struct Ls {
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln history inspect [OPTIONS] [BUILD]")]
 pub struct Inspect {
+    /// Which builder it is about.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Format output: "pretty", "json" or a template
     #[arg(long, value_name = "string")]
     pub format: Option<String>,
@@ -81,6 +105,9 @@ pub struct Inspect {
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln history logs [OPTIONS] [BUILD]")]
 pub struct Logs {
+    /// Which builder it is about.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Also tell of each step why it ran, or where its result was
     #[arg(long)]
     pub explain: bool,
@@ -96,6 +123,9 @@ pub struct Logs {
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln history why [OPTIONS] [BUILD [STEP]]")]
 pub struct Why {
+    /// Which builder it is about.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Format output: "pretty", "json" or a template
     #[arg(long, value_name = "string")]
     pub format: Option<String>,
@@ -111,6 +141,9 @@ pub struct Why {
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln history rm [OPTIONS] BUILD [BUILD...]")]
 pub struct Rm {
+    /// Which builder it is about.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Forget all builds that are not running
     #[arg(long, conflicts_with = "builds")]
     pub all: bool,

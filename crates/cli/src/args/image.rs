@@ -37,7 +37,7 @@ pub enum Image {
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln images [OPTIONS] [REPOSITORY[:TAG]]")]
 pub struct Ls {
-    /// Show all images (default hides those without a name)
+    /// Show all images (default hides steps to others)
     #[arg(short, long)]
     pub all: bool,
     /// Show digests

@@ -6,12 +6,14 @@
 
 pub mod bake;
 pub mod build;
+pub mod builders;
 pub mod cache;
 pub mod container;
 pub mod debug;
 pub mod help;
 pub mod history;
 pub mod image;
+pub mod imagetools;
 pub mod limits;
 pub mod prune;
 pub mod refuse;
@@ -35,7 +37,8 @@ use crate::values::go_bool;
     disable_help_subcommand = true,
     args_override_self = true,
     infer_long_args = false,
-    override_usage = "kiln [OPTIONS] COMMAND"
+    override_usage = "kiln [OPTIONS] COMMAND",
+    after_help = "With KILN_HOST=unix://PATH or tcp://HOST:PORT set, the daemon there does what is asked."
 )]
 pub struct Arguments {
     /// For every command.
@@ -61,6 +64,20 @@ pub struct Global {
     /// A daemon that is named as another client names it; not typed as a flag of kiln's.
     #[arg(skip)]
     pub daemon: Option<NamedDaemon>,
+    /// The client that kiln is called as, if it is docker's; not typed as a flag of kiln's.
+    #[arg(skip)]
+    pub client: Option<DockerClient>,
+}
+
+/// What a client of docker's means by builders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerClient {
+    /// The docker for which a builder may have been chosen: its address or its context.
+    pub endpoint: String,
+    /// The builder that was chosen counts.
+    pub picks_current: bool,
+    /// The builder that is named before the command.
+    pub builder: Option<String>,
 }
 
 /// A daemon that flags, variables or a context of another client's name.
@@ -155,32 +172,39 @@ pub enum Command {
         display_order = 2002
     )]
     Builder(system::Builder),
+    /// Work on images in registries
+    #[command(
+        subcommand,
+        override_usage = "kiln imagetools COMMAND",
+        display_order = 2003
+    )]
+    Imagetools(imagetools::ImageTools),
     /// Manage what builds keep between them
     #[command(
         subcommand,
         override_usage = "kiln cache COMMAND",
-        display_order = 2003
+        display_order = 2004
     )]
     Cache(cache::Cache),
     /// Enter failed steps that were kept
     #[command(
         subcommand,
         override_usage = "kiln debug COMMAND",
-        display_order = 2004
+        display_order = 2005
     )]
     Debug(debug::Debug),
     /// Manage kiln
     #[command(
         subcommand,
         override_usage = "kiln system COMMAND",
-        display_order = 2005
+        display_order = 2006
     )]
     System(system::System),
     /// Look after the store
     #[command(
         subcommand,
         override_usage = "kiln store COMMAND",
-        display_order = 2006
+        display_order = 2007
     )]
     Store(system::Store),
 }
@@ -195,7 +219,18 @@ impl Command {
         !matches!(
             self,
             Self::Version(_)
-                | Self::Builder(system::Builder::Version(_))
+                | Self::Builder(
+                    system::Builder::Create(_)
+                        | system::Builder::DialStdio(_)
+                        | system::Builder::Imagetools(_)
+                        | system::Builder::Inspect(_)
+                        | system::Builder::Ls(_)
+                        | system::Builder::Rm(_)
+                        | system::Builder::Stop(_)
+                        | system::Builder::Use(_)
+                        | system::Builder::Version(_)
+                )
+                | Self::Imagetools(_)
                 | Self::Completion(_)
                 | Self::Man(_)
                 | Self::Login(_)

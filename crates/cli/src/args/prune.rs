@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::builders::Chosen;
+
 /// Flags of `system prune`.
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln prune [OPTIONS]")]
@@ -39,6 +41,9 @@ pub struct ImagePrune {
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln builder prune [OPTIONS]")]
 pub struct BuilderPrune {
+    /// Which builder it is about.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Remove all of the build cache, also what images use, and cache mounts
     #[arg(short, long)]
     pub all: bool,

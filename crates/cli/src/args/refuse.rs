@@ -129,7 +129,8 @@ fn suggestion(failure: &clap::Error) -> String {
 fn text(failure: &clap::Error, kind: ContextKind) -> Option<String> {
     match failure.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
+        // The likeliest comes last.
+        ContextValue::Strings(texts) => texts.last().cloned(),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::bake::Bake;
 use super::build::Build;
+use super::builders::{self, Chosen};
 use super::prune::{BuilderPrune, Gc, Prune};
 
 /// `kiln builder …`
@@ -20,13 +21,30 @@ pub enum Builder {
     /// Build an image from a Dockerfile
     #[command(alias = "b")]
     Build(Box<Build>),
+    /// Make a builder under a name, or change its nodes
+    Create(Box<builders::Create>),
+    /// Pass standard input and output on to a builder's API
+    DialStdio(builders::DialStdio),
     /// Show disk usage
     Du(Du),
     /// Show past builds
     #[command(subcommand, override_usage = "kiln builder history COMMAND")]
     History(super::history::Builds),
+    /// Work on images in registries
+    #[command(subcommand, override_usage = "kiln builder imagetools COMMAND")]
+    Imagetools(super::imagetools::ImageTools),
+    /// Show a builder and its nodes
+    Inspect(builders::Inspect),
+    /// List builders
+    Ls(builders::Ls),
     /// Remove build cache
     Prune(BuilderPrune),
+    /// Remove builders
+    Rm(builders::Rm),
+    /// Stop a builder that its driver started
+    Stop(builders::Stop),
+    /// Choose a builder
+    Use(builders::Use),
     /// Show the version
     Version(Version),
 }
@@ -53,6 +71,9 @@ pub enum Store {
 #[derive(Debug, Args)]
 #[command(override_usage = "kiln system df [OPTIONS]")]
 pub struct Du {
+    /// Which builder it is about.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Format output: "table", "table TEMPLATE", "json" or a template
     #[arg(long, value_name = "string")]
     pub format: Option<String>,

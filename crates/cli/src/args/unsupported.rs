@@ -9,9 +9,11 @@ const BUILD: &[&str] = &["build"];
 /// Commands that make a container.
 const CONTAINER: &[&str] = &["run", "create"];
 
+/// Commands about images in registries, of which some have names of others.
+const IMAGETOOLS: &str = "imagetools";
+
 /// Flags by the commands that have them in docker.
 const FLAGS: &[(&[&str], &str, &str)] = &[
-    (BUILD, "--annotation", "use --label"),
     (BUILD, "--cgroup-parent", "start kiln in that cgroup"),
     (
         BUILD,
@@ -226,13 +228,13 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (&["prune"], "--volumes", "kiln makes no volumes"),
     (
         &["prune", "du"],
-        "--builder",
-        "kiln builds in its own process",
-    ),
-    (
-        &["prune", "du"],
         "--timeout",
         "there is no builder to be waited for",
+    ),
+    (
+        &["imagetools create", "imagetools inspect"],
+        "--builder",
+        "kiln asks registries itself, as kiln.toml says",
     ),
     (
         &["du"],
@@ -265,7 +267,10 @@ const COMMANDS: &[(&str, &str)] = &[
 /// What to say about `flag` of the command at `words`; nothing when docker has no such flag.
 #[must_use]
 pub fn flag(words: &[String], flag: &str) -> Option<String> {
-    let command = words.last()?;
+    let command = match words {
+        [.., parent, command] if parent == IMAGETOOLS => format!("{parent} {command}"),
+        _ => words.last()?.clone(),
+    };
     let name = match flag.strip_prefix("--") {
         Some(_) => flag.split('=').next()?.to_owned(),
         None => flag.chars().take(2).collect(),

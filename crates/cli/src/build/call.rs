@@ -71,6 +71,20 @@ pub fn call(typed: &Build) -> Result<Option<Call>, Error> {
     Ok(Some(call))
 }
 
+impl Method {
+    /// Its name in BuildKit's API, and among answers.
+    #[must_use]
+    pub const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Check => ("lint", "check"),
+            Self::Outline => ("outline", "outline"),
+            Self::Targets => ("targets", "targets"),
+            Self::Context => ("context", "context"),
+            Self::Describe => ("subrequests.describe", "subrequests.describe"),
+        }
+    }
+}
+
 impl Call {
     const fn of(method: Method) -> Self {
         Self {

@@ -7,11 +7,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use engine::{
-    BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, KeepFailed, NamedContext, Remote,
-    SshAgent, SshKeys, archive,
+    BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn, NamedContext, Remote, SshAgent,
+    SshKeys, archive,
 };
 
-use super::plan::{BuildPlan, ContextAt, DockerfileAt, OnFailure};
+use super::plan::{AgentAt, BuildPlan, ContextAt, DockerfileAt};
 use crate::environment::Environment;
 use crate::error::{Error, io_text};
 
@@ -32,44 +32,13 @@ pub fn load(
     Ok(BuildRequest {
         dockerfile,
         context,
-        named_contexts: plan.named_contexts,
-        target: plan.target,
-        more_targets: plan.more_targets,
-        require: plan.require,
-        build_args: plan.build_args,
-        labels: plan.labels,
-        no_cache: plan.no_cache,
-        pull: plan.pull,
-        platforms: plan.platforms,
-        indexed: false,
-        network: plan.network,
-        default_network: plan.default_network,
-        allow_host_network: plan.allowed.host_network,
-        extra_hosts: plan.extra_hosts,
-        allow_insecure: plan.allowed.insecure,
-        allow_devices: plan.allowed.devices,
-        shm_size: plan.shm_size,
-        ulimits: plan.ulimits,
-        resources: plan.resources,
-        secrets: plan.secrets,
-        more_secrets: None,
         ssh: agents(plan.ssh)?,
-        tags: plan.tags,
-        exports: plan.exports,
-        cache_from: plan.cache_from,
-        cache_to: plan.cache_to,
-        cache_mounts_from: plan.cache_mounts_from,
-        cache_mounts_to: plan.cache_mounts_to,
-        jobs: plan.jobs,
-        explain: plan.explain,
-        keep_failed: (plan.on_failure != OnFailure::Discard).then(KeepFailed::default),
-        source_date_epoch: plan.source_date_epoch,
-        provenance: plan.provenance,
+        ..plan.request
     })
 }
 
 fn check_directories(plan: &BuildPlan) -> Result<(), Error> {
-    for (name, context) in &plan.named_contexts {
+    for (name, context) in &plan.request.named_contexts {
         if let NamedContext::Directory(path) = context
             && !path.is_dir()
         {
@@ -88,49 +57,65 @@ fn sources(
     environment: &Environment,
     stdin: impl Read + Send + 'static,
 ) -> Result<(Dockerfile, Context), Error> {
-    match &plan.context {
-        ContextAt::Stdin => of_stdin(&plan.dockerfile, stdin),
-        ContextAt::Path { path, .. } if path.is_dir() => {
-            of_directory(&plan.dockerfile, path, environment, stdin)
-        }
-        ContextAt::Path {
-            remote: Some(remote),
-            ..
-        } => of_remote(&plan.dockerfile, remote.clone(), environment, stdin),
-        ContextAt::Path { path, typed, .. } => {
+    let ContextAt::Path { path, typed, .. } = &plan.context else {
+        return of_stdin(&plan.dockerfile, stdin);
+    };
+    let file = dockerfile_path(plan, environment);
+    let from = match remote(plan) {
+        Some(remote) => remote.clone(),
+        None if path.is_dir() => return of_directory(&plan.dockerfile, file, path, stdin),
+        None => {
             let not_found = || format!("unable to prepare context: path {typed:?} not found");
             let archive = archive_file(path).ok_or_else(|| Error::new(not_found()))?;
-            let stream = Remote::Stream(ByteStream::new(archive));
-            of_remote(&plan.dockerfile, stream, environment, stdin)
+            Remote::Stream(ByteStream::of_file(archive))
         }
+    };
+    of_remote(&plan.dockerfile, file, from, stdin)
+}
+
+/// Where the context is when it is not on this machine.
+pub(super) fn remote(plan: &BuildPlan) -> Option<&Remote> {
+    match &plan.context {
+        ContextAt::Path { path, remote, .. } if !path.is_dir() => remote.as_ref(),
+        ContextAt::Path { .. } | ContextAt::Stdin => None,
     }
 }
 
-/// The file that the Dockerfile is read from; nothing when it is no file of this machine.
-///
-/// # Errors
-/// It cannot be told.
-pub fn dockerfile_path(
-    plan: &BuildPlan,
-    environment: &Environment,
-) -> Result<Option<PathBuf>, Error> {
-    match &plan.context {
-        ContextAt::Path { path, .. } if path.is_dir() => {
-            Ok(find_dockerfile(&plan.dockerfile, path, environment))
+/// The file of this machine that the Dockerfile is read from; none when it is in no such file.
+#[must_use]
+pub fn dockerfile_path(plan: &BuildPlan, environment: &Environment) -> Option<PathBuf> {
+    match (&plan.context, &plan.dockerfile) {
+        (ContextAt::Stdin, _) => None,
+        (ContextAt::Path { path, .. }, dockerfile) if path.is_dir() => {
+            find_dockerfile(dockerfile, path, environment)
         }
-        _ => Ok(None),
+        (_, DockerfileAt::Path(path)) if path.is_absolute() => Some(path.clone()),
+        _ => None,
     }
+}
+
+/// The ignore files of which the first that is there applies.
+pub(super) fn ignore_files(dockerfile: Option<&Path>, context: &Path) -> Vec<PathBuf> {
+    let of_dockerfile = dockerfile.map(|path| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".dockerignore");
+        PathBuf::from(name)
+    });
+    let of_context = context.join(".dockerignore");
+    of_dockerfile.into_iter().chain([of_context]).collect()
 }
 
 /// Agents, whose sockets and keys must be there.
 ///
 /// # Errors
 /// One is not.
-pub(crate) fn agents(
-    plan: BTreeMap<String, Vec<PathBuf>>,
-) -> Result<BTreeMap<String, SshAgent>, Error> {
+pub(crate) fn agents(plan: BTreeMap<String, AgentAt>) -> Result<BTreeMap<String, SshAgent>, Error> {
     plan.into_iter()
-        .map(|(id, paths)| {
+        .map(|(id, at)| {
+            let paths = match at {
+                AgentAt::Default(socket) => vec![socket],
+                AgentAt::Paths(paths) => paths,
+            };
             let agent =
                 agent(&paths).map_err(|why| Error::new(format!("ssh agent {id}: {why}")))?;
             Ok((id, agent))
@@ -159,16 +144,16 @@ fn agent(paths: &[PathBuf]) -> Result<SshAgent, String> {
 
 fn of_directory(
     dockerfile: &DockerfileAt,
+    file: Option<PathBuf>,
     directory: &Path,
-    environment: &Environment,
     stdin: impl Read,
 ) -> Result<(Dockerfile, Context), Error> {
-    let (dockerfile, beside) = match find_dockerfile(dockerfile, directory, environment) {
-        Some(path) => (read_dockerfile(&path)?, Some(path)),
-        None => (given_dockerfile(dockerfile, stdin)?, None),
+    let dockerfile = match &file {
+        Some(path) => read_dockerfile(path)?,
+        None => given_dockerfile(dockerfile, stdin)?,
     };
     let context = Context::Directory {
-        ignore: ignore_text(beside.as_deref(), directory)?,
+        ignore: ignore_text(file.as_deref(), directory)?,
         path: directory.to_path_buf(),
     };
     Ok((dockerfile, context))
@@ -201,27 +186,29 @@ fn of_stdin(
             DockerfileAt::Path(path) => DockerfileIn::Path(path.clone()),
             _ => DockerfileIn::Default,
         }),
+        subdirectory: None,
     };
     Ok((unknown(), context))
 }
 
 fn of_remote(
     dockerfile: &DockerfileAt,
+    file: Option<PathBuf>,
     from: Remote,
-    environment: &Environment,
     stdin: impl Read,
 ) -> Result<(Dockerfile, Context), Error> {
-    let (text, within) = match dockerfile {
-        DockerfileAt::Stdin | DockerfileAt::Text(_) => (given_dockerfile(dockerfile, stdin)?, None),
-        DockerfileAt::Path(path) if path.is_absolute() => {
-            (read_dockerfile(&environment.absolute(path))?, None)
+    let (text, within) = match (dockerfile, file) {
+        (_, Some(path)) => (read_dockerfile(&path)?, None),
+        (DockerfileAt::Stdin | DockerfileAt::Text(_), _) => {
+            (given_dockerfile(dockerfile, stdin)?, None)
         }
-        DockerfileAt::Path(path) => (unknown(), Some(DockerfileIn::Path(path.clone()))),
-        DockerfileAt::Default => (unknown(), Some(DockerfileIn::Default)),
+        (DockerfileAt::Path(path), _) => (unknown(), Some(DockerfileIn::Path(path.clone()))),
+        (DockerfileAt::Default, _) => (unknown(), Some(DockerfileIn::Default)),
     };
     let context = Context::Remote {
         from,
         dockerfile: within,
+        subdirectory: None,
     };
     Ok((text, context))
 }
@@ -328,13 +315,7 @@ fn solve_error(message: &str) -> Error {
 
 /// The ignore file of the Dockerfile, else that of the context, else nothing.
 fn ignore_text(dockerfile: Option<&Path>, context: &Path) -> Result<String, Error> {
-    let of_dockerfile = dockerfile.map(|path| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".dockerignore");
-        PathBuf::from(name)
-    });
-    let of_context = context.join(".dockerignore");
-    for path in of_dockerfile.into_iter().chain([of_context]) {
+    for path in ignore_files(dockerfile, context) {
         match read_text(&path) {
             Ok(text) => return Ok(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -3,8 +3,9 @@
 
 mod call;
 pub mod load;
+mod places;
 pub mod plan;
 
 pub use call::{Call, Method, call};
 pub use load::{dockerfile_path, load};
-pub use plan::{BuildPlan, ContextAt, DockerfileAt, OnFailure, ProgressMode, plan};
+pub use plan::{AgentAt, BuildPlan, ContextAt, DockerfileAt, OnFailure, ProgressMode, plan};

@@ -2,21 +2,24 @@
 //! and the certificates for it.
 
 use std::fs;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use client::{TlsFiles, Way};
+use client::{OwnFiles, TlsFiles, Way};
 use oci::Digest;
 use serde::Deserialize;
 
 use super::globals::{Globals, TlsFlags};
 use crate::args::NamedDaemon;
 use crate::environment::Environment;
-use crate::error::{Error, io_text};
+use crate::error::{CliError, Error, io_text};
 use crate::remote;
 
 /// Where docker's own client looks when nothing is said.
 const USUAL: &str = "/var/run/docker.sock";
+/// Contexts that are looked at.
+const MAX_CONTEXTS: usize = 1_000;
 /// The context that is none.
 const DEFAULT: &str = "default";
 
@@ -30,6 +33,8 @@ struct Config {
 /// What is kept of a context.
 #[derive(Deserialize)]
 struct Meta {
+    #[serde(rename = "Name", default)]
+    name: String,
     #[serde(rename = "Endpoints", default)]
     endpoints: Endpoints,
 }
@@ -47,6 +52,51 @@ struct Endpoint {
     skips_verification: bool,
 }
 
+/// Which docker is meant.
+enum Which {
+    /// The one that listens there.
+    Host(String),
+    /// That of a context.
+    Context(String),
+    /// None is named.
+    Usual,
+}
+
+/// Which docker flags, variables and the configuration in `directory` mean.
+fn which(
+    globals: &Globals,
+    directory: Option<&Path>,
+    environment: &Environment,
+) -> Result<Which, Error> {
+    if let Some(host) = &globals.host {
+        return match &globals.context {
+            None => Ok(Which::Host(host.clone())),
+            Some(_) => Err(CliError::Conflict("--host", "--context").into()),
+        };
+    }
+    let context = match &globals.context {
+        Some(context) => Some(context.clone()),
+        None => {
+            if let Some(host) = environment.text("DOCKER_HOST")? {
+                return Ok(Which::Host(host.to_owned()));
+            }
+            environment.text("DOCKER_CONTEXT")?.map(str::to_owned)
+        }
+    };
+    let context = context.or_else(|| current(directory?));
+    Ok(match context.filter(|name| name != DEFAULT) {
+        Some(name) => Which::Context(name),
+        None => Which::Usual,
+    })
+}
+
+fn directory(globals: &Globals, environment: &Environment) -> Option<PathBuf> {
+    match &globals.config {
+        Some(config) => Some(environment.absolute(Path::new(config))),
+        None => environment.docker_config(),
+    }
+}
+
 /// The docker that is named; none if nothing says that there is one.
 ///
 /// # Errors
@@ -55,34 +105,51 @@ pub(super) fn endpoint(
     globals: &Globals,
     environment: &Environment,
 ) -> Result<Option<NamedDaemon>, Error> {
-    let at = |host: &str| -> Result<_, Error> {
-        let tls = certificates(&globals.tls, environment)?;
-        Ok(Some(named(host.to_owned(), tls)))
-    };
-    if let Some(host) = &globals.host {
-        return at(host);
-    }
-    let context = match &globals.context {
-        Some(context) => Some(context.clone()),
-        None => {
-            if let Some(host) = environment.text("DOCKER_HOST")? {
-                return at(host);
-            }
-            environment.text("DOCKER_CONTEXT")?.map(str::to_owned)
+    let directory = directory(globals, environment);
+    match which(globals, directory.as_deref(), environment)? {
+        Which::Host(host) => {
+            // A socket needs none, whatever is said of them.
+            let tls = match host.starts_with("unix://") {
+                true => None,
+                false => certificates(&globals.tls, environment)?,
+            };
+            Ok(Some(named(host, tls)))
         }
-    };
-    let directory = match &globals.config {
-        Some(config) => Some(environment.absolute(Path::new(config))),
-        None => environment.docker_config(),
-    };
-    let context = context.or_else(|| current(directory.as_deref()?));
-    match context.filter(|name| name != DEFAULT) {
-        Some(name) => of_context(&name, directory).map(Some),
-        None if globals.tls != TlsFlags::default() => Err(Error::new(
-            "--tls, --tlsverify and the files with them are about a docker that is named: --host",
+        _ if globals.tls != TlsFlags::default() => Err(Error::new(
+            "--tls, --tlsverify and the files with them are about a docker that is named by --host \
+             or DOCKER_HOST",
         )),
-        None => Ok(None),
+        Which::Context(name) => of_context(&name, directory).map(Some),
+        Which::Usual => Ok(None),
     }
+}
+
+/// Under what buildx remembers which builder was chosen for the docker that is meant.
+///
+/// # Errors
+/// A variable is no text.
+pub(super) fn key(globals: &Globals, environment: &Environment) -> Result<String, Error> {
+    let directory = directory(globals, environment);
+    Ok(match which(globals, directory.as_deref(), environment)? {
+        Which::Host(name) | Which::Context(name) => name,
+        Which::Usual => format!("unix://{USUAL}"),
+    })
+}
+
+/// Names of the contexts of docker's configuration, sorted.
+pub(super) fn contexts(environment: &Environment) -> Vec<String> {
+    let metas = environment.docker_config();
+    let metas = metas.and_then(|docker| fs::read_dir(docker.join("contexts/meta")).ok());
+    let entries = metas.into_iter().flatten().flatten().take(MAX_CONTEXTS);
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            let text = fs::read_to_string(entry.path().join("meta.json")).ok()?;
+            let meta: Meta = serde_json::from_str(&text).ok()?;
+            Some(meta.name).filter(|name| !name.is_empty())
+        })
+        .collect();
+    names.sort();
+    names
 }
 
 const fn named(address: String, tls: Option<TlsFiles>) -> NamedDaemon {
@@ -96,28 +163,36 @@ const fn named(address: String, tls: Option<TlsFiles>) -> NamedDaemon {
 
 /// The certificates that flags and variables ask for.
 fn certificates(flags: &TlsFlags, environment: &Environment) -> Result<Option<TlsFiles>, Error> {
-    let of_variable = environment.os("DOCKER_TLS_VERIFY").is_some();
+    let verifies = environment.os("DOCKER_TLS_VERIFY").is_some();
+    let encrypts = environment.os("DOCKER_TLS").is_some();
     // Said at all, it is about encryption, as for docker.
-    if !flags.encrypts && flags.verifies.is_none() && !of_variable {
+    let encrypts = flags.encrypts.unwrap_or(encrypts) || flags.verifies.is_some() || verifies;
+    if !encrypts && flags.names_a_file() {
+        return Err(
+            Error::new("--tlscacert, --tlscert and --tlskey do not encrypt by themselves")
+                .hint("add --tlsverify"),
+        );
+    }
+    if !encrypts {
         return Ok(None);
     }
-    if !flags.verifies.unwrap_or(of_variable) {
+    if !flags.verifies.unwrap_or(verifies) {
         return Err(unverified());
     }
     let usual = remote::tls_directory(environment);
     let nowhere = || Error::new("there is no directory with certificates: set DOCKER_CERT_PATH");
-    let mut files = usual.ok_or_else(nowhere)?;
-    let typed = [
-        (&mut files.authority, &flags.authority),
-        (&mut files.certificate, &flags.certificate),
-        (&mut files.key, &flags.key),
-    ];
-    for (file, path) in typed {
-        if let Some(path) = path {
-            *file = environment.absolute(Path::new(path));
-        }
-    }
-    Ok(Some(files))
+    let TlsFiles { authority, own } = usual.ok_or_else(nowhere)?;
+    let typed = |path: &Option<String>, usual: PathBuf| match path {
+        Some(path) => environment.absolute(Path::new(path)),
+        None => usual,
+    };
+    Ok(Some(TlsFiles {
+        authority: typed(&flags.authority, authority),
+        own: own.map(|own| OwnFiles {
+            certificate: typed(&flags.certificate, own.certificate),
+            key: typed(&flags.key, own.key),
+        }),
+    }))
 }
 
 fn unverified() -> Error {
@@ -138,7 +213,11 @@ fn current(directory: &Path) -> Option<String> {
     Some(config.current_context).filter(|name| !name.is_empty())
 }
 
-fn of_context(name: &str, directory: Option<PathBuf>) -> Result<NamedDaemon, Error> {
+/// The docker of a context.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(super) fn of_context(name: &str, directory: Option<PathBuf>) -> Result<NamedDaemon, Error> {
     let failed = |why: &str| Error::new(format!("context {name:?}: {why}"));
     let directory = directory.ok_or_else(|| failed("there is no home directory"))?;
     let hashed = Digest::of(name.as_bytes()).hex();
@@ -152,15 +231,62 @@ fn of_context(name: &str, directory: Option<PathBuf>) -> Result<NamedDaemon, Err
         .docker
         .filter(|docker| !docker.host.is_empty());
     let docker = endpoint.ok_or_else(|| failed("it has no docker"))?;
-    let own = contexts.join("tls").join(hashed).join("docker");
-    let has_tls = own.join("ca.pem").exists();
     if docker.skips_verification && docker.host.starts_with("tcp://") {
         return Err(unverified());
     }
-    let tls = has_tls.then(|| TlsFiles {
-        authority: own.join("ca.pem"),
-        certificate: own.join("cert.pem"),
-        key: own.join("key.pem"),
-    });
+    let own = contexts.join("tls").join(hashed).join("docker");
+    let tls = match docker.host.starts_with("unix://") {
+        true => None,
+        false => own_certificates(&own).map_err(|why| failed(&why))?,
+    };
     Ok(named(docker.host, tls))
+}
+
+/// The certificates of a context. One that has any is about encryption, as for docker, and one that
+/// lacks some is never spoken to without.
+fn own_certificates(own: &Path) -> Result<Option<TlsFiles>, String> {
+    let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), io_text(error));
+    match fs::symlink_metadata(own) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(own, &error)),
+    }
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        let path = own.join(name);
+        fs::metadata(&path).map_err(|error| failed(&path, &error))?;
+    }
+    Ok(Some(remote::tls_in(own)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificates_of(files: &[&str]) -> Result<Option<TlsFiles>, String> {
+        let context = tempfile::TempDir::new().unwrap();
+        let own = context.path().join("docker");
+        for name in files {
+            fs::create_dir_all(&own).unwrap();
+            fs::write(own.join(name), "").unwrap();
+        }
+        own_certificates(&own)
+    }
+
+    #[test]
+    fn a_context_with_certificates_is_encrypted() {
+        assert_eq!(certificates_of(&[]), Ok(None));
+        let all = certificates_of(&["ca.pem", "cert.pem", "key.pem"]).unwrap();
+        assert!(all.unwrap().authority.ends_with("docker/ca.pem"));
+        for (some, missing) in [
+            (&["cert.pem", "key.pem"][..], "ca.pem"),
+            (&["ca.pem"], "cert.pem"),
+            (&["ca.pem", "cert.pem"], "key.pem"),
+        ] {
+            let error = certificates_of(some).unwrap_err();
+            assert!(
+                error.ends_with(&format!("/{missing}: no such file or directory")),
+                "{error}"
+            );
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub(super) struct Globals {
     pub(super) context: Option<String>,
     /// `--config`: the directory of the client's configuration.
     pub(super) config: Option<String>,
+    /// `--builder`, which is buildx's.
+    pub(super) builder: Option<String>,
     /// `--debug`
     pub(super) debug: bool,
     /// `--version`
@@ -27,7 +29,7 @@ pub(super) struct Globals {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TlsFlags {
     /// `--tls`: encrypts.
-    pub(super) encrypts: bool,
+    pub(super) encrypts: Option<bool>,
     /// `--tlsverify`: and wants to know who the daemon is.
     pub(super) verifies: Option<bool>,
     /// `--tlscacert`
@@ -36,6 +38,13 @@ pub(super) struct TlsFlags {
     pub(super) certificate: Option<String>,
     /// `--tlskey`
     pub(super) key: Option<String>,
+}
+
+impl TlsFlags {
+    /// A file is named, which encrypts nothing by itself.
+    pub(super) const fn names_a_file(&self) -> bool {
+        self.authority.is_some() || self.certificate.is_some() || self.key.is_some()
+    }
 }
 
 impl Globals {
@@ -72,13 +81,14 @@ impl Globals {
             "host" | "H" => self.host = Some(value()?),
             "context" | "c" => self.context = Some(value()?),
             "config" => self.config = Some(value()?),
+            "builder" => self.builder = Some(value()?),
             // There is no log to be told how much.
             "log-level" | "l" => drop(value()?),
             "debug" | "D" => self.debug = is_on,
             "version" | "v" => self.version = is_on,
             // The help of the command line that follows.
             "help" | "h" => self.rest.push(OsStr::new("--help").to_owned()),
-            "tls" => self.tls.encrypts = is_on,
+            "tls" => self.tls.encrypts = Some(is_on),
             "tlsverify" => self.tls.verifies = Some(is_on),
             "tlscacert" => self.tls.authority = Some(value()?),
             "tlscert" => self.tls.certificate = Some(value()?),

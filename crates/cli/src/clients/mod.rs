@@ -9,10 +9,11 @@ mod nothing;
 
 use std::ffi::OsString;
 
-use crate::args::{Global, NamedDaemon};
+use crate::args::{DockerClient, Global, NamedDaemon};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::names::Name;
+use globals::Globals;
 
 /// What a command line of a client's comes to.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Docker {
     daemon: Option<NamedDaemon>,
     /// The directory of the client's configuration, if it is named.
     config: Option<String>,
+    /// As which kiln was called, if as one.
+    client: Option<DockerClient>,
 }
 
 /// What this process was called for, under whatever name.
@@ -64,5 +67,27 @@ impl Docker {
             variables.insert("DOCKER_CONFIG".into(), config.into());
         }
         global.daemon = self.daemon;
+        global.client = self.client;
     }
+}
+
+/// Under what buildx remembers which builder was chosen for the docker that the environment means.
+///
+/// # Errors
+/// A variable is no text.
+pub(crate) fn docker_key(environment: &Environment) -> Result<String, Error> {
+    endpoint::key(&Globals::default(), environment)
+}
+
+/// Names of the contexts of docker's configuration, sorted.
+pub(crate) fn contexts(environment: &Environment) -> Vec<String> {
+    endpoint::contexts(environment)
+}
+
+/// The docker of a context.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(crate) fn of_context(name: &str, environment: &Environment) -> Result<NamedDaemon, Error> {
+    endpoint::of_context(name, environment.docker_config())
 }

@@ -1,4 +1,4 @@
-//! Flags of docker's `build` that ask for what kiln does in any case, and are left out.
+//! Flags of docker's `build` and of its like that ask for what kiln does in any case, and are left out.
 
 use std::ffi::OsString;
 
@@ -14,21 +14,17 @@ const NOTHING: [(&str, &[Option<&str>]); 6] = [
     ("--disable-content-trust", &[None, Some("true")]),
 ];
 
-/// `words` without those flags, and without the builder that is named `default`.
+/// `words` without those flags.
 pub(super) fn leave_out(words: &[OsString]) -> Vec<OsString> {
     let mut kept = Vec::new();
-    let mut left = words.iter().peekable();
-    while let Some(word) = left.next() {
+    let mut left = words.iter();
+    for word in left.by_ref() {
         let text = word.to_str().unwrap_or_default();
         if text == "--" {
             kept.push(word.clone());
             break;
         }
-        if text == "--builder" && left.peek().is_some_and(|name| *name == "default") {
-            left.next();
-            continue;
-        }
-        if text != "--builder=default" && !asks_for_nothing(text) {
+        if !asks_for_nothing(text) {
             kept.push(word.clone());
         }
     }
@@ -62,7 +58,6 @@ mod tests {
             left("--rm=false --provenance=false ."),
             "--rm=false --provenance=false ."
         );
-        assert_eq!(left("--builder default --builder=default ."), ".");
         assert_eq!(
             left("--builder unix:///a -- --rm"),
             "--builder unix:///a -- --rm"

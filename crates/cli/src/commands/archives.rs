@@ -67,8 +67,13 @@ pub(super) fn read(
     match input {
         Some(path) if path != "-" => {
             let file = File::open(session.environment.absolute(Path::new(path)));
-            let file =
-                file.map_err(|error| Error::new(format!("open {path}: {}", io_text(&error))))?;
+            let failed = |what: &str, error: &io::Error| {
+                Error::new(format!("{what} {path}: {}", io_text(error)))
+            };
+            let file = file.map_err(|error| failed("open", &error))?;
+            if file.metadata().is_ok_and(|found| found.is_dir()) {
+                return Err(failed("read", &io::ErrorKind::IsADirectory.into()));
+            }
             Ok(Box::new(file))
         }
         _ if session.environment.terminals.stdin => Err(Error::new(format!(

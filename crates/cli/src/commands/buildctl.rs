@@ -3,15 +3,16 @@
 use client::Client;
 use client::messages::{DiskUsageRequest, PruneRequest, Timestamp, UsageRecord, WorkerRecord};
 
-use super::elsewhere::{ago, ask_builder, bytes};
+use super::elsewhere::{ago, ask_builder, bytes, sum};
 use super::session::Session;
+use crate::args::builders::Chosen;
 use crate::args::prune::{Bounds, BuilderPrune, Care};
 use crate::args::system::{Builder, Du};
 use crate::args::{Arguments, Command, Global};
 use crate::clients::buildctl::{Asked, Call};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::remote::Host;
+use crate::remote::{DEFAULT, Host};
 use crate::ui::{Ui, human, table};
 
 /// Does what was asked for.
@@ -36,8 +37,18 @@ pub(crate) fn buildctl(
         let mut session = Session::new(global, environment, ui);
         return elsewhere(&mut session, asked, &host).map(|()| 0);
     }
-    let command = here(asked)?;
+    let mut command = here(asked)?;
+    if let Command::Build(build) = &mut command {
+        build.builder = builder().builder;
+    }
     super::run(Arguments { global, command }, environment, ui)
+}
+
+/// Buildctl has no builders under names, and none that was chosen.
+fn builder() -> Chosen {
+    Chosen {
+        builder: Some(DEFAULT.to_owned()),
+    }
 }
 
 /// The command of kiln's that does the same in this process.
@@ -45,6 +56,7 @@ fn here(asked: Asked) -> Result<Command, Error> {
     Ok(match asked {
         Asked::Build(build) => Command::Build(build),
         Asked::Du { verbose, filter } if filter.is_empty() => Command::Du(Du {
+            chosen: builder(),
             format: None,
             verbose,
         }),
@@ -63,6 +75,7 @@ fn here(asked: Asked) -> Result<Command, Error> {
             }
             let bytes = |bytes: i64| (bytes > 0).then(|| bytes.to_string());
             Command::Builder(Builder::Prune(BuilderPrune {
+                chosen: builder(),
                 all,
                 filter,
                 care: Care {
@@ -117,7 +130,7 @@ fn elsewhere(session: &mut Session<'_, '_>, asked: Asked, host: &Host) -> Result
             };
             let ask = async move |client: Client| client.prune(request).await;
             let gone = ask_builder(host, ask)?;
-            let total = gone.iter().map(|record| bytes(record.size)).sum();
+            let total = sum(gone.iter());
             let text = records_text(session, &gone, false);
             format!("{text}Total:\t{}\n", human::size(total))
         }
@@ -168,8 +181,7 @@ fn records_text(session: &Session<'_, '_>, records: &[UsageRecord], verbose: boo
 
 fn sums(records: &[UsageRecord]) -> String {
     let sum = |counts: fn(&UsageRecord) -> bool| {
-        let counted = records.iter().filter(|record| counts(record));
-        human::size(counted.map(|record| bytes(record.size)).sum())
+        human::size(sum(records.iter().filter(|record| counts(record))))
     };
     table::align(&format!(
         "Shared:\t{}\nPrivate:\t{}\nReclaimable:\t{}\nTotal:\t{}\n",

@@ -24,8 +24,8 @@ const KINDS: &[(UsageKind, &str)] = &[
 
 /// Shows what the store takes on disk, or the cache of a builder that is another process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Du) -> Result<(), Error> {
-    let listing = match session.host()? {
-        Some(host) => elsewhere::usage(session, &host, args.verbose)?,
+    let listing = match session.builder.take() {
+        Some(builder) => elsewhere::usage(session, &builder, args.verbose)?,
         None => {
             let usage = session.engine()?.usage()?;
             match args.verbose {
@@ -57,12 +57,13 @@ fn sums(usage: &Usage) -> Listing {
 
 /// A row of sums over things, each with its bytes and whether they can be had back.
 pub(super) fn sum(name: &str, things: impl Iterator<Item = (u64, bool)>) -> Vec<String> {
-    let (mut count, mut active, mut bytes, mut free) = (0, 0, 0, 0);
+    let (mut count, mut active, mut bytes, mut free) = (0, 0, 0_u64, 0_u64);
     for (size, is_reclaimable) in things {
         count += 1;
-        bytes += size;
+        // A daemon may say any number.
+        bytes = bytes.saturating_add(size);
         match is_reclaimable {
-            true => free += size,
+            true => free = free.saturating_add(size),
             false => active += 1,
         }
     }
@@ -93,7 +94,7 @@ pub(super) fn sums_of(rows: Vec<Vec<String>>) -> Listing {
 }
 
 fn reclaimable(bytes: u64, reclaimable: u64) -> String {
-    match (reclaimable * 100).checked_div(bytes) {
+    match (u128::from(reclaimable) * 100).checked_div(bytes.into()) {
         Some(percent) => format!("{} ({percent}%)", human::size(reclaimable)),
         None => human::size(reclaimable),
     }

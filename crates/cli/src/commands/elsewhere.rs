@@ -12,15 +12,22 @@ use super::images::seconds_since;
 use super::prune::{Detail, Report};
 use super::session::{Session, block_on};
 use crate::error::Error;
-use crate::remote::Host;
+use crate::remote::{Builder, Host};
 use crate::ui::human;
 use crate::ui::listing::Listing;
 
-/// What the builder's cache takes: each record, or the sums of each type.
-pub(super) fn usage(session: &Session<'_, '_>, host: &Host, each: bool) -> Result<Listing, Error> {
-    let request = DiskUsageRequest::default();
-    let ask = async move |client: Client| client.disk_usage(request).await;
-    let records = ask_builder(host, ask)?;
+/// What the builder's cache takes, on all of its nodes: each record, or the sums of each type.
+pub(super) fn usage(
+    session: &Session<'_, '_>,
+    builder: &Builder,
+    each: bool,
+) -> Result<Listing, Error> {
+    let mut records = Vec::new();
+    for node in &builder.nodes {
+        let request = DiskUsageRequest::default();
+        let ask = async move |client: Client| client.disk_usage(request).await;
+        records.extend(ask_builder(&node.host, ask)?);
+    }
     Ok(match each {
         true => items(session, &records),
         false => sums(&records),
@@ -54,18 +61,23 @@ pub(super) fn pruned(host: &Host, request: PruneRequest) -> Result<(Vec<[String;
         let size = human::size(bytes(record.size));
         [record.record_type.clone(), record.id.clone(), size]
     };
-    let total = gone.iter().map(|record| bytes(record.size)).sum();
+    let total = sum(gone.iter());
     Ok((gone.iter().map(row).collect(), total))
 }
 
-/// Has the builder remove what `request` says, and shows what that was.
+/// Has the builder remove what `request` says, on all of its nodes, and shows what that was.
 pub(super) fn prune(
     session: &mut Session<'_, '_>,
-    host: &Host,
-    request: PruneRequest,
+    builder: &Builder,
+    request: &PruneRequest,
     each: bool,
 ) -> Result<(), Error> {
-    let (rows, total) = pruned(host, request)?;
+    let (mut rows, mut total) = (Vec::new(), 0);
+    for node in &builder.nodes {
+        let (gone, bytes) = pruned(&node.host, request.clone())?;
+        rows.extend(gone);
+        total += bytes;
+    }
     let detail = if each { Detail::All } else { Detail::Ids };
     Report::DELETED.tell(session, detail, rows, total)
 }
@@ -105,8 +117,7 @@ pub(super) fn ask_builder<T>(
 ) -> Result<T, Error> {
     block_on(async move {
         let client = Client::connect(&host.address, host.way).await;
-        let client = client.map_err(|error| Error::new(error.to_string()))?;
-        ask(client)
+        ask(client?)
             .await
             .map_err(|failure| Error::new(failure.message))
     })?
@@ -118,6 +129,11 @@ pub(super) fn ago(session: &Session<'_, '_>, at: &Timestamp) -> String {
     let used = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     let since = seconds_since(used.unwrap_or(UNIX_EPOCH), session.now());
     format!("{} ago", human::duration(since))
+}
+
+/// The bytes of all; a builder may say any number.
+pub(super) fn sum<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> u64 {
+    records.fold(0, |sum, record| sum.saturating_add(bytes(record.size)))
 }
 
 /// A size as the API has it: below nought is nothing.

@@ -21,15 +21,17 @@ const NONE: &str = "<none>";
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Ls) -> Result<(), Error> {
     let filters = filters(args)?;
     let keeper = session.keeper()?;
-    let all = shown(keeper.images()?, |image| {
-        (image.reference.is_some(), image.id.clone())
-    });
-    let mut images = Vec::new();
-    for image in &all {
-        if passes(&keeper, image, &filters, session.now())? {
-            images.push(image);
-        }
+    let mut all = keeper.images(args.all)?;
+    if !args.all {
+        all = shown(all, |image| (image.reference.is_some(), image.id.clone()));
     }
+    let conditions = conditions(&keeper, &filters, session.now())?;
+    let passes = |image: &&Listed| {
+        conditions
+            .iter()
+            .all(|condition| condition.holds(image, &filters))
+    };
+    let mut images: Vec<&Listed> = all.iter().filter(passes).collect();
     // Newest first, as docker lists them.
     images.sort_by(|a, b| {
         b.created
@@ -153,41 +155,57 @@ fn filters(args: &Ls) -> Result<Vec<Filter>, Error> {
     Ok(filters)
 }
 
-fn passes(
+/// What a filter asks for.
+enum Condition {
+    Dangling(bool),
+    Label(String),
+    Before(Option<SystemTime>),
+    Since(Option<SystemTime>),
+    Until(SystemTime),
+    Reference,
+}
+
+/// What each filter asks for; images that are named in them are looked up.
+fn conditions(
     keeper: &Keeper,
-    image: &Listed,
     filters: &[Filter],
     now: SystemTime,
-) -> Result<bool, Error> {
-    for Filter { name, value } in filters {
-        let created = || image.created.and_then(time_of);
-        let of_other = || -> Result<Option<SystemTime>, Error> {
-            let other = keeper.image(value)?.value();
-            let other = other["Created"].as_str().and_then(|text| text.parse().ok());
-            Ok(other.and_then(time_of))
-        };
-        let passes = match name.as_str() {
+) -> Result<Vec<Condition>, Error> {
+    let made = |name: &str| -> Result<Option<SystemTime>, Error> {
+        let other = keeper.image(name)?.value();
+        let other = other["Created"].as_str().and_then(|text| text.parse().ok());
+        Ok(other.and_then(time_of))
+    };
+    let condition = |Filter { name, value }: &Filter| -> Result<Condition, Error> {
+        Ok(match name.as_str() {
             "dangling" => {
-                let wanted = go_bool(value).ok_or_else(|| ValueError::FilterValue {
+                Condition::Dangling(go_bool(value).ok_or_else(|| ValueError::FilterValue {
                     name: name.clone(),
                     value: value.clone(),
-                })?;
-                image.reference.is_none() == wanted
+                })?)
             }
-            "label" => has_label(&image.labels, value),
-            "before" => created() < of_other()?,
-            "since" => created() > of_other()?,
-            "until" => {
-                let until = filter::until(value, now)?;
-                created().is_some_and(|at| at <= until)
-            }
-            _ => matches_any(image, filters),
-        };
-        if !passes {
-            return Ok(false);
+            "label" => Condition::Label(value.clone()),
+            "before" => Condition::Before(made(value)?),
+            "since" => Condition::Since(made(value)?),
+            "until" => Condition::Until(filter::until(value, now)?),
+            _ => Condition::Reference,
+        })
+    };
+    filters.iter().map(condition).collect()
+}
+
+impl Condition {
+    fn holds(&self, image: &Listed, filters: &[Filter]) -> bool {
+        let created = image.created.and_then(time_of);
+        match self {
+            Self::Dangling(wanted) => image.reference.is_none() == *wanted,
+            Self::Label(label) => has_label(&image.labels, label),
+            Self::Before(other) => created < *other,
+            Self::Since(other) => created > *other,
+            Self::Until(until) => created.is_some_and(|at| at <= *until),
+            Self::Reference => matches_any(image, filters),
         }
     }
-    Ok(true)
 }
 
 /// Several references are alternatives.

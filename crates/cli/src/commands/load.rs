@@ -8,12 +8,9 @@ use crate::error::Error;
 /// Takes over the images of an archive.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Load) -> Result<(), Error> {
     let input = archives::read(session, args.input.as_deref(), "load")?;
-    let loaded = session.keeper()?.load(input)?;
-    if args.quiet {
-        return Ok(());
-    }
-    for line in loaded {
-        session.ui.line(&line)?;
-    }
-    Ok(())
+    let keeper = session.keeper()?;
+    keeper.load(input, |line| match args.quiet {
+        true => Ok(()),
+        false => session.ui.line(line),
+    })
 }

@@ -4,6 +4,7 @@ mod archives;
 mod bake;
 mod build;
 mod buildctl;
+mod builders;
 mod builds;
 mod cache_mounts;
 mod check;
@@ -18,6 +19,7 @@ mod elsewhere;
 mod fsck;
 mod history;
 mod images;
+mod imagetools;
 mod inspect;
 mod load;
 mod login;
@@ -31,6 +33,7 @@ mod run;
 mod save;
 mod serve;
 pub(crate) mod session;
+mod signals;
 mod tag;
 mod terminal;
 mod version;
@@ -59,12 +62,13 @@ pub(crate) fn run(
 ) -> Result<u8, Error> {
     let Arguments { global, command } = arguments;
     remote::refuse_elsewhere(&command, &global, environment)?;
-    let is_elsewhere = remote::is_elsewhere(&command, &global, environment)?;
-    let entered = match command.needs_store() && !is_elsewhere {
+    let builder = remote::pick(&command, &global, environment)?;
+    let entered = match command.needs_store() && builder.is_none() {
         true => rootless::enter(environment),
         false => Ok(Vec::new()),
     };
     let mut session = Session::new(global, environment, ui);
+    session.builder = builder;
     if let Command::Doctor(args) = command {
         return doctor::run(&mut session, &args, entered);
     }
@@ -102,6 +106,9 @@ fn carry_out(session: &mut Session<'_, '_>, command: Command) -> Result<u8, Erro
             None => history::run(session, &args.image),
         },
         Command::Builder(Builder::History(command)) => builds::run(session, &command),
+        Command::Imagetools(command) | Command::Builder(Builder::Imagetools(command)) => {
+            imagetools::run(session, &command)
+        }
         Command::Tag(args) => tag::run(session, &args),
         Command::Rmi(args) => rmi::run(session, &args),
         Command::Pull(args) => pull::run(session, &args),
@@ -115,13 +122,12 @@ fn carry_out(session: &mut Session<'_, '_>, command: Command) -> Result<u8, Erro
             prune::system(session, &args)
         }
         Command::Builder(Builder::Prune(args)) => prune::builder(session, &args),
+        Command::Builder(command) => builders::run(session, &command),
         Command::Debug(args) => return debug::run(session, &args),
         Command::Cache(Cache::Mounts(args)) => cache_mounts::run(session, &args),
         Command::Store(Store::Gc(args)) => prune::policy(session, &args),
         Command::Store(Store::Fsck(args)) => return fsck::run(session, &args),
-        Command::Version(args) | Command::Builder(Builder::Version(args)) => {
-            version::run(session, &args)
-        }
+        Command::Version(args) => version::run(session, &args),
         Command::Serve(args) => serve::run(session, &args),
         Command::Completion(args) => completion::run(session, &args),
         Command::Man(args) => man::run(session, &args),

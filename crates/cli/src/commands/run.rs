@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::create::create;
 use super::session::{Session, block_on};
+use super::signals::Held;
 use super::terminal::Streams;
 use crate::args::container::Run;
 use crate::error::{CliError, Error, USAGE};
@@ -48,7 +49,12 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Run) -> Result<u8, Error
         }
     })?;
     let (code, goes_by_itself) = match &keeper {
-        Keeper::Here(engine) => (block_on(follow(engine, &id, args)), false),
+        Keeper::Here(engine) => {
+            // Nothing that follows waits for others, and a signal that comes too late for the
+            // process does not change how it ended.
+            Held::for_good();
+            (block_on(follow(engine, &id, args)), false)
+        }
         Keeper::There(there) => (block_on(there::follow(there.docker(), &id, args)), true),
     };
     let code = code.and_then(|code| code);
@@ -63,8 +69,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Run) -> Result<u8, Error
 }
 
 /// The code by which a shell reports it.
-pub(super) fn exit_code(code: i32) -> u8 {
-    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+pub(super) fn exit_code(code: impl Into<i64>) -> u8 {
+    u8::try_from(code.into() & 0xff).unwrap_or(u8::MAX)
 }
 
 /// Why a process was not run, with the code by which a shell reports that.
@@ -95,6 +101,7 @@ pub(super) async fn with_streams<T>(
     streams: Streams,
     run: impl AsyncFnOnce(mpsc::Receiver<i32>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let _held = Held::begin();
     let (sender, receiver) = mpsc::channel(PASSED.len());
     let pass_on = pass_signals(sender, &streams);
     let outcome = tokio::select! {

@@ -12,13 +12,14 @@ use engine::{Config, Engine, EngineError, EngineOptions, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::signals::{Held, end_on};
 use crate::args::Global;
 use crate::build::ProgressMode;
 use crate::environment::Environment;
-use crate::error::{CliError, Error, INTERRUPTED};
+use crate::error::{CliError, Error};
 use crate::keeper::{Keeper, KeeperError, There};
 use crate::progress::{Display, Plain, RawJson, Renderer, Summary, Tty};
-use crate::remote::{self, Host};
+use crate::remote::{self, Builder, Host};
 use crate::ui::Ui;
 
 /// How much of what steps write may wait to be shown.
@@ -30,6 +31,8 @@ pub(super) struct Session<'a, 'ui> {
     pub(super) global: Global,
     pub(super) environment: &'a Environment,
     pub(super) ui: &'a mut Ui<'ui>,
+    /// The builder that carries the command out, if that is another process.
+    pub(super) builder: Option<Builder>,
 }
 
 impl<'a, 'ui> Session<'a, 'ui> {
@@ -42,6 +45,7 @@ impl<'a, 'ui> Session<'a, 'ui> {
             global,
             environment,
             ui,
+            builder: None,
         }
     }
 
@@ -50,7 +54,7 @@ impl<'a, 'ui> Session<'a, 'ui> {
         Ok(Engine::open(self.engine_options()?)?)
     }
 
-    /// The daemon that commands are carried out by; none if this process does it.
+    /// The daemon that keeps images and containers; none if this process does.
     pub(super) fn host(&self) -> Result<Option<Host>, Error> {
         remote::named(&self.global, self.environment)
     }
@@ -58,7 +62,7 @@ impl<'a, 'ui> Session<'a, 'ui> {
     /// Who keeps images and containers.
     pub(super) fn keeper(&self) -> Result<Keeper, Error> {
         Ok(match self.host()? {
-            Some(host) => Keeper::There(There::new(host, self.environment)?),
+            Some(host) => Keeper::There(There::new(&host, self.environment)),
             None => Keeper::Here(self.engine()?),
         })
     }
@@ -137,19 +141,32 @@ impl<'a, 'ui> Session<'a, 'ui> {
     where
         F: Future<Output = Result<T, KeeperError>>,
     {
-        let (done, mut summary) =
-            self.show(self.transfer_mode(quiet), false, |sender, cancel| {
-                let work = work(sender);
-                async move {
-                    tokio::select! {
-                        () = cancel.cancelled() => Err(EngineError::Cancelled.into()),
-                        done = work => done,
-                    }
+        self.transfer_in(self.transfer_mode(quiet), work)
+    }
+
+    /// The same with its progress shown so.
+    pub(super) fn transfer_in<T, F>(
+        &mut self,
+        mode: ProgressMode,
+        work: impl FnOnce(ProgressSender) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, KeeperError>>,
+    {
+        let held = Held::begin();
+        let (done, mut summary) = self.show(mode, false, |sender, cancel| {
+            let work = work(sender);
+            async move {
+                tokio::select! {
+                    () = cancel.cancelled() => Err(EngineError::Cancelled.into()),
+                    done = work => done,
                 }
-            })?;
+            }
+        })?;
+        drop(held);
         let failures = summary.failures();
         if done.is_err() && !failures.is_empty() {
-            self.ui.ask(&failures);
+            self.ui.output(&failures);
         }
         Ok(done?)
     }
@@ -261,20 +278,6 @@ async fn cancel_on_signal<T>(work: impl Future<Output = T>, cancel: Cancellation
         _ = terminate.recv() => {}
     }
     cancel.cancel();
-    std::thread::spawn(exit_on_interrupt);
+    std::thread::spawn(|| end_on(&[SignalKind::interrupt()], || true));
     work.await
-}
-
-/// Waits on a thread of its own, since what is being cancelled may block the other.
-fn exit_on_interrupt() {
-    let interrupted = block_on(async {
-        match signal(SignalKind::interrupt()) {
-            Ok(mut interrupt) => interrupt.recv().await.is_some(),
-            Err(_) => false,
-        }
-    });
-    if matches!(interrupted, Ok(true)) {
-        crate::ui::restore_terminal();
-        std::process::exit(i32::from(INTERRUPTED));
-    }
 }

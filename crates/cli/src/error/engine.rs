@@ -1,6 +1,7 @@
 //! The engine's errors, dressed: an excerpt of the Dockerfile where one is to blame, a hint where
 //! there is something to do.
 
+pub(crate) use engine::chain;
 use engine::{Dockerfile, EngineError, Location, Severity, Source, Span};
 use sandbox::SandboxError;
 use sandbox::network::cni::CniError;
@@ -61,26 +62,12 @@ pub fn of_build(error: EngineError, dockerfile: &Dockerfile) -> Error {
     dressed.context("failed to build: failed to solve")
 }
 
-/// The error and what caused it; a cause that the text before it tells already is not repeated.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let told = error.to_string();
-        if !text.ends_with(&told) {
-            text.push_str(": ");
-            text.push_str(&told);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 fn span(location: &Location) -> Span {
     Span::lines(location.first_line, location.last_line)
 }
 
-fn hint(error: &EngineError) -> Option<String> {
+/// What there is to do about it.
+pub(crate) fn hint(error: &EngineError) -> Option<String> {
     if let Some(key) = engine::limit_key(error) {
         return Some(format!("if it is meant to, set limits.{key} in kiln.toml"));
     }
@@ -122,6 +109,9 @@ fn hint(error: &EngineError) -> Option<String> {
         EngineError::NoCni => Some("set config or bridge of [build.cni] in kiln.toml".to_owned()),
         EngineError::HostNetwork => {
             Some("--allow network.host grants it to steps that ask for it".to_owned())
+        }
+        EngineError::Insecure => {
+            Some("--allow security.insecure grants it to steps that ask for it".to_owned())
         }
         EngineError::NoConnector { packages, .. } => {
             Some(format!("install the package {packages}"))

@@ -1,6 +1,7 @@
 //! Errors, dressed once: every error becomes an [`Error`] here, with what people read, hints,
 //! and the exit code of the process.
 
+mod elsewhere;
 mod engine;
 
 use std::io;
@@ -8,8 +9,8 @@ use std::path::PathBuf;
 
 use crate::values::ValueError;
 
-pub(crate) use engine::chain;
 pub use engine::of_build;
+pub(crate) use engine::{chain, hint};
 
 /// What sort of error it is, which decides how it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use api::docker::{AskedUlimit, ContainerSummary, CreateContainer, HostConfig};
 use daemon::view;
-use engine::{EngineError, FileKind, MoreSettings, NetworkMode, Overwrite, PathStat};
+use engine::{Engine, EngineError, FileKind, MoreSettings, NetworkMode, Overwrite, PathStat};
 
-use super::{Keeper, KeeperError, Shown, There, no_container, no_image, told};
+use super::{Keeper, KeeperError, Shown, There, ask, no_container, no_image, told};
 use crate::commands::session::block_on;
 use crate::error::Error;
 
@@ -20,10 +20,7 @@ impl Keeper {
                 let containers = engine.containers()?;
                 Ok(view::containers(&containers, now, |_| Vec::new()))
             }
-            Self::There(there) => {
-                let containers = block_on(there.docker.containers(true))?;
-                Ok(containers.map_err(KeeperError::from)?)
-            }
+            Self::There(there) => Ok(ask(there.docker.containers(true))??),
         }
     }
 
@@ -34,8 +31,8 @@ impl Keeper {
                 Ok(found) => Ok(Shown::Container(Box::new(view::container(found)))),
                 Err(error) => Err(error.into()),
             },
-            Self::There(there) => told(block_on(there.docker.container(name))?, no_container(name))
-                .and_then(Shown::read),
+            Self::There(there) => told(ask(there.docker.container(name))?, no_container(name))
+                .and_then(|text| Shown::read(&there.docker, &text)),
         })
     }
 
@@ -47,7 +44,7 @@ impl Keeper {
                 let (image, name) = (new.image.clone(), new.name.clone());
                 let asked = asked(new);
                 let created = there.docker.create_container(&asked, name.as_deref());
-                Ok(told(block_on(created)?, no_image(&image))?)
+                Ok(told(ask(created)?, no_image(&image))?)
             }
         }
     }
@@ -60,13 +57,10 @@ impl Keeper {
         volumes: bool,
     ) -> Result<Result<(), KeeperError>, Error> {
         Ok(match self {
-            Self::Here(engine) => match engine.remove_container(name, force) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(error.into()),
-            },
+            Self::Here(engine) => remove(engine, name, force, volumes).map_err(KeeperError::from),
             Self::There(there) => {
                 let removed = there.docker.remove_container(name, force, volumes);
-                told(block_on(removed)?, no_container(name))
+                told(ask(removed)?, no_container(name))
             }
         })
     }
@@ -81,7 +75,7 @@ impl Keeper {
             Self::Here(engine) => {
                 block_on(engine.container_stat(name, path))?.map_err(KeeperError::from)
             }
-            Self::There(there) => block_on(there.path_stat(name, path))?,
+            Self::There(there) => there.path_stat(name, path)?,
         })
     }
 
@@ -123,26 +117,40 @@ impl Keeper {
 }
 
 impl There {
-    async fn path_stat(&self, name: &str, path: &str) -> Result<PathStat, KeeperError> {
-        let stat = self.docker.path_stat(name, path).await;
-        if stat.as_ref().is_err_and(client::DockerError::is_not_found) {
+    fn path_stat(&self, name: &str, path: &str) -> Result<Result<PathStat, KeeperError>, Error> {
+        let stat = ask(self.docker.path_stat(name, path))?;
+        if stat.as_ref().is_err_and(KeeperError::is_not_found) {
             // That has no words, so it is not known yet what is missing.
-            told(self.docker.container(name).await, no_container(name))?;
+            let container = told(ask(self.docker.container(name))?, no_container(name));
+            if let Err(error) = container {
+                return Ok(Err(error));
+            }
         }
         let missing = || EngineError::NoSuchFile {
             path: path.to_owned(),
             container: name.to_owned(),
         };
-        let stat = told(stat, missing)?;
-        let target = Some(stat.link_target).filter(|target| !target.is_empty());
-        Ok(PathStat {
-            name: stat.name,
-            size: stat.size,
-            mode: stat.mode & 0o777,
-            kind: kind(stat.mode),
-            modified: 0,
-            link_target: target.map(PathBuf::from),
-        })
+        Ok(told(stat, missing).map(|stat| {
+            let target = Some(stat.link_target).filter(|target| !target.is_empty());
+            PathStat {
+                name: stat.name,
+                size: stat.size,
+                mode: stat.mode & 0o777,
+                kind: kind(stat.mode),
+                modified: 0,
+                link_target: target.map(PathBuf::from),
+            }
+        }))
+    }
+}
+
+/// Removes a container, and with `volumes` those to which nobody gave a name.
+fn remove(engine: &Engine, name: &str, force: bool, volumes: bool) -> Result<(), EngineError> {
+    let going = engine.inspect_container(name)?;
+    engine.remove_container(&going.id, force)?;
+    match volumes {
+        true => engine.remove_unnamed_volumes(&going),
+        false => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ use oci::{Platform, Reference};
 use tokio::sync::mpsc;
 
 use super::transfer::Transfer;
-use super::{Keeper, KeeperError, Shown, There, no_image, told};
+use super::{Keeper, KeeperError, Shown, There, ask, no_image, told};
 use crate::commands::session::block_on;
 use crate::error::Error;
 
@@ -57,12 +57,13 @@ pub(crate) struct Pushed {
 }
 
 impl Keeper {
-    /// All images, each as often as it has names.
-    pub(crate) fn images(&self) -> Result<Vec<Listed>, Error> {
+    /// Images, each as often as it has names; with `all` also those that a daemon keeps as steps to
+    /// others.
+    pub(crate) fn images(&self, all: bool) -> Result<Vec<Listed>, Error> {
         match self {
             Self::Here(engine) => Ok(engine.images()?.into_iter().map(Listed::from).collect()),
             Self::There(there) => {
-                let images = block_on(there.docker.images())?.map_err(KeeperError::from)?;
+                let images = ask(there.docker.images(all))??;
                 Ok(images.iter().flat_map(listed).collect())
             }
         }
@@ -80,9 +81,8 @@ impl Keeper {
                 Ok(found) => Ok(Shown::Image(Box::new(view::image(found)))),
                 Err(error) => Err(error.into()),
             },
-            Self::There(there) => {
-                told(block_on(there.docker.image(name))?, no_image(name)).and_then(Shown::read)
-            }
+            Self::There(there) => told(ask(there.docker.image(name))?, no_image(name))
+                .and_then(|text| Shown::read(&there.docker, &text)),
         })
     }
 
@@ -91,7 +91,7 @@ impl Keeper {
         match self {
             Self::Here(engine) => Ok(view::history(engine.image_history(name)?, &[])),
             Self::There(there) => {
-                let rows = block_on(there.docker.image_history(name))?;
+                let rows = ask(there.docker.image_history(name))?;
                 Ok(told(rows, no_image(name))?)
             }
         }
@@ -103,7 +103,7 @@ impl Keeper {
             Self::Here(engine) => Ok(engine.tag_image(name, target)?),
             Self::There(there) => {
                 let (repository, tag) = parts(target);
-                let tagged = block_on(there.docker.tag(name, &repository, &tag))?;
+                let tagged = ask(there.docker.tag(name, &repository, &tag))?;
                 Ok(told(tagged, no_image(name))?)
             }
         }
@@ -120,10 +120,10 @@ impl Keeper {
                 Ok(removed) => Ok(view::removed(removed)),
                 Err(error) => Err(error.into()),
             },
-            Self::There(there) => told(
-                block_on(there.docker.remove_image(name, force))?,
-                no_image(name),
-            ),
+            Self::There(there) => {
+                let removed = ask(there.docker.remove_image(name, force))?;
+                told(removed, no_image(name))
+            }
         })
     }
 
@@ -142,14 +142,19 @@ impl Keeper {
         }
     }
 
-    /// Takes over the images of an archive; what is told of each.
-    pub(crate) fn load(&self, input: impl Read + Send + 'static) -> Result<Vec<String>, Error> {
+    /// Takes over the images of an archive, and tells a line of each.
+    pub(crate) fn load(
+        &self,
+        input: impl Read + Send + 'static,
+        mut tell: impl FnMut(&str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         match self {
             Self::Here(engine) => {
                 let loaded = block_on(engine.load(input))??;
-                Ok(loaded.iter().map(view::loaded).collect())
+                let mut lines = loaded.iter().map(view::loaded);
+                lines.try_for_each(|line| tell(&line))
             }
-            Self::There(there) => block_on(there.load(input))?,
+            Self::There(there) => block_on(there.load(input, tell))?,
         }
     }
 
@@ -196,20 +201,26 @@ impl Keeper {
 }
 
 impl There {
-    async fn load(&self, input: impl Read + Send + 'static) -> Result<Vec<String>, Error> {
+    async fn load(
+        &self,
+        input: impl Read + Send + 'static,
+        mut tell: impl FnMut(&str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let (sender, mut heard) = mpsc::channel(WAITING);
         let loading = self.docker.load(input, sender);
         let listening = async {
-            let mut lines = Vec::new();
+            let mut told = Ok(());
             while let Some(Heard { stream, .. }) = heard.recv().await {
                 let line = stream.trim_end();
-                lines.extend((!line.is_empty()).then(|| line.to_owned()));
+                if !line.is_empty() && told.is_ok() {
+                    told = tell(line);
+                }
             }
-            lines
+            told
         };
-        let (loaded, lines) = tokio::join!(loading, listening);
+        let (loaded, told) = tokio::join!(loading, listening);
         loaded.map_err(KeeperError::from)?;
-        Ok(lines)
+        told
     }
 
     async fn pull(
@@ -258,9 +269,10 @@ impl There {
             Box::pin(self.docker.push(to, &login, sender)) as BoxFuture<'_, _>
         };
         self.follow(&name, progress, ask, |heard| {
-            if let Some(known) = &heard.aux {
-                pushed.digest.clone_from(&known.digest);
-                pushed.size = known.size;
+            let aux = heard.aux.as_ref().filter(|aux| !aux.digest.is_empty());
+            let told = aux.map(|aux| (aux.digest.as_str(), aux.size));
+            if let Some((digest, size)) = told.or_else(|| what_was_pushed(&heard.status)) {
+                (pushed.digest, pushed.size) = (digest.to_owned(), size);
             }
         })
         .await?;
@@ -276,7 +288,7 @@ impl There {
         mut look: impl FnMut(&Heard),
     ) -> Result<(), KeeperError> {
         let (sender, mut heard) = mpsc::channel(WAITING);
-        let transfer = Transfer::begin(name, progress, self.now).await;
+        let mut transfer = Transfer::begin(name, progress, self.now).await;
         let showing = async {
             while let Some(heard) = heard.recv().await {
                 look(&heard);
@@ -290,7 +302,8 @@ impl There {
 
     /// What this user has for the registry of an image.
     async fn login(&self, reference: &Reference) -> Result<RegistryLogin, KeeperError> {
-        let found = self.credentials.lookup(reference.domain()).await;
+        let credentials = self.credentials.read()?;
+        let found = credentials.lookup(reference.domain()).await;
         let found = found.map_err(|error| {
             let why = crate::error::chain(&error);
             KeeperError::Docker(client::DockerError::Failed(why))
@@ -309,6 +322,13 @@ impl There {
             }
         })
     }
+}
+
+/// `TAG: digest: DIGEST size: BYTES`, which is all that some daemons say.
+fn what_was_pushed(status: &str) -> Option<(&str, u64)> {
+    let (_, told) = status.split_once(": digest: ")?;
+    let (digest, size) = told.split_once(" size: ")?;
+    Some((digest, size.parse().ok()?))
 }
 
 /// The repository, and the tag or digest in it.
@@ -346,9 +366,7 @@ fn listed(row: &ImageSummary) -> Vec<Listed> {
             reference,
             id: row.id.clone(),
             digest,
-            created: Timestamp::from_second(row.created)
-                .ok()
-                .filter(|_| row.created != 0),
+            created: since_1970(row.created).and_then(|time| Timestamp::try_from(time).ok()),
             size: row.size,
             labels: row.labels.clone(),
         }
@@ -364,38 +382,12 @@ fn listed(row: &ImageSummary) -> Vec<Listed> {
     }
 }
 
-/// A time that the API has in seconds since 1970, of which none are no time.
+/// A time that the API has in seconds since 1970. What is before has none: daemons say the year 1
+/// where they know none.
 pub(crate) fn since_1970(seconds: i64) -> Option<SystemTime> {
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+    let seconds = u64::try_from(seconds).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_for_each_name() {
-        let row: ImageSummary = serde_json::from_str(
-            r#"{"Id":"sha256:a","RepoTags":["app:latest","me/app:2"],"Labels":null,"Created":7,
-                "RepoDigests":["app@sha256:b","me/app@sha256:b"],"Size":3}"#,
-        )
-        .unwrap();
-        let lines = listed(&row);
-        let shown = lines.iter().map(|line| {
-            let name = line.reference.as_ref().map(Reference::familiar);
-            format!("{name:?} {:?}", line.digest)
-        });
-        assert_eq!(
-            shown.collect::<Vec<_>>(),
-            [
-                "Some(\"app:latest\") Some(\"sha256:b\")",
-                "Some(\"me/app:2\") Some(\"sha256:b\")"
-            ]
-        );
-        let nameless: ImageSummary =
-            serde_json::from_str(r#"{"Id":"sha256:a","RepoTags":null}"#).unwrap();
-        let lines = listed(&nameless);
-        assert!(lines.len() == 1 && lines[0].reference.is_none() && lines[0].created.is_none());
-    }
-}
+mod tests;

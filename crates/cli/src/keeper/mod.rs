@@ -10,15 +10,16 @@ mod shown;
 mod transfer;
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
 use std::time::SystemTime;
 
 use client::{Docker, DockerError};
 use engine::{Engine, EngineError};
 
+use crate::commands::session::block_on;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::remote::{self, Host};
+use crate::remote::{CredentialFiles, Host};
 
 pub(crate) use images::{Listed, since_1970};
 pub(crate) use shown::Shown;
@@ -32,11 +33,12 @@ pub(crate) enum Keeper {
     There(There),
 }
 
-/// A daemon that is another process, and what of this user's it may be sent.
+/// A daemon that is another process, and where this user's credentials are, of which it is sent
+/// those for the registry in question.
 #[derive(Clone)]
 pub(crate) struct There {
     docker: Docker,
-    credentials: Arc<dyn engine::Credentials>,
+    credentials: CredentialFiles,
     now: fn() -> SystemTime,
 }
 
@@ -51,15 +53,12 @@ pub(crate) enum KeeperError {
 
 impl There {
     /// The daemon at `host`.
-    ///
-    /// # Errors
-    /// Docker's configuration, which has credentials, makes no sense.
-    pub(crate) fn new(host: Host, environment: &Environment) -> Result<Self, Error> {
-        Ok(Self {
-            docker: Docker::new(host.address),
-            credentials: remote::credentials(environment)?,
+    pub(crate) fn new(host: &Host, environment: &Environment) -> Self {
+        Self {
+            docker: Docker::new(host.address.clone()),
+            credentials: CredentialFiles::of(environment),
             now: environment.now,
-        })
+        }
     }
 
     /// What asks it.
@@ -69,6 +68,11 @@ impl There {
 }
 
 impl KeeperError {
+    /// A daemon has no such thing.
+    const fn is_not_found(&self) -> bool {
+        matches!(self, Self::Docker(error) if error.is_not_found())
+    }
+
     /// There is no such image or container.
     pub(crate) const fn is_missing(&self) -> bool {
         matches!(
@@ -83,14 +87,21 @@ impl KeeperError {
     }
 }
 
-/// What a daemon says of a thing by name: what it has not is `missing`.
+/// What a daemon answers.
+fn ask<T>(
+    asked: impl Future<Output = Result<T, DockerError>>,
+) -> Result<Result<T, KeeperError>, Error> {
+    Ok(block_on(asked)?.map_err(KeeperError::Docker))
+}
+
+/// What a daemon answers of a thing by name: what it has not is `missing`.
 fn told<T>(
-    answer: Result<T, DockerError>,
+    answer: Result<T, KeeperError>,
     missing: impl FnOnce() -> EngineError,
 ) -> Result<T, KeeperError> {
     answer.map_err(|error| match error.is_not_found() {
-        true => KeeperError::Engine(missing()),
-        false => KeeperError::Docker(error),
+        true => missing().into(),
+        false => error,
     })
 }
 
@@ -118,18 +129,9 @@ impl From<DockerError> for KeeperError {
 
 impl From<KeeperError> for Error {
     fn from(error: KeeperError) -> Self {
-        let error = match error {
-            KeeperError::Engine(error) => return error.into(),
-            KeeperError::Docker(error) => error,
-        };
-        let dressed = Self::new(error.to_string());
         match error {
-            DockerError::NoApi { .. } => dressed.hint(
-                "a builder alone has no images and containers: those of kiln's daemon are had over \
-                 Docker's API (kiln serve)",
-            ),
-            DockerError::Connect(_) => dressed.hint("is a daemon running? kiln serve"),
-            _ => dressed,
+            KeeperError::Engine(error) => error.into(),
+            KeeperError::Docker(error) => error.into(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use api::docker::{Container, Image};
-use client::DockerError;
+use client::Docker;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
@@ -32,10 +32,10 @@ pub(crate) enum Document {
 }
 
 impl Shown {
-    /// What a daemon answered.
-    pub(super) fn read(text: String) -> Result<Self, KeeperError> {
-        let read = serde_json::from_str(&text).map(Self::Document);
-        read.map_err(|error| KeeperError::Docker(DockerError::Failed(error.to_string())))
+    /// What `docker` answered.
+    pub(super) fn read(docker: &Docker, text: &str) -> Result<Self, KeeperError> {
+        let read = serde_json::from_str(text).map(Self::Document);
+        read.map_err(|error| docker.strange(error).into())
     }
 
     /// For templates.

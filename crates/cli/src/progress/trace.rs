@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use engine::VertexDigest;
 use engine::events::{Progress, Status};
 
+use crate::ui::one_line;
+
 /// How many of a running step's last lines a screen shows at most.
 const WINDOW: usize = 6;
 
@@ -92,7 +94,7 @@ impl Trace {
         match progress {
             Progress::Planned(vertices) => {
                 for planned in vertices {
-                    self.names.insert(planned.vertex, shown(&planned.name));
+                    self.names.insert(planned.vertex, one_line(&planned.name));
                 }
             }
             Progress::Started { vertex, at } => {
@@ -114,7 +116,7 @@ impl Trace {
             Progress::Explained { vertex, reason } => {
                 // Nothing is told of a step before it has begun.
                 if let Some(place) = self.places.get(vertex) {
-                    self.steps[*place].reason = Some(shown(reason));
+                    self.steps[*place].reason = Some(one_line(reason));
                 }
             }
             Progress::Recalled { .. } | Progress::Shared { .. } | Progress::Warning(_) => {}
@@ -224,13 +226,6 @@ impl Window {
         self.escape = next;
         true
     }
-}
-
-/// A name on one line, without anything that could move a cursor.
-fn shown(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

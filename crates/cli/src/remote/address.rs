@@ -1,19 +1,14 @@
-//! Which builder a command is carried out by: `--builder`, `KILN_HOST`, what another client names, or
-//! this process.
+//! Where a builder that is another process is reached, and how the two show who they are.
 
 use std::net::IpAddr;
 use std::path::Path;
 
-use client::{Address, Tls, TlsFiles, Way};
+use client::{Address, OwnFiles, Tls, TlsFiles, Way};
 
-use crate::args::image::Image;
-use crate::args::system::Builder;
-use crate::args::{Command, Global, NamedDaemon};
+use crate::args::NamedDaemon;
 use crate::environment::Environment;
 use crate::error::{Error, chain, choice};
 
-/// The variable that names the builder of every build.
-const VARIABLE: &str = "KILN_HOST";
 /// Ports of docker's on TCP, where none is named: with certificates and without.
 const PORTS: [u16; 2] = [2376, 2375];
 
@@ -28,7 +23,7 @@ pub(crate) struct Host {
 
 /// Who may be spoken to on TCP without certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plain {
+pub(crate) enum Plain {
     /// Everybody, as for docker and buildctl.
     All,
     /// This machine, where a tunnel may begin.
@@ -59,40 +54,30 @@ impl Host {
         let way = named.way;
         Ok(Self { address, way })
     }
-}
 
-/// The builder that a build is asked of; none if this process builds.
-///
-/// # Errors
-/// The builder is named in a way that kiln does not know.
-pub(crate) fn builder(
-    flag: Option<&String>,
-    global: &Global,
-    environment: &Environment,
-) -> Result<Option<Host>, Error> {
-    match flag {
-        Some(host) => own("--builder", host, environment).map(Some),
-        None => named(global, environment),
-    }
-}
-
-/// The builder that the environment names, or a flag that is no flag of kiln's.
-///
-/// # Errors
-/// It is named in a way that kiln does not know.
-pub(crate) fn named(global: &Global, environment: &Environment) -> Result<Option<Host>, Error> {
-    let named = global.daemon.as_ref();
-    let is_typed = named.is_some_and(|named| named.way == Way::Straight);
-    match (environment.text(VARIABLE)?, named) {
-        (Some(host), _) if !is_typed => own(VARIABLE, host, environment).map(Some),
-        (_, Some(named)) => Host::of(named, environment).map(Some),
-        (_, None) => Ok(None),
+    /// A builder at `endpoint`, with what is shown on TCP.
+    ///
+    /// # Errors
+    /// It is named in a way that kiln does not know.
+    pub(crate) fn at(
+        endpoint: &str,
+        reached: (Option<&TlsFiles>, Option<&str>, Plain),
+        environment: &Environment,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            address: address("ENDPOINT", endpoint, reached, environment)?,
+            way: Way::Straight,
+        })
     }
 }
 
 /// A builder as kiln's own flag and variable name it. On TCP both sides show certificates, found as
 /// docker finds its own; without them only this machine is spoken to.
-fn own(flag: &'static str, host: &str, environment: &Environment) -> Result<Host, Error> {
+pub(super) fn own(
+    flag: &'static str,
+    host: &str,
+    environment: &Environment,
+) -> Result<Host, Error> {
     let tls = tls_files(environment);
     let plain = Plain::ThisMachine;
     Ok(Host {
@@ -117,11 +102,18 @@ pub(crate) fn tls_directory(environment: &Environment) -> Option<TlsFiles> {
         Some(directory) => environment.absolute(directory),
         None => environment.docker_config()?,
     };
-    Some(TlsFiles {
+    Some(tls_in(&directory))
+}
+
+/// The files as docker calls them.
+pub(crate) fn tls_in(directory: &Path) -> TlsFiles {
+    TlsFiles {
         authority: directory.join("ca.pem"),
-        certificate: directory.join("cert.pem"),
-        key: directory.join("key.pem"),
-    })
+        own: Some(OwnFiles {
+            certificate: directory.join("cert.pem"),
+            key: directory.join("key.pem"),
+        }),
+    }
 }
 
 fn address(
@@ -141,8 +133,9 @@ fn address(
     let is_here = name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     if tls.is_none() && plain == Plain::ThisMachine && !is_here {
         return Err(choice(flag, host, "on TCP kiln shows a certificate and wants one").hint(
-            "set DOCKER_CERT_PATH to a directory with ca.pem, cert.pem and key.pem, or reach the \
-             builder through a tunnel that begins on this machine",
+            "set DOCKER_CERT_PATH to a directory with ca.pem, cert.pem and key.pem (of a builder that \
+             has a name: --driver-opt cacert=…,cert=…,key=…), or reach the builder through a tunnel \
+             that begins on this machine",
         ));
     }
     let read = |files| Tls::read(files, server.unwrap_or(name));
@@ -175,66 +168,6 @@ fn name_and_port(place: &str, default: u16) -> Option<(&str, u16)> {
         port => port.parse().ok()?,
     };
     (!name.is_empty() && !name.contains('/')).then_some((name, port))
-}
-
-/// Whether another process carries `command` out, and this one needs no store.
-///
-/// # Errors
-/// The builder is named in a way that kiln does not know.
-pub(crate) fn is_elsewhere(
-    command: &Command,
-    global: &Global,
-    environment: &Environment,
-) -> Result<bool, Error> {
-    match command {
-        Command::Build(args)
-        | Command::Image(Image::Build(args))
-        | Command::Builder(Builder::Build(args)) => {
-            Ok(builder(args.builder.as_ref(), global, environment)?.is_some())
-        }
-        Command::Bake(args) | Command::Builder(Builder::Bake(args)) => {
-            Ok(builder(args.builder.as_ref(), global, environment)?.is_some())
-        }
-        command if is_asked(command) => Ok(named(global, environment)?.is_some()),
-        _ => Ok(false),
-    }
-}
-
-/// Whether a daemon that is another process is asked for what the command is about.
-const fn is_asked(command: &Command) -> bool {
-    command.needs_store()
-        && !matches!(
-            command,
-            Command::Cache(_)
-                | Command::Debug(_)
-                // These are about this machine, whoever builds.
-                | Command::Serve(_)
-                | Command::Doctor(_)
-                | Command::Store(_)
-        )
-}
-
-/// Refuses what works on this machine's store while builds are made elsewhere, and what a daemon has
-/// no word for.
-///
-/// # Errors
-/// `command` is such a one.
-pub(crate) fn refuse_elsewhere(
-    command: &Command,
-    global: &Global,
-    environment: &Environment,
-) -> Result<(), Error> {
-    if !matches!(command, Command::Cache(_) | Command::Debug(_)) {
-        return Ok(());
-    }
-    match named(global, environment)? {
-        None => Ok(()),
-        Some(host) => Err(Error::new(format!(
-            "the command works on the store of this machine, and builds are made at {}",
-            host.url()
-        ))
-        .hint(format!("unset {VARIABLE} to work on the store here"))),
-    }
 }
 
 #[cfg(test)]

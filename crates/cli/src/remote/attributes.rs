@@ -6,8 +6,8 @@ use std::sync::Arc;
 use client::Output;
 use client::messages::{CacheOptions, CacheOptionsEntry, Exporter};
 use engine::{
-    ArchiveExport, ArchiveKind, AttestationFormat, CacheFrom, CacheMode, CacheTo, Destination,
-    Export, FilesExport, ImageExport, LayerFormat,
+    Annotations, ArchiveExport, ArchiveKind, AttestationFormat, CacheFrom, CacheMode, CacheTo,
+    Destination, Export, FilesExport, ImageExport, Latest, LayerFormat, Times,
 };
 use oci::{Compression, Reference};
 
@@ -31,6 +31,8 @@ pub(super) fn exporter(
                 destination,
                 layers,
                 attestations,
+                times,
+                annotations,
             } = export;
             let (kind, oci) = match kind {
                 ArchiveKind::Oci => ("oci", true),
@@ -38,19 +40,26 @@ pub(super) fn exporter(
             };
             let mut attrs = format(layers, oci);
             stated(&mut attrs, *attestations, AttestationFormat::ARCHIVE);
+            dated(&mut attrs, *times);
+            annotate(&mut attrs, annotations);
             name(&mut attrs, tags.iter().chain(names));
             (kind, attrs, Some(place(destination)?))
         }
-        Export::Files(FilesExport::Tar(destination)) => {
-            ("tar", Attributes::new(), Some(place(destination)?))
-        }
+        Export::Files(FilesExport::Tar {
+            destination,
+            latest,
+        }) => ("tar", of_files(*latest), Some(place(destination)?)),
         // As a tar they come in one stream.
         Export::Files(FilesExport::Directory { split: Some(_), .. }) => {
             return Err(refuse("platform-split", "build in this process"));
         }
-        Export::Files(FilesExport::Directory { path, split: None }) => {
+        Export::Files(FilesExport::Directory {
+            path,
+            split: None,
+            latest,
+        }) => {
             let unpacked = Unpacked(path.clone());
-            ("tar", Attributes::new(), Some(Arc::new(unpacked)))
+            ("tar", of_files(*latest), Some(Arc::new(unpacked)))
         }
     };
     let exporter = Exporter {
@@ -116,20 +125,40 @@ fn image(export: &ImageExport, tags: &[Reference]) -> Attributes {
     let ImageExport {
         names,
         push,
+        by_digest,
+        insecure,
         store,
         layers,
         attestations,
+        times,
+        annotations,
     } = export;
     let mut attrs = format(layers, true);
     stated(&mut attrs, *attestations, AttestationFormat::IMAGE);
+    dated(&mut attrs, *times);
+    annotate(&mut attrs, annotations);
     name(&mut attrs, tags.iter().chain(names));
     if *push {
         attrs.insert("push".to_owned(), "true".to_owned());
+    }
+    if *by_digest {
+        attrs.insert("push-by-digest".to_owned(), "true".to_owned());
+    }
+    if *insecure {
+        attrs.insert("registry.insecure".to_owned(), "true".to_owned());
     }
     if !store {
         attrs.insert("store".to_owned(), "false".to_owned());
     }
     attrs
+}
+
+fn annotate(attrs: &mut Attributes, annotations: &Annotations) {
+    attrs.extend(
+        annotations
+            .iter()
+            .map(|one| (one.attribute(), one.value.clone())),
+    );
 }
 
 fn name<'a>(attrs: &mut Attributes, names: impl Iterator<Item = &'a Reference>) {
@@ -178,6 +207,23 @@ fn stated(attrs: &mut Attributes, how: AttestationFormat, usual: AttestationForm
             attrs.insert(name.to_owned(), value.to_string());
         }
     }
+}
+
+/// What becomes of times, as far as something was said.
+fn dated(attrs: &mut Attributes, times: Times) {
+    attrs.extend(of_files(times.latest));
+    if let Some(rewrite) = times.rewrite {
+        attrs.insert("rewrite-timestamp".to_owned(), rewrite.to_string());
+    }
+}
+
+fn of_files(latest: Latest) -> Attributes {
+    let value = match latest {
+        Latest::OfBuild => return Attributes::new(),
+        Latest::Any => String::new(),
+        Latest::Seconds(seconds) => seconds.to_string(),
+    };
+    Attributes::from([("source-date-epoch".to_owned(), value)])
 }
 
 fn place(destination: &Destination) -> Result<Arc<dyn Output>, Error> {

@@ -46,6 +46,7 @@ pub(super) fn contexts(typed: &Build, request: &mut BuildRequest) -> Result<Cont
         Context::Remote {
             from,
             dockerfile: within,
+            ..
         } => {
             contexts.remote(from, &typed.context)?;
             match within {

@@ -66,6 +66,9 @@ pub(crate) async fn images(client: &Client, record: &BuildHistoryRecord) -> Vec<
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            exporter: exporter
+                .map_or("image", |exporter| &exporter.r#type)
+                .to_owned(),
         });
     }
     images

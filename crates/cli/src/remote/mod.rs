@@ -5,20 +5,26 @@
 
 mod address;
 mod attributes;
+mod choose;
 mod contexts;
+mod credentials;
 mod history;
 mod key;
 mod offers;
 mod outcome;
 mod outputs;
+mod pick;
 mod progress;
 mod request;
 
-pub(crate) use address::{Host, builder, is_elsewhere, named, refuse_elsewhere, tls_directory};
+pub(crate) use address::{Host, Plain, tls_directory, tls_in};
+pub(crate) use choose::{Share, by_all, by_what_is_said};
+pub(crate) use credentials::CredentialFiles;
 pub(crate) use history::{images, past};
 pub(crate) use outcome::{failure, image};
+pub(crate) use pick::{Builder, DEFAULT, name, named, pick, plain, refuse_elsewhere};
 pub(crate) use progress::Narrator;
-pub(crate) use request::{Asked, credentials, request};
+pub(crate) use request::{Asked, request};
 
 use crate::error::Error;
 

@@ -6,21 +6,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use client::{Failure, Lines};
 use engine::{Diagnostic, ExportedImage, Severity, Source, Span};
-use oci::{Descriptor, Reference};
+use oci::{Descriptor, Digest, MediaType, Reference};
 
 use crate::error::{Error, INTERRUPTED};
 
 /// The image that the exporters told of, if they did.
 pub(crate) fn image(response: &HashMap<String, String>) -> Option<ExportedImage> {
-    let descriptor = STANDARD
-        .decode(response.get("containerimage.descriptor")?)
-        .ok()?;
-    let manifest: Descriptor = serde_json::from_slice(&descriptor).ok()?;
-    let id = match response.get("containerimage.config.digest") {
-        Some(digest) => digest.parse().ok()?,
-        // Images for several platforms have no one config.
-        None => manifest.digest,
+    let config = response.get("containerimage.config.digest");
+    let config: Option<Digest> = config.and_then(|digest| digest.parse().ok());
+    let manifest = match response.get("containerimage.descriptor") {
+        Some(text) => serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?,
+        // A docker that keeps layers and no manifests has nothing else.
+        None => Descriptor::new(MediaType::OciConfig, config?, 0),
     };
+    // Images for several platforms have no one config.
+    let id = config.unwrap_or(manifest.digest);
     let names = response
         .get("image.name")
         .map(String::as_str)

@@ -1,6 +1,7 @@
 //! What a builder tells of a build, as events that every display knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use client::messages::{StatusResponse, Timestamp, Vertex, VertexLog, VertexStatus, VertexWarning};
@@ -8,15 +9,29 @@ use engine::events::{LogStream, Origin, PlannedVertex, Progress, Status, Warning
 use engine::{Location, VertexDigest};
 use oci::Digest;
 
+use crate::ui::{one_line, visible};
+
+/// Bytes of what is told of a build beside its log, which whoever shows it keeps.
+const MAX_TOLD: usize = 64 << 20;
+/// Bytes of what is kept of each part beside its texts, about.
+const PART: usize = 256;
+
 /// Turns what is told into events. A builder repeats itself; what is known already is no event.
+/// Texts are shown on terminals, so nothing in them is obeyed by one; only logs are the steps' own.
 #[derive(Debug, Default)]
 pub(crate) struct Narrator {
     steps: HashMap<VertexDigest, Step>,
+    /// Parts of steps of which a status is kept, by their hash.
+    parts: HashSet<u64>,
+    /// Bytes that were told.
+    told: usize,
 }
 
 /// How far a step has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
+    /// Something was told of it before it was.
+    Unknown,
     Planned,
     Started(SystemTime),
     Ended,
@@ -51,22 +66,64 @@ impl Narrator {
                 false => ends.extend(end),
             }
         }
-        events.extend(statuses.into_iter().map(status));
-        events.extend(logs.into_iter().map(log));
+        let statuses = statuses.into_iter().map(status);
+        events.extend(statuses.filter(|status| self.has_room_for(status)));
+        let logs = logs.into_iter().map(log);
+        events.extend(logs.filter(|log| self.has_room_for(log)));
         events.extend(ends);
-        events.extend(warnings.into_iter().map(warning));
+        let warnings = warnings.into_iter().map(warning);
+        events.extend(warnings.filter(|warning| self.has_room_for(warning)));
         events
+    }
+
+    /// Whether an event is passed on, which keeps something of it.
+    fn has_room_for(&mut self, event: &Progress) -> bool {
+        match event {
+            Progress::Log { vertex, .. } => self.knows(*vertex),
+            Progress::Status { vertex, status, .. } => {
+                let mut hasher = DefaultHasher::new();
+                (vertex, &status.id).hash(&mut hasher);
+                let part = hasher.finish();
+                let is_known = self.parts.contains(&part) || self.take(status.id.len());
+                self.knows(*vertex) && is_known && {
+                    self.parts.insert(part);
+                    true
+                }
+            }
+            Progress::Warning(warning) => {
+                let details = warning.detail.iter().map(String::len);
+                let locations = warning.locations.len() * size_of::<Location>();
+                self.take(warning.message.len() + details.sum::<usize>() + locations)
+            }
+            _ => true,
+        }
+    }
+
+    fn knows(&mut self, vertex: VertexDigest) -> bool {
+        let is_known = self.steps.contains_key(&vertex) || self.take(0);
+        if is_known {
+            self.steps.entry(vertex).or_insert(Step::Unknown);
+        }
+        is_known
+    }
+
+    /// Room for one more part with so many bytes of text, if there is.
+    fn take(&mut self, bytes: usize) -> bool {
+        self.told = self.told.saturating_add(bytes).saturating_add(PART);
+        self.told <= MAX_TOLD
     }
 
     fn plan(&mut self, vertex: &Vertex) -> Option<PlannedVertex> {
         let digest = digest(&vertex.digest);
-        if self.steps.contains_key(&digest) {
+        let is_new = matches!(self.steps.get(&digest), None | Some(Step::Unknown));
+        let inputs = vertex.inputs.len() * size_of::<VertexDigest>();
+        if !is_new || !self.take(vertex.name.len() + inputs) {
             return None;
         }
         self.steps.insert(digest, Step::Planned);
         Some(PlannedVertex {
             vertex: digest,
-            name: vertex.name.clone(),
+            name: one_line(&vertex.name),
             inputs: vertex
                 .inputs
                 .iter()
@@ -78,7 +135,8 @@ impl Narrator {
     /// How far a step is; its end, if this is it.
     fn advance(&mut self, told: &Vertex, events: &mut Vec<Progress>) -> Option<Progress> {
         let vertex = digest(&told.digest);
-        let known = self.steps.get(&vertex).copied().unwrap_or(Step::Planned);
+        // One for which there was no room is not told of.
+        let known = *self.steps.get(&vertex)?;
         let started = told.started.map(time);
         let completed = told.completed.map(time);
         if let Some(at) = started
@@ -101,7 +159,7 @@ impl Narrator {
             error => Progress::Failed {
                 vertex,
                 at,
-                error: error.to_owned(),
+                error: visible(error).into_owned(),
             },
         })
     }
@@ -113,10 +171,9 @@ fn status(told: VertexStatus) -> Progress {
         vertex: digest(&told.vertex),
         at: told.timestamp.map_or(UNIX_EPOCH, time),
         status: Status {
-            id: if told.id.is_empty() {
-                told.name
-            } else {
-                told.id
+            id: match told.id.is_empty() {
+                true => one_line(&told.name),
+                false => one_line(&told.id),
             },
             current: number(told.current),
             total: (told.total > 0).then_some(number(told.total)),
@@ -138,7 +195,7 @@ fn log(told: VertexLog) -> Progress {
 }
 
 fn warning(told: VertexWarning) -> Progress {
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let text = |bytes: Vec<u8>| visible(&String::from_utf8_lossy(&bytes)).into_owned();
     let locations: Vec<Location> = told.ranges.iter().filter_map(location).collect();
     let mut message = text(told.short);
     // The line is said again by whoever shows the warning.
@@ -166,6 +223,7 @@ fn location(range: &client::messages::Range) -> Option<Location> {
     Some(Location {
         first_line,
         last_line: line(&range.end).unwrap_or(first_line),
+        ..Location::default()
     })
 }
 
@@ -182,75 +240,4 @@ pub(super) fn time(told: Timestamp) -> SystemTime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn vertex(name: &str, started: bool, completed: bool) -> Vertex {
-        let at = |is: bool, seconds| is.then_some(Timestamp { seconds, nanos: 0 });
-        Vertex {
-            digest: Digest::of(name.as_bytes()).to_string(),
-            name: name.to_owned(),
-            started: at(started, 1),
-            completed: at(completed, 2),
-            ..Vertex::default()
-        }
-    }
-
-    fn told(narrator: &mut Narrator, vertexes: Vec<Vertex>) -> Vec<String> {
-        let told = StatusResponse {
-            vertexes,
-            ..StatusResponse::default()
-        };
-        let events = narrator.events(told).into_iter();
-        let shown = events.map(|event| match event {
-            Progress::Planned(planned) => {
-                let names: Vec<String> = planned.into_iter().map(|one| one.name).collect();
-                format!("planned {}", names.join(" "))
-            }
-            Progress::Started { .. } => "started".to_owned(),
-            Progress::Cached { .. } => "cached".to_owned(),
-            Progress::Completed { .. } => "completed".to_owned(),
-            Progress::Failed { error, .. } => format!("failed: {error}"),
-            Progress::Cancelled { .. } => "cancelled".to_owned(),
-            other => format!("{other:?}"),
-        });
-        shown.collect()
-    }
-
-    #[test]
-    fn nothing_is_said_twice() {
-        let mut narrator = Narrator::default();
-        let both = vec![vertex("a", false, false), vertex("b", false, false)];
-        assert_eq!(told(&mut narrator, both), ["planned a b"]);
-        let a = || vertex("a", true, false);
-        assert_eq!(told(&mut narrator, vec![a()]), ["started"]);
-        assert_eq!(told(&mut narrator, vec![a()]), [""; 0]);
-        let ended = || vertex("a", true, true);
-        assert_eq!(told(&mut narrator, vec![ended()]), ["completed"]);
-        assert_eq!(told(&mut narrator, vec![ended()]), [""; 0]);
-        // Both at once, and one that runs again.
-        assert_eq!(
-            told(&mut narrator, vec![vertex("b", true, true), a()]),
-            ["started", "started", "completed"]
-        );
-        let run = |completed| vertex("d", true, completed);
-        assert_eq!(
-            told(&mut narrator, vec![run(true), run(false)]),
-            ["planned d", "started", "completed", "started"]
-        );
-        let cached = Vertex {
-            cached: true,
-            ..vertex("c", true, true)
-        };
-        assert_eq!(told(&mut narrator, vec![cached]), ["planned c", "cached"]);
-        for (error, shown) in [("no", "failed: no"), ("context canceled", "cancelled")] {
-            let ended = Vertex {
-                error: error.to_owned(),
-                ..vertex(error, true, true)
-            };
-            let planned = format!("planned {error}");
-            let expected = [planned.as_str(), "started", shown];
-            assert_eq!(told(&mut narrator, vec![ended]), expected);
-        }
-    }
-}
+mod tests;

@@ -9,8 +9,10 @@ use engine::{
     AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, Provenance,
     PullPolicy, SshAgent, Ulimit,
 };
+use oci::Reference;
 
 use super::contexts::{Contexts, contexts};
+use super::credentials::CredentialFiles;
 use super::key::shared_key;
 use super::offers::{OfferedAgent, OfferedCredentials, OfferedSecrets};
 use super::{attributes, refuse};
@@ -25,6 +27,26 @@ pub(crate) struct Asked {
     pub(crate) request: SolveRequest,
     /// What its session offers.
     pub(crate) offers: Offers,
+}
+
+impl Asked {
+    /// The same for a docker's builder, which has its own word for its store and does not push; what
+    /// is to be pushed when it is built.
+    pub(crate) fn for_docker(&mut self) -> Vec<Reference> {
+        let mut pushes = Vec::new();
+        for exporter in &mut self.request.exporters {
+            if exporter.r#type != "image" {
+                continue;
+            }
+            exporter.r#type = "moby".to_owned();
+            if exporter.attrs.remove("push").is_some() {
+                let names = exporter.attrs.get("name").map(String::as_str);
+                let names = names.unwrap_or_default().split(',');
+                pushes.extend(names.filter_map(|name| name.parse::<Reference>().ok()));
+            }
+        }
+        pushes
+    }
 }
 
 /// What a builder is asked for to do what `build` asks for, which was typed as `typed`.
@@ -67,7 +89,9 @@ pub(crate) fn request(
         directories,
         secrets: secrets(build.secrets)?,
         agents: agents(build.ssh),
-        credentials: Some(Arc::new(OfferedCredentials(credentials(environment)?))),
+        credentials: Some(Arc::new(OfferedCredentials(
+            CredentialFiles::of(environment).read()?,
+        ))),
         outputs,
         uploads,
     };
@@ -264,17 +288,4 @@ fn agents(agents: BTreeMap<String, SshAgent>) -> HashMap<String, Arc<dyn Agent>>
         (id, agent)
     });
     offered.collect()
-}
-
-/// What docker's configuration has for registries.
-///
-/// # Errors
-/// It makes no sense.
-pub(crate) fn credentials(
-    environment: &Environment,
-) -> Result<Arc<dyn engine::Credentials>, Error> {
-    let config = environment.docker_config();
-    let config = config.map(|directory| directory.join("config.json"));
-    let credentials = engine::docker_credentials(config.as_deref(), environment.program_path())?;
-    Ok(credentials)
 }

@@ -16,10 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use daemon::{Daemon, Entry, Identity, Level, TraceOptions};
 use engine::{Config, Engine, EngineOptions};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::environment::Environment;
-use crate::error::{CliError, Error};
+use crate::error::{CliError, Error, chain};
 use crate::ui::Ui;
 
 pub(crate) use crate::commands::session::options;
@@ -79,10 +80,7 @@ async fn listen(
     for warning in service.warnings {
         log.write(&Entry::new(Level::Warning, "configuration").with("warning", warning));
     }
-    for left in engine.sweep_networks() {
-        log.write(&Entry::new(Level::Warning, "network is left").with("error", left.to_string()));
-    }
-    drop(engine);
+    let swept = sweep(engine, sender.clone());
     for place in sockets.shown {
         log.write(&Entry::new(Level::Info, "listening").with("on", place));
     }
@@ -102,10 +100,24 @@ async fn listen(
     let done = attendant.done.clone().drop_guard();
     let served = async {
         daemon::serve(sockets.listeners, daemon, stop, config.stop_timeout).await;
+        // What it tells is still written. A thread that was lost tells nothing.
+        drop(swept.await);
         drop(done);
     };
     tokio::join!(served, attendant.attend());
     Ok(())
+}
+
+/// Takes down the networks that were lost with an earlier process, beside what goes on: plugins take
+/// their time.
+fn sweep(engine: Engine, log: mpsc::Sender<Entry>) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(move || {
+        for left in engine.sweep_networks() {
+            let entry = Entry::new(Level::Warning, "network is left").with("error", chain(&left));
+            // As with all of the log: nobody waits for it.
+            drop(log.try_send(entry));
+        }
+    })
 }
 
 /// What answers, with the options that hold when a request comes.

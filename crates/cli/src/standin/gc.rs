@@ -95,7 +95,7 @@ fn filter(rule: &mut Map<String, Value>, value: &Value) -> Result<(), String> {
 pub(super) fn complete(lowering: &mut Lowering) {
     if lowering.get(&["gc", "policy"]).is_some() {
         for name in ["reserved-space", "max-used-space", "min-free-space"] {
-            lowering.unset("gc", name);
+            lowering.unset(&["gc", name]);
         }
     }
 }

@@ -69,9 +69,13 @@ impl Lowering {
     }
 
     /// Takes back what was set.
-    pub(super) fn unset(&mut self, table: &str, key: &str) -> Option<Value> {
-        let table = self.file.get_mut(table)?.as_object_mut()?;
-        table.remove(key)
+    pub(super) fn unset(&mut self, path: &[&str]) -> Option<Value> {
+        let (last, tables) = path.split_last()?;
+        let mut tables = tables.iter();
+        let table = tables.try_fold(&mut self.file, |table, name| {
+            table.get_mut(*name)?.as_object_mut()
+        });
+        table?.remove(*last)
     }
 
     /// Says something about the setting that is being lowered.

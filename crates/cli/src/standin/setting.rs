@@ -122,7 +122,8 @@ impl Kind {
     }
 }
 
-fn asks_for_nothing(value: &Value, usual: &[&str]) -> bool {
+/// Whether it leaves all as it is: it is empty, or one of these.
+pub(super) fn asks_for_nothing(value: &Value, usual: &[&str]) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(switch) => !switch || usual.contains(&"true"),

@@ -151,7 +151,8 @@ fn a_file_of_buildkitds() {
     assert_eq!(serve.tls, Some(tls));
     let log = (serve.log_format, serve.log_level);
     assert_eq!(log, (LogFormat::Json, LogLevel::Debug));
-    assert_eq!(serve.entitlements, [Entitlement::NetworkHost]);
+    let granted = [Entitlement::NetworkHost, Entitlement::SecurityInsecure];
+    assert_eq!(serve.entitlements, granted);
     let dns = &config.build.dns;
     assert_eq!(dns.nameservers.len(), 2);
     assert_eq!(
@@ -182,7 +183,6 @@ fn a_file_of_buildkitds() {
     let warned = [
         "grpc.debugAddress answers /metrics and /healthz, and none of Go's profiles",
         "history.maxAge has no effect: old builds go by number and size",
-        "insecure-entitlements has no effect for security.insecure: builds of clients that ask for it are refused",
         "otel.socketPath has no effect: steps are given no socket for traces",
         "provenanceEnvDir has no effect: provenance says what was asked for, and not what the builder has around it",
         "system.brandNew in /etc/file has no effect: kiln does not know it",
@@ -260,6 +260,16 @@ fn what_buildkitd_can_be_told_and_kiln_cannot() {
             "",
             &["--tlscert", "a", "--tlskey", "b"],
             "clients without certificates are not served",
+        ),
+        (
+            "[worker.containerd]\nselinux = true",
+            &[],
+            "worker.containerd: selinux = true is not provided by kiln: leave it out",
+        ),
+        (
+            "",
+            &["--containerd-worker-net=wire"],
+            "--containerd-worker-net: invalid network mode: \"wire\"",
         ),
         ("", &["--adr", "x"], "unknown flag or argument: --adr"),
         ("", &["serve"], "unknown flag or argument: serve"),
@@ -361,6 +371,26 @@ fn networks_of_buildkitds_steps() {
     assert_eq!(name.as_deref(), Some("buildkit0"));
 }
 
+#[test]
+fn flags_take_back_what_buildkitds_file_says_of_networks() {
+    use engine::StepNetwork;
+
+    let file = "[worker.oci]\nnetworkMode = \"bridge\"\ncniConfigPath = \"/etc/hosts\"\n";
+    for (worker, value) in [("oci", "auto"), ("oci", ""), ("containerd", "auto")] {
+        let mode = format!("--{worker}-worker-net={value}");
+        let nowhere = format!("--{worker}-cni-config-path=/nowhere");
+        let lowered = lower(&BUILDKITD, file, &[&mode, &nowhere]).unwrap();
+        assert_eq!(lowered.config.build.network, StepNetwork::Host, "{mode}");
+        let file = "[worker.oci]\nnetworkMode = \"bridge\"\ncniBinaryPath = \"/nowhere\"\n";
+        let directory = format!("--{worker}-cni-binary-dir=");
+        let lowered = lower(&BUILDKITD, file, &[&directory]).unwrap();
+        assert_eq!(lowered.config.build.cni.plugins, None, "{directory}");
+    }
+    let named = "[worker.oci]\nbridgeName = \"a/b\"\nnetworkMode = \"bridge\"\n";
+    let error = refused(&BUILDKITD, named, &[]);
+    assert!(error.contains("`bridge` is no name that"), "{error}");
+}
+
 /// What a machine may have that was set up for Docker.
 const DAEMON_JSON: &str = r#"{
   "data-root": "/srv/docker",
@@ -395,7 +425,7 @@ const DAEMON_JSON: &str = r#"{
         {"reservedSpace": "100GB", "all": true}
       ]
     },
-    "entitlements": {"network-host": false}
+    "entitlements": {"network-host": false, "security-insecure": true}
   },
   "brand-new": 1
 }"#;
@@ -416,7 +446,7 @@ fn a_file_of_dockerds() {
     let log = (serve.log_format, serve.log_level);
     assert_eq!(log, (LogFormat::Json, LogLevel::Warn));
     assert_eq!(serve.metrics.as_deref(), Some("127.0.0.1:9323"));
-    assert_eq!(serve.entitlements, []);
+    assert_eq!(serve.entitlements, [Entitlement::SecurityInsecure]);
     let mirrors = ["https://mirror.example.com", "http://10.0.0.1:5000"];
     assert_eq!(config.registry["docker.io"].mirrors, mirrors);
     let insecure = &config.registry["registry.local:5000"];

@@ -31,6 +31,30 @@ pub fn progress_size(bytes: u64) -> String {
     }
 }
 
+/// `488.3MiB`: four digits, units of base 1024.
+#[must_use]
+pub fn binary_size(bytes: u64) -> String {
+    const UNITS: &[&str] = &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = match value {
+        value if value >= 999.95 => 0,
+        value if value >= 99.995 => 1,
+        value if value >= 9.9995 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.digits$}");
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    format!("{text}{}", UNITS[unit])
+}
+
 /// C's `%.3g` for numbers below 1000.
 fn three_digits(value: f64) -> String {
     let digits = match value {
@@ -112,6 +136,19 @@ mod tests {
         }
         assert_eq!(progress_size(12), "12B");
         assert_eq!(progress_size(3_410_000), "3.41MB");
+    }
+
+    #[test]
+    fn binary_sizes() {
+        for (bytes, expected) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (512_000_000, "488.3MiB"),
+            (26_000_000_000, "24.21GiB"),
+            (1 << 40, "1TiB"),
+        ] {
+            assert_eq!(binary_size(bytes), expected);
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ pub mod template;
 
 pub use daemon::view::table;
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write};
 
 use crate::error::{CliError, Error, Kind};
 
@@ -14,6 +15,8 @@ use crate::error::{CliError, Error, Kind};
 pub struct Ui<'a> {
     out: Box<dyn Write + Send + 'a>,
     err: Box<dyn Write + Send + 'a>,
+    /// Standard output is a terminal.
+    is_terminal: bool,
 }
 
 impl std::fmt::Debug for Ui<'_> {
@@ -50,6 +53,9 @@ pub fn input() -> io::Stdin {
 
 /// Gives the terminal back as it was found, when the process ends without drawing to the end.
 pub fn restore_terminal() {
+    if !io::stderr().is_terminal() {
+        return;
+    }
     let _ = io::stderr().write_all(crate::progress::Tty::restore().as_bytes());
 }
 
@@ -59,7 +65,13 @@ impl<'a> Ui<'a> {
         Self {
             out: Box::new(out),
             err: Box::new(err),
+            is_terminal: false,
         }
+    }
+
+    /// Whether standard output is a terminal, which would obey what is in names and labels.
+    pub const fn on_terminal(&mut self, is_terminal: bool) {
+        self.is_terminal = is_terminal;
     }
 
     /// Prints a result.
@@ -67,7 +79,10 @@ impl<'a> Ui<'a> {
     /// # Errors
     /// Standard output cannot be written.
     pub fn print(&mut self, text: &str) -> Result<(), Error> {
-        self.bytes(text.as_bytes())
+        match self.is_terminal {
+            true => self.bytes(visible(text).as_bytes()),
+            false => self.bytes(text.as_bytes()),
+        }
     }
 
     /// Prints a result and ends the line.
@@ -75,7 +90,7 @@ impl<'a> Ui<'a> {
     /// # Errors
     /// Standard output cannot be written.
     pub fn line(&mut self, text: &str) -> Result<(), Error> {
-        self.bytes(format!("{text}\n").as_bytes())
+        self.print(&format!("{text}\n"))
     }
 
     /// Writes a result that need not be text.
@@ -90,11 +105,16 @@ impl<'a> Ui<'a> {
     /// Says something that is no result. What cannot be said there can be said nowhere, so that a
     /// broken standard error is not an error of the command.
     pub fn say(&mut self, text: &str) {
-        let _ = writeln!(self.err, "{text}").and_then(|()| self.err.flush());
+        let _ = writeln!(self.err, "{}", visible(text)).and_then(|()| self.err.flush());
     }
 
     /// Asks a question that stands on a line of its own.
     pub fn ask(&mut self, text: &str) {
+        let _ = write!(self.err, "{}", visible(text)).and_then(|()| self.err.flush());
+    }
+
+    /// Shows what steps wrote, colours and all.
+    pub fn output(&mut self, text: &str) {
         let _ = write!(self.err, "{text}").and_then(|()| self.err.flush());
     }
 
@@ -116,5 +136,59 @@ impl<'a> Ui<'a> {
         for hint in &error.hints {
             self.say(&format!("hint: {hint}"));
         }
+    }
+}
+
+/// `text` without characters that a terminal obeys instead of showing them: images, daemons and
+/// registries may call things as they like.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    match text.contains(is_obeyed) {
+        true => text
+            .chars()
+            .map(|c| if is_obeyed(c) { '\u{fffd}' } else { c })
+            .collect(),
+        false => text.into(),
+    }
+}
+
+/// `text` on one line, and likewise.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_others() {
+        let hostile = "a\u{1b}]0;title\u{7}\u{9b}2J\r\tb\n";
+        let shown = "a\u{fffd}]0;title\u{fffd}\u{fffd}2J\u{fffd}\tb\n";
+        let said = |is_terminal| {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let mut ui = Ui::new(&mut out, &mut err);
+            ui.on_terminal(is_terminal);
+            ui.print(hostile).unwrap();
+            let mut error = Error::new(hostile).hint(hostile);
+            error.excerpt = hostile.to_owned();
+            ui.error(&error);
+            drop(ui);
+            [out, err].map(|bytes| String::from_utf8(bytes).unwrap())
+        };
+        let [out, err] = said(true);
+        assert_eq!(out, shown);
+        assert!(
+            !err.contains('\u{1b}') && err.matches(shown).count() == 3,
+            "{err:?}"
+        );
+        // Another program gets what there is.
+        let [out, err_of_pipe] = said(false);
+        assert_eq!(out, hostile);
+        assert_eq!(err_of_pipe, err);
     }
 }

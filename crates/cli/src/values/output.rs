@@ -5,27 +5,18 @@
 use std::path::PathBuf;
 
 use engine::{
-    ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport,
-    LayerFormat,
+    Annotation, Annotations, ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export,
+    FilesExport, ImageExport, Latest, LayerFormat, Times,
 };
 use oci::{Compression, Reference};
 
 use super::{ValueError, csv, go_bool};
 
-/// An output, and what it says about times.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// What becomes of the result.
-    pub export: Export,
-    /// `rewrite-timestamp`, when it was given.
-    pub rewrite_timestamp: Option<bool>,
-}
-
 /// The output that `text` describes.
 ///
 /// # Errors
 /// It is malformed, of an unknown type, or has an attribute that kiln does not honour.
-pub fn parse(text: &str) -> Result<Output, ValueError> {
+pub fn parse(text: &str) -> Result<Export, ValueError> {
     let fields = csv::fields(text)?;
     if fields.len() == 1 && fields[0] == text && !text.starts_with("type=") {
         return Ok(short_form(text));
@@ -55,19 +46,19 @@ pub fn tag(name: &str) -> Result<Reference, ValueError> {
     Ok(reference.with_default_tag())
 }
 
-fn short_form(text: &str) -> Output {
-    let files = if text == "-" {
-        FilesExport::Tar(Destination::Stdout)
+fn short_form(text: &str) -> Export {
+    Export::Files(if text == "-" {
+        FilesExport::Tar {
+            destination: Destination::Stdout,
+            latest: Latest::OfBuild,
+        }
     } else {
         FilesExport::Directory {
             path: PathBuf::from(text),
             split: None,
+            latest: Latest::OfBuild,
         }
-    };
-    Output {
-        export: Export::Files(files),
-        rewrite_timestamp: None,
-    }
+    })
 }
 
 /// What was typed, before the type is known.
@@ -78,6 +69,9 @@ struct Attributes {
     names: Vec<Reference>,
     push: Option<bool>,
     store: Option<bool>,
+    by_digest: Option<bool>,
+    insecure: Option<bool>,
+    canonical: Option<bool>,
     directory: bool,
     compression: Option<Compression>,
     level: Option<i32>,
@@ -85,14 +79,21 @@ struct Attributes {
     oci_media_types: Option<bool>,
     oci_artifact: Option<bool>,
     attestation_inline: Option<bool>,
-    rewrite_timestamp: Option<bool>,
+    times: Times,
     platform_split: Option<bool>,
+    annotations: Annotations,
     /// Every attribute in order, to name those that the type does not have.
     seen: Vec<String>,
 }
 
+/// As which attributes of annotations are seen, whatever they are about.
+const ANNOTATION: &str = "annotation";
+const ANNOTATIONS: &str = "expected annotation-TYPE[PLATFORM].KEY with the type manifest, \
+                           manifest-descriptor, index or index-descriptor";
+
 const LAYERS: &[&str] = &[
     "name",
+    ANNOTATION,
     "compression",
     "compression-level",
     "force-compression",
@@ -100,6 +101,7 @@ const LAYERS: &[&str] = &[
     "oci-artifact",
     "attestation-inline",
     "rewrite-timestamp",
+    "source-date-epoch",
 ];
 
 impl Attributes {
@@ -116,6 +118,9 @@ impl Attributes {
             }
             "push" => self.push = Some(boolean()?),
             "store" => self.store = Some(boolean()?),
+            "push-by-digest" => self.by_digest = Some(boolean()?),
+            "registry.insecure" => self.insecure = Some(boolean()?),
+            "name-canonical" => self.canonical = Some(boolean()?),
             "tar" => self.directory = !boolean()?,
             "compression" => self.compression = Some(compression(key, value)?),
             "compression-level" => {
@@ -127,8 +132,17 @@ impl Attributes {
             "oci-artifact" => self.oci_artifact = Some(boolean()?),
             "attestation-inline" => self.attestation_inline = Some(boolean()?),
             "platform-split" => self.platform_split = Some(boolean()?),
-            "rewrite-timestamp" => self.rewrite_timestamp = Some(boolean()?),
-            _ => {}
+            "rewrite-timestamp" => self.times.rewrite = Some(boolean()?),
+            "source-date-epoch" => self.times.latest = latest(key, value)?,
+            _ => {
+                let annotation = Annotation::from_attribute(key, value);
+                let annotation = annotation.map_err(|_| invalid(key, value, ANNOTATIONS))?;
+                if let Some(annotation) = annotation {
+                    self.annotations.extend([annotation]);
+                    self.seen.push(ANNOTATION.to_owned());
+                    return Ok(());
+                }
+            }
         }
         if key != "type" {
             self.seen.push(key.to_owned());
@@ -136,32 +150,32 @@ impl Attributes {
         Ok(())
     }
 
-    fn output(self) -> Result<Output, ValueError> {
+    fn output(self) -> Result<Export, ValueError> {
         let kind = self.kind.clone().ok_or(ValueError::OutputType)?;
-        let export = match kind.as_str() {
+        Ok(match kind.as_str() {
             "image" => self.image(&kind, false)?,
             "registry" => self.image(&kind, true)?,
             "docker" if self.destination.is_none() => self.image(&kind, false)?,
             "docker" => self.archive(&kind, ArchiveKind::Docker)?,
             "oci" => self.archive(&kind, ArchiveKind::Oci)?,
             "local" => {
-                self.allow(&kind, &[&["dest", "platform-split"]])?;
+                self.allow(&kind, &[&["dest", "platform-split", "source-date-epoch"]])?;
                 let path = self.destination.as_deref();
                 let path = path.ok_or_else(|| ValueError::OutputDestination(kind.clone()))?;
                 Export::Files(FilesExport::Directory {
                     path: PathBuf::from(path),
                     split: self.platform_split,
+                    latest: self.times.latest,
                 })
             }
             "tar" => {
-                self.allow(&kind, &[&["dest"]])?;
-                Export::Files(FilesExport::Tar(self.destination()))
+                self.allow(&kind, &[&["dest", "source-date-epoch"]])?;
+                Export::Files(FilesExport::Tar {
+                    destination: self.destination(),
+                    latest: self.times.latest,
+                })
             }
             _ => return Err(ValueError::OutputTypeUnknown(kind)),
-        };
-        Ok(Output {
-            export,
-            rewrite_timestamp: self.rewrite_timestamp,
         })
     }
 
@@ -169,15 +183,30 @@ impl Attributes {
         let own: &[&str] = if kind == "docker" {
             &[]
         } else {
-            &["push", "store"]
+            &[
+                "push",
+                "store",
+                "push-by-digest",
+                "name-canonical",
+                "registry.insecure",
+            ]
         };
         self.allow(kind, &[LAYERS, own])?;
+        let by_digest = self.by_digest.unwrap_or(false);
+        if self.canonical == Some(true) && !by_digest {
+            let expected = "only what is pushed with push-by-digest=true is named by its digest";
+            return Err(invalid("name-canonical", "true", expected));
+        }
         Ok(Export::Image(ImageExport {
             names: self.names.clone(),
             push: self.push.unwrap_or(push),
+            by_digest,
+            insecure: self.insecure.unwrap_or(false),
             store: self.store.unwrap_or(true),
             layers: self.layers(kind != "docker")?,
             attestations: self.attestations(AttestationFormat::IMAGE),
+            times: self.times,
+            annotations: self.annotations.clone(),
         }))
     }
 
@@ -194,6 +223,8 @@ impl Attributes {
             destination,
             layers: self.layers(archive == ArchiveKind::Oci)?,
             attestations: self.attestations(AttestationFormat::ARCHIVE),
+            times: self.times,
+            annotations: self.annotations.clone(),
         }))
     }
 
@@ -254,6 +285,17 @@ pub(super) fn compression(key: &str, value: &str) -> Result<Compression, ValueEr
         "gzip" => Ok(Compression::Gzip),
         "zstd" => Ok(Compression::Zstd),
         _ => Err(invalid(key, value, "expected gzip, zstd or uncompressed")),
+    }
+}
+
+/// Seconds since 1970; none when nothing is to be changed.
+fn latest(key: &str, value: &str) -> Result<Latest, ValueError> {
+    match value {
+        "" => Ok(Latest::Any),
+        value => match value.parse() {
+            Ok(seconds) => Ok(Latest::Seconds(seconds)),
+            Err(_) => Err(invalid(key, value, "expected seconds since 1970")),
+        },
     }
 }
 

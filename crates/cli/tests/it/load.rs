@@ -110,6 +110,6 @@ fn dockerfiles_and_ignore_files() {
     );
     assert_eq!(
         loaded(files, "kiln build -", "BZh91"),
-        "Dockerfile= Remote { from: Stream(ByteStream(…)), dockerfile: Some(Default) }"
+        "Dockerfile= Remote { from: Stream(ByteStream(…)), dockerfile: Some(Default), subdirectory: None }"
     );
 }

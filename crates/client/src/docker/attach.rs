@@ -12,6 +12,7 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::task::JoinSet;
 
 use super::{Asked, Docker, DockerError};
+use StreamError::{Connection, Output};
 
 /// Bytes that are read at a time.
 const PIECE: usize = 32 << 10;
@@ -36,7 +37,7 @@ impl Docker {
     /// # Errors
     /// There is none.
     pub async fn attach(&self, name: &str, stdin: bool) -> Result<Attached, DockerError> {
-        let asked = Asked::about(Method::POST, "containers", name, "attach");
+        let asked = Asked::container(Method::POST, name, "attach")?;
         let asked = asked.when("stream", true).when("stdin", stdin);
         let asked = asked.when("stdout", true).when("stderr", true);
         let asked = asked.header(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -54,24 +55,46 @@ impl Docker {
     }
 }
 
+/// How it came that nothing more is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The container's output ended.
+    Ended,
+    /// The keys were pressed by which people leave a terminal.
+    Detached,
+}
+
+/// Why nothing more is passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The connection broke off.
+    #[error("the container's output broke off: {0}")]
+    Connection(#[source] io::Error),
+    /// What comes cannot be written here.
+    #[error("write the container's output: {0}")]
+    Output(#[source] io::Error),
+}
+
 impl Attached {
     /// Passes on in both directions until the container's output ends; the end of `stdin` ends
-    /// only the container's input.
+    /// only the container's input. A terminal is left by ctrl-p and then ctrl-q.
     ///
     /// # Errors
-    /// The connection broke off.
+    /// The connection broke off, or what comes cannot be written here.
     pub async fn serve(
         self,
         is_terminal: bool,
         stdin: impl AsyncRead + Unpin,
         stdout: impl AsyncWrite + Unpin,
         stderr: impl AsyncWrite + Unpin,
-    ) -> io::Result<()> {
+    ) -> Result<Left, StreamError> {
         let (from, to) = tokio::io::split(self.connection);
         let typing = async {
+            let keys = is_terminal.then(DetachKeys::default);
             // A container that takes no more input goes on all the same.
-            drop(type_all(stdin, to).await);
-            std::future::pending::<()>().await;
+            if !matches!(type_all(stdin, to, keys).await, Ok(Left::Detached)) {
+                std::future::pending::<()>().await;
+            }
         };
         let showing = async {
             match is_terminal {
@@ -80,21 +103,61 @@ impl Attached {
             }
         };
         tokio::select! {
-            shown = showing => shown,
-            () = typing => Ok(()),
+            shown = showing => shown.map(|()| Left::Ended),
+            () = typing => Ok(Left::Detached),
         }
+    }
+}
+
+/// The keys by which people leave a terminal without ending what runs in it; what was pressed of
+/// them is kept back until it is clear whether the rest follows.
+#[derive(Debug, Default)]
+struct DetachKeys {
+    pressed: usize,
+}
+
+/// ctrl-p and ctrl-q.
+const DETACH: [u8; 2] = [16, 17];
+
+impl DetachKeys {
+    /// What is to be passed on of `bytes`; none once all keys were pressed one after the other.
+    fn take(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut passed = Vec::with_capacity(bytes.len());
+        for byte in bytes {
+            if DETACH[self.pressed] != *byte {
+                passed.extend_from_slice(&DETACH[..self.pressed]);
+                self.pressed = 0;
+            }
+            if DETACH[self.pressed] != *byte {
+                passed.push(*byte);
+                continue;
+            }
+            self.pressed += 1;
+            if self.pressed == DETACH.len() {
+                return None;
+            }
+        }
+        Some(passed)
     }
 }
 
 async fn type_all(
     mut stdin: impl AsyncRead + Unpin,
     mut to: WriteHalf<TokioIo<Upgraded>>,
-) -> io::Result<()> {
+    mut keys: Option<DetachKeys>,
+) -> io::Result<Left> {
     let mut buffer = vec![0; PIECE];
     loop {
-        match stdin.read(&mut buffer).await? {
-            0 => return to.shutdown().await,
-            read => to.write_all(&buffer[..read]).await?,
+        let read = stdin.read(&mut buffer).await?;
+        if read == 0 {
+            to.shutdown().await?;
+            return Ok(Left::Ended);
+        }
+        let typed = &buffer[..read];
+        match keys.as_mut().map(|keys| keys.take(typed)) {
+            None => to.write_all(typed).await?,
+            Some(Some(passed)) => to.write_all(&passed).await?,
+            Some(None) => return Ok(Left::Detached),
         }
         to.flush().await?;
     }
@@ -103,14 +166,14 @@ async fn type_all(
 async fn show_raw(
     mut from: ReadHalf<TokioIo<Upgraded>>,
     mut stdout: impl AsyncWrite + Unpin,
-) -> io::Result<()> {
+) -> Result<(), StreamError> {
     let mut buffer = vec![0; PIECE];
     loop {
-        match from.read(&mut buffer).await? {
+        match from.read(&mut buffer).await.map_err(Connection)? {
             0 => return Ok(()),
-            read => stdout.write_all(&buffer[..read]).await?,
+            read => put(&mut stdout, &buffer[..read]).await?,
         }
-        stdout.flush().await?;
+        stdout.flush().await.map_err(Output)?;
     }
 }
 
@@ -118,33 +181,37 @@ async fn show_frames(
     mut from: impl AsyncRead + Unpin,
     mut stdout: impl AsyncWrite + Unpin,
     mut stderr: impl AsyncWrite + Unpin,
-) -> io::Result<()> {
+) -> Result<(), StreamError> {
     let mut buffer = vec![0; PIECE];
     loop {
         let mut head = [0; 8];
         match from.read_exact(&mut head).await {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            read => read?,
+            read => read.map_err(Connection)?,
         };
-        let stream = stream(head[0])?;
+        let stream = stream(head[0]).map_err(Connection)?;
         let mut left = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
         while left > 0 {
             let most = left.min(buffer.len());
-            let read = from.read(&mut buffer[..most]).await?;
+            let read = from.read(&mut buffer[..most]).await.map_err(Connection)?;
             if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(Connection(io::ErrorKind::UnexpectedEof.into()));
             }
             left -= read;
             match stream {
-                Stream::Stdout => stdout.write_all(&buffer[..read]).await?,
-                Stream::Stderr => stderr.write_all(&buffer[..read]).await?,
+                Stream::Stdout => put(&mut stdout, &buffer[..read]).await?,
+                Stream::Stderr => put(&mut stderr, &buffer[..read]).await?,
             }
         }
         match stream {
-            Stream::Stdout => stdout.flush().await?,
-            Stream::Stderr => stderr.flush().await?,
+            Stream::Stdout => stdout.flush().await.map_err(Output)?,
+            Stream::Stderr => stderr.flush().await.map_err(Output)?,
         }
     }
+}
+
+async fn put(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), StreamError> {
+    to.write_all(bytes).await.map_err(Output)
 }
 
 fn stream(number: u8) -> io::Result<Stream> {
@@ -165,7 +232,7 @@ impl std::fmt::Debug for Attached {
 mod tests {
     use super::*;
 
-    async fn shown(bytes: &[u8]) -> (io::Result<()>, String, String) {
+    async fn shown(bytes: &[u8]) -> (Result<(), StreamError>, String, String) {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let shown = show_frames(bytes, &mut stdout, &mut stderr).await;
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -182,5 +249,14 @@ mod tests {
         assert!(shown(b"\x07\0\0\0\0\0\0\x01x").await.0.is_err());
         let (ended, stdout, _) = shown(b"\x01\0\0\0\0\0\0\x09half").await;
         assert!(ended.is_err() && stdout == "half");
+    }
+
+    #[test]
+    fn keys_that_leave_a_terminal() {
+        let mut keys = DetachKeys::default();
+        assert_eq!(keys.take(b"ab\x10").unwrap(), b"ab");
+        assert_eq!(keys.take(b"c\x11").unwrap(), b"\x10c\x11");
+        assert_eq!(keys.take(b"\x10\x10").unwrap(), b"\x10");
+        assert_eq!(keys.take(b"\x11more"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Bodies that are no single document: archives in both directions, and documents one a line.
 
 use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use api::docker::Heard;
 use bytes::Bytes;
@@ -95,11 +96,38 @@ impl Lines {
     }
 }
 
+/// Why an input was not read to its end, if that is so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unread(Arc<Mutex<Option<io::Error>>>);
+
+impl Unread {
+    /// Why.
+    pub(super) fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Takes note of it.
+    fn note(&self, error: io::Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
 /// A body of what `input` gives, which is read on a thread that may block. It is read for as long
-/// as the set lives.
-pub(super) fn reading(input: impl Read + Send + 'static, tasks: &mut JoinSet<()>) -> Body {
+/// as the set lives; one that cannot be read to its end breaks off, and `unread` has why.
+pub(super) fn reading(
+    input: impl Read + Send + 'static,
+    unread: Unread,
+    tasks: &mut JoinSet<()>,
+) -> Body {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tasks.spawn_blocking(move || read(input, &sender));
+    tasks.spawn_blocking(move || {
+        if let Err(error) = read(input, &sender) {
+            let broken = Err(error.kind().into());
+            unread.note(error);
+            // Nobody may wait for it any more.
+            let _ = sender.blocking_send(broken);
+        }
+    });
     let frames = stream::unfold(receiver, |mut receiver| async move {
         let read: io::Result<Bytes> = receiver.recv().await?;
         Some((read.map(Frame::data), receiver))
@@ -108,18 +136,17 @@ pub(super) fn reading(input: impl Read + Send + 'static, tasks: &mut JoinSet<()>
 }
 
 /// Sends pieces until there are no more, or nobody takes them.
-fn read(mut input: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
+fn read(mut input: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
     let mut buffer = vec![0; PIECE];
     loop {
-        let read = match input.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(read) => Ok(Bytes::copy_from_slice(&buffer[..read])),
+        let piece = match input.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => Bytes::copy_from_slice(&buffer[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         };
-        let is_last = read.is_err();
-        if sender.blocking_send(read).is_err() || is_last {
-            return;
+        if sender.blocking_send(Ok(piece)).is_err() {
+            return Ok(());
         }
     }
 }

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use serde::Deserialize;
 
-use super::{Answer, Asked, Docker, DockerError, MAX_DOCUMENT, MAX_REFUSAL};
+use super::rows::Rows;
+use super::{Answer, Asked, Docker, DockerError, MAX_REFUSAL};
 
 /// The header in which is said what is at a path.
 const STAT: &str = "x-docker-container-path-stat";
@@ -16,9 +17,21 @@ const STAT: &str = "x-docker-container-path-stat";
 /// How a container ended.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Ended {
+struct Ended {
     /// The exit code of its process.
-    pub status_code: i32,
+    status_code: i64,
+    /// Why that is not known.
+    #[serde(default)]
+    error: Option<Unknown>,
+}
+
+/// Why it is not known how a container ended.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Unknown {
+    /// In words.
+    #[serde(default)]
+    message: String,
 }
 
 /// A container's end, which is waited for.
@@ -34,7 +47,8 @@ impl Docker {
     /// The daemon does not answer.
     pub async fn containers(&self, all: bool) -> Result<Vec<ContainerSummary>, DockerError> {
         let asked = Asked::new(Method::GET, "/containers/json");
-        self.document(asked.when("all", all)).await
+        let Rows(containers) = self.document(asked.when("all", all)).await?;
+        Ok(containers)
     }
 
     /// All that is known of a container: the document as it came.
@@ -42,8 +56,8 @@ impl Docker {
     /// # Errors
     /// There is none.
     pub async fn container(&self, name: &str) -> Result<String, DockerError> {
-        let answer = self.send(Asked::about(Method::GET, "containers", name, "json"));
-        self.text(answer.await?, MAX_DOCUMENT).await
+        self.text_of(Asked::container(Method::GET, name, "json")?)
+            .await
     }
 
     /// Creates a container and does not start it; its ID.
@@ -70,7 +84,7 @@ impl Docker {
         force: bool,
         volumes: bool,
     ) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::DELETE, "containers", name, "");
+        let asked = Asked::container(Method::DELETE, name, "")?;
         let asked = asked.when("force", force).when("v", volumes);
         self.send(asked).await.map(drop)
     }
@@ -80,7 +94,7 @@ impl Docker {
     /// # Errors
     /// There is no such container, or nothing is there.
     pub async fn path_stat(&self, name: &str, path: &str) -> Result<PathStat, DockerError> {
-        let asked = Asked::about(Method::HEAD, "containers", name, "archive");
+        let asked = Asked::container(Method::HEAD, name, "archive")?;
         let answer = self.send(asked.with("path", path)).await?;
         let header = answer.response.headers().get(STAT);
         let bytes = header.and_then(|header| STANDARD.decode(header.as_bytes()).ok());
@@ -98,7 +112,7 @@ impl Docker {
         path: &str,
         output: impl Write,
     ) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::GET, "containers", name, "archive");
+        let asked = Asked::container(Method::GET, name, "archive")?;
         let answer = self.send(asked.with("path", path)).await?;
         self.save_to(answer, output).await
     }
@@ -113,7 +127,7 @@ impl Docker {
         path: &str,
         input: impl Read + Send + 'static,
     ) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::PUT, "containers", name, "archive");
+        let asked = Asked::container(Method::PUT, name, "archive")?;
         let asked = asked.with("path", path).when("noOverwriteDirNonDir", true);
         self.upload(asked, input).await.map(drop)
     }
@@ -123,7 +137,7 @@ impl Docker {
     /// # Errors
     /// There is none, or its process cannot be started.
     pub async fn start(&self, name: &str) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::POST, "containers", name, "start");
+        let asked = Asked::container(Method::POST, name, "start")?;
         self.send(asked).await.map(drop)
     }
 
@@ -132,7 +146,7 @@ impl Docker {
     /// # Errors
     /// It does not run.
     pub async fn kill(&self, name: &str, signal: i32) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::POST, "containers", name, "kill");
+        let asked = Asked::container(Method::POST, name, "kill")?;
         let asked = asked.with("signal", &signal.to_string());
         self.send(asked).await.map(drop)
     }
@@ -142,7 +156,7 @@ impl Docker {
     /// # Errors
     /// It does not run.
     pub async fn resize(&self, name: &str, rows: u16, columns: u16) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::POST, "containers", name, "resize");
+        let asked = Asked::container(Method::POST, name, "resize")?;
         let asked = asked.with("h", &rows.to_string());
         self.send(asked.with("w", &columns.to_string()))
             .await
@@ -154,7 +168,7 @@ impl Docker {
     /// # Errors
     /// There is no such container.
     pub async fn wait(&self, name: &str, condition: &str) -> Result<Waiting, DockerError> {
-        let asked = Asked::about(Method::POST, "containers", name, "wait");
+        let asked = Asked::container(Method::POST, name, "wait")?;
         let answer = self.send(asked.with("condition", condition)).await?;
         Ok(Waiting {
             docker: self.clone(),
@@ -164,13 +178,18 @@ impl Docker {
 }
 
 impl Waiting {
-    /// The end.
+    /// The exit code of its process, when that has ended.
     ///
     /// # Errors
-    /// The daemon is gone.
-    pub async fn ended(self) -> Result<Ended, DockerError> {
+    /// The daemon is gone, or does not know how it ended.
+    pub async fn ended(self) -> Result<i64, DockerError> {
         let text = self.docker.text(self.answer, MAX_REFUSAL).await?;
-        serde_json::from_str(&text).map_err(|error| self.docker.strange(error))
+        let ended: Result<Ended, _> = serde_json::from_str(&text);
+        let ended = ended.map_err(|error| self.docker.strange(error))?;
+        match ended.error.map(|unknown| unknown.message) {
+            Some(message) if !message.is_empty() => Err(DockerError::Failed(message)),
+            _ => Ok(ended.status_code),
+        }
     }
 }
 

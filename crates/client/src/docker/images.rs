@@ -9,7 +9,9 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Answer, Asked, Docker, DockerError, MAX_DOCUMENT, RegistryLogin, bodies};
+use super::bodies::{self, Unread};
+use super::rows::Rows;
+use super::{Answer, Asked, Docker, DockerError, RegistryLogin};
 
 /// What a prune removed.
 #[derive(Debug, Default, Deserialize)]
@@ -24,12 +26,14 @@ pub struct PruneAnswer {
 }
 
 impl Docker {
-    /// All images.
+    /// Images, and with `all` those that are only steps to others.
     ///
     /// # Errors
     /// The daemon does not answer.
-    pub async fn images(&self) -> Result<Vec<ImageSummary>, DockerError> {
-        self.document(Asked::new(Method::GET, "/images/json")).await
+    pub async fn images(&self, all: bool) -> Result<Vec<ImageSummary>, DockerError> {
+        let asked = Asked::new(Method::GET, "/images/json").when("all", all);
+        let Rows(images) = self.document(asked).await?;
+        Ok(images)
     }
 
     /// All that is known of an image: the document as it came.
@@ -37,8 +41,7 @@ impl Docker {
     /// # Errors
     /// There is none.
     pub async fn image(&self, name: &str) -> Result<String, DockerError> {
-        let answer = self.send(Asked::about(Method::GET, "images", name, "json"));
-        self.text(answer.await?, MAX_DOCUMENT).await
+        self.text_of(Asked::image(Method::GET, name, "json")?).await
     }
 
     /// What made an image.
@@ -46,8 +49,9 @@ impl Docker {
     /// # Errors
     /// There is none.
     pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryRow>, DockerError> {
-        let asked = Asked::about(Method::GET, "images", name, "history");
-        self.document(asked).await
+        let asked = Asked::image(Method::GET, name, "history")?;
+        let Rows(rows) = self.document(asked).await?;
+        Ok(rows)
     }
 
     /// Gives an image a further name.
@@ -55,7 +59,7 @@ impl Docker {
     /// # Errors
     /// There is none.
     pub async fn tag(&self, name: &str, repository: &str, tag: &str) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::POST, "images", name, "tag");
+        let asked = Asked::image(Method::POST, name, "tag")?;
         let asked = asked.with("repo", repository).with("tag", tag);
         self.send(asked).await.map(drop)
     }
@@ -69,7 +73,7 @@ impl Docker {
         name: &str,
         force: bool,
     ) -> Result<Vec<DeletedImage>, DockerError> {
-        let asked = Asked::about(Method::DELETE, "images", name, "");
+        let asked = Asked::image(Method::DELETE, name, "")?;
         self.document(asked.when("force", force)).await
     }
 
@@ -109,7 +113,7 @@ impl Docker {
         login: &RegistryLogin,
         told: mpsc::Sender<Heard>,
     ) -> Result<(), DockerError> {
-        let asked = Asked::about(Method::POST, "images", name, "push");
+        let asked = Asked::image(Method::POST, name, "push")?;
         let asked = asked.with("tag", tag).login(login);
         self.hear(self.send(asked).await?, told).await
     }
@@ -148,7 +152,12 @@ impl Docker {
         let mut tasks = JoinSet::new();
         let kind = HeaderValue::from_static("application/x-tar");
         let mut asked = asked.header(CONTENT_TYPE, kind);
-        asked.body = bodies::reading(input, &mut tasks);
-        self.send(asked).await
+        let unread = Unread::default();
+        asked.body = bodies::reading(input, unread.clone(), &mut tasks);
+        let answer = self.send(asked).await;
+        // What became of the request is only a consequence.
+        unread
+            .take()
+            .map_or(answer, |error| Err(DockerError::Input(error)))
     }
 }

@@ -4,11 +4,9 @@
 mod archive;
 mod auth;
 mod files;
-mod health;
 mod secrets;
 mod send;
 mod ssh;
-mod tunnel;
 mod upload;
 
 use std::convert::Infallible;
@@ -33,9 +31,8 @@ use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Status};
+use wire::{Caller, Health, MAX_MESSAGE};
 
-use crate::client::MAX_MESSAGE;
-use crate::connection::Caller;
 use crate::offers::{Located, Offers};
 use crate::tasks::Tasks;
 
@@ -79,7 +76,7 @@ pub(crate) async fn keep(
     let connection = http2::Builder::new(Tasks::default())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_CALLS)
-        .serve_connection(TokioIo::new(tunnel::tunnel(incoming, sender)), service);
+        .serve_connection(TokioIo::new(wire::tunnel(incoming, sender)), service);
     // How the connection ends is seen by the build.
     drop(connection.await);
     Ok(())
@@ -181,7 +178,7 @@ async fn answer(offers: &Arc<Offers>, request: IncomingCall) -> hyper::Response<
                 .call(request)
                 .await
         }
-        HEALTH => HealthServer::new(health::Service).call(request).await,
+        HEALTH => HealthServer::new(Health).call(request).await,
         other => {
             let message = format!("the client has no service {other:?}");
             Ok(Status::unimplemented(message).into_http())

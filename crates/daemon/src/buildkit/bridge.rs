@@ -26,6 +26,7 @@ use tonic::body::Body;
 use tonic::codegen::{Service as _, async_trait};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
+use wire::{Health, MAX_MESSAGE};
 
 use super::builds::{Job, Returned};
 use super::frontend::{self, Call, Made, Read};
@@ -35,7 +36,7 @@ use super::{
     Messages, attestations, caches, capabilities, containers, control, errors, look, resolve,
 };
 use crate::docker::Daemon;
-use crate::grpc::MAX_MESSAGE;
+use crate::grpc::not_provided;
 
 /// The metadata that names the build.
 const BUILD: &str = "buildkit-controlapi-buildid";
@@ -98,7 +99,7 @@ pub(super) async fn answer(
 ) -> Result<hyper::Response<Body>, Infallible> {
     let request = request.map(Body::new);
     if request.uri().path().starts_with("/grpc.health.v1.Health/") {
-        return HealthServer::new(control::Health).call(request).await;
+        return HealthServer::new(Health).call(request).await;
     }
     let bridge = Bridge {
         daemon: Arc::clone(&frame.job.daemon),
@@ -142,6 +143,15 @@ pub(super) async fn define(
     definition: pb::Definition,
     options: HashMap<String, String>,
 ) -> Result<Made, Status> {
+    if definition.def.is_empty() {
+        // It is the empty file system, which is handed about as no result.
+        return match job.terms.outputs.is_empty() {
+            true => Ok(Made::default()),
+            false => Err(Status::unimplemented(
+                "exporting a definition without steps is not provided by kiln",
+            )),
+        };
+    }
     let options = Options::new(options, "a definition");
     let for_thread = Arc::clone(job);
     let work = move || async move { frontend::definition(&for_thread, &definition, options).await };
@@ -209,12 +219,6 @@ fn made_by(name: &str, options: &HashMap<String, String>, made: Made) -> Made {
         result.made_by(attestations::asked(name, options));
     }
     made
-}
-
-fn not_provided<T>(what: &str) -> Result<T, Status> {
-    Err(Status::unimplemented(format!(
-        "{what} is not provided by kiln"
-    )))
 }
 
 #[async_trait]
@@ -411,13 +415,14 @@ async fn solve(
     let definition = request.definition.filter(|given| !given.def.is_empty());
     let inputs = request.frontend_inputs;
     let made = match (definition, request.frontend.as_str()) {
+        // Nothing is asked of anybody.
+        (None, "") => return Ok(SolveResponse::default()),
         (_, "") if !inputs.is_empty() => return not_provided("an input without a front end"),
         (Some(definition), "") => define(job, definition, options).await?,
         (Some(_), _) => {
             let message = "cannot solve with both Definition and Frontend specified";
             return Err(Status::invalid_argument(message));
         }
-        (None, "") => return Ok(SolveResponse::default()),
         (None, name) => {
             let call = Call {
                 options,

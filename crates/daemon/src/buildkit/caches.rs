@@ -130,11 +130,16 @@ pub(super) async fn bring_in(job: &Job, imports: Vec<Import>) -> Result<Vec<Cach
     for import in imports {
         from.push(match import {
             Import::Registry(reference) => CacheFrom::Registry(reference),
-            Import::Local { store, digest } => CacheFrom::Layout(LayoutCache {
-                path: layouts::bring_in(job, &store, &digest, &[]).await?,
-                tag: TAG.to_owned(),
-                digest: Some(digest),
-            }),
+            Import::Local { store, digest } => {
+                let copy = layouts::bring_in(job, &store, &digest, &[]).await?;
+                let path = copy.path().to_owned();
+                job.keep_layout(copy);
+                CacheFrom::Layout(LayoutCache {
+                    path,
+                    tag: TAG.to_owned(),
+                    digest: Some(digest),
+                })
+            }
         });
     }
     Ok(from)
@@ -232,11 +237,14 @@ fn reference(attrs: &mut Options) -> Result<Reference, Status> {
 }
 
 impl LocalCache {
-    /// Sends it; its manifest, for the client's index.
-    pub(super) async fn send(&self, job: &Job) -> Result<String, Status> {
-        let manifest = layouts::entry(&self.copy)?;
+    /// Sends it; its manifest, for the client's index. None when there is nothing to keep, of which
+    /// no cache is made.
+    pub(super) async fn send(&self, job: &Job) -> Result<Option<String>, Status> {
+        let Some(manifest) = layouts::entry(&self.copy)? else {
+            return Ok(None);
+        };
         layouts::send(job, &self.store, self.copy.path()).await?;
-        let json = serde_json::to_string(&manifest);
+        let json = serde_json::to_string(&manifest).map(Some);
         json.map_err(|error| Status::internal(error.to_string()))
     }
 }

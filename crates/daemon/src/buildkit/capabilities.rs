@@ -27,8 +27,8 @@ const FRONTEND: [&str; 21] = [
     "gateway.warnings",
 ];
 
-/// What steps may rely on only with entitlements that no build is granted here.
-const NOT_GRANTED: [&str; 2] = ["exec.meta.security", "exec.meta.cdi"];
+/// What steps may rely on only with an entitlement that no build is granted here.
+const NOT_GRANTED: &str = "exec.meta.cdi";
 
 /// The calls of the bridge.
 pub(super) fn frontend() -> Vec<ApiCap> {
@@ -38,7 +38,7 @@ pub(super) fn frontend() -> Vec<ApiCap> {
 /// What steps that clients define themselves may rely on, and exporters.
 pub(super) fn definitions() -> Vec<ApiCap> {
     let steps = llb::capabilities().iter().copied();
-    let steps = steps.filter(|id| !NOT_GRANTED.contains(id));
+    let steps = steps.filter(|id| *id != NOT_GRANTED);
     let exporters = ["exporter.multiple", "exporter.image.attestations"];
     steps.chain(exporters).map(enabled).collect()
 }

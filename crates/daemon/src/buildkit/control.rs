@@ -3,10 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bollard_buildkit_proto::health::health_check_response::ServingStatus;
-use bollard_buildkit_proto::health::{
-    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse, health_server,
-};
 use bollard_buildkit_proto::moby::buildkit::v1::control_server;
 use bollard_buildkit_proto::moby::buildkit::v1::types::{BuildkitVersion, WorkerRecord};
 use bollard_buildkit_proto::moby::buildkit::v1::{
@@ -17,13 +13,15 @@ use bollard_buildkit_proto::moby::buildkit::v1::{
 };
 use bollard_buildkit_proto::pb;
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
 use tonic::codegen::async_trait;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::session::{Introduction, tunnel};
+use super::session::Introduction;
 use super::solve::solve;
 use super::{Messages, history, usage};
 use crate::docker::Daemon;
+use crate::grpc::not_provided;
 use crate::peer::Peer;
 
 /// The version of BuildKit that kiln stands in for; clients choose by it what they ask for.
@@ -35,6 +33,8 @@ const LABEL: &str = "org.mobyproject.buildkit.worker.";
 
 /// The metadata by which clients tell how long a build has gone on.
 const NOW: &str = "buildkit-current-timestamp";
+/// Messages of a session that may wait to be taken.
+const WAITING: usize = 16;
 
 /// Answers for the daemon.
 #[derive(Debug)]
@@ -53,10 +53,13 @@ pub(super) fn worker(daemon: &Daemon) -> WorkerRecord {
         .into_iter()
         .map(|(name, value)| (format!("{LABEL}{name}"), value.to_owned()))
         .collect();
+    let emulated = engine::emulators().unwrap_or_default().into_iter();
+    let emulated = emulated.map(|emulator| emulator.platform);
+    let platforms = std::iter::once(oci::Platform::host()).chain(emulated);
     WorkerRecord {
         id: daemon.identity().root.display().to_string(),
         labels,
-        platforms: vec![platform(&oci::Platform::host())],
+        platforms: platforms.map(|one| platform(&one)).collect(),
         gc_policy: Vec::new(),
         buildkit_version: Some(version(daemon)),
         cdi_devices: Vec::new(),
@@ -79,12 +82,6 @@ fn platform(platform: &oci::Platform) -> pb::Platform {
         variant: platform.variant.clone(),
         ..pb::Platform::default()
     }
-}
-
-fn not_provided<T>(what: &str) -> Result<T, Status> {
-    Err(Status::unimplemented(format!(
-        "{what} is not provided by kiln"
-    )))
 }
 
 #[async_trait]
@@ -119,13 +116,18 @@ impl control_server::Control for Control {
         let (metadata, extensions, incoming) = request.into_parts();
         let peer = extensions.get::<Peer>().copied();
         let introduction = Introduction::read(&metadata.into_headers(), peer)?;
-        let (io, outgoing) = tunnel(incoming);
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let io = wire::tunnel(incoming, sender);
+        let outgoing = stream::unfold(receiver, |mut receiver| async move {
+            let message: BytesMessage = receiver.recv().await?;
+            Some((Ok::<_, Status>(message), receiver))
+        });
         let daemon = Arc::clone(&self.0);
         self.0.go_on_beside(async move {
             // A session that does not begin is noticed by the builds that need it.
             drop(daemon.buildkit.sessions.keep(introduction, io).await);
         });
-        Ok(Response::new(outgoing))
+        Ok(Response::new(outgoing.boxed()))
     }
 
     async fn solve(
@@ -202,37 +204,5 @@ impl control_server::Control for Control {
     ) -> Result<Response<UpdateBuildHistoryResponse>, Status> {
         history::update(&self.0, request.into_inner()).await?;
         Ok(Response::new(UpdateBuildHistoryResponse {}))
-    }
-}
-
-/// Says that the daemon is well: it answers.
-#[derive(Debug)]
-pub(super) struct Health;
-
-#[async_trait]
-impl health_server::Health for Health {
-    type WatchStream = Messages<HealthCheckResponse>;
-
-    async fn check(
-        &self,
-        _: Request<HealthCheckRequest>,
-    ) -> Result<Response<HealthCheckResponse>, Status> {
-        Ok(Response::new(HealthCheckResponse {
-            status: ServingStatus::Serving.into(),
-        }))
-    }
-
-    async fn list(
-        &self,
-        _: Request<HealthListRequest>,
-    ) -> Result<Response<HealthListResponse>, Status> {
-        not_provided("a list of health services")
-    }
-
-    async fn watch(
-        &self,
-        _: Request<HealthCheckRequest>,
-    ) -> Result<Response<Messages<HealthCheckResponse>>, Status> {
-        not_provided("Watch")
     }
 }

@@ -12,8 +12,9 @@ use engine::{
     BoxFuture, Credential, Credentials, CredentialsError, GivenToken, Password, WantedToken,
 };
 use tonic::{Code, Status};
+use wire::Caller;
 
-use super::session::{Caller, Session};
+use super::session::Session;
 
 /// The method by which credentials are asked for.
 const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";

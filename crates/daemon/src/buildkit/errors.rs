@@ -11,6 +11,8 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
+/// Bytes of the steps that make a file, of which clients are told.
+const MAX_DEFINITION: usize = 64 << 10;
 /// What BuildKit's types are named after.
 const TYPES: &str = "github.com/moby/buildkit/";
 
@@ -34,9 +36,7 @@ pub(super) fn status(error: &EngineError, dockerfile: Option<&Dockerfile>) -> St
         }
         _ => {}
     }
-    if let Some(dockerfile) = dockerfile.filter(|_| !locations.is_empty()) {
-        details.push(source(dockerfile, &locations));
-    }
+    details.extend(sources(dockerfile, &locations));
     with_details(code(error), error.chain(), details)
 }
 
@@ -104,6 +104,7 @@ pub(super) fn location(span: &Span) -> Location {
     Location {
         first_line: span.first_line,
         last_line: span.last_line,
+        ..Location::default()
     }
 }
 
@@ -124,30 +125,152 @@ fn with_details(code: Code, message: String, details: Vec<Any>) -> Status {
     Status::with_details(code, message, status.encode_to_vec().into())
 }
 
-fn source(dockerfile: &Dockerfile, locations: &[Location]) -> Any {
+/// The files of `locations`, each with those that follow one another in it. The last one comes
+/// first, as in BuildKit's errors, where it is around the others.
+fn sources(dockerfile: Option<&Dockerfile>, locations: &[Location]) -> Vec<Any> {
+    let same_file = |one: &Location, next: &Location| one.file == next.file;
+    let runs = locations.chunk_by(same_file);
+    runs.rev()
+        .filter_map(|run| source(dockerfile, run))
+        .collect()
+}
+
+/// One file with lines of it.
+fn source(dockerfile: Option<&Dockerfile>, locations: &[Location]) -> Option<Any> {
+    let mut info = match (&locations.first()?.file, dockerfile) {
+        (Some(file), _) => json!({
+            "filename": file.name,
+            "data": STANDARD.encode(&file.data),
+            "language": file.language,
+        }),
+        (None, dockerfile) => {
+            let dockerfile = dockerfile?;
+            json!({
+                "filename": dockerfile.name,
+                "data": STANDARD.encode(&dockerfile.text),
+                "language": "Dockerfile",
+            })
+        }
+    };
+    if let Some(definition) = locations.first().and_then(defined) {
+        info["definition"] = definition;
+    }
     let ranges: Vec<Value> = locations
         .iter()
         .map(|location| {
+            let (first, last) = location.characters;
             json!({
-                "start": { "line": location.first_line },
-                "end": { "line": location.last_line },
+                "start": { "line": location.first_line, "character": first },
+                "end": { "line": location.last_line, "character": last },
             })
         })
         .collect();
-    let source = json!({
-        "info": {
-            "filename": dockerfile.name,
-            "data": STANDARD.encode(&dockerfile.text),
-            "language": "Dockerfile",
-        },
-        "ranges": ranges,
-    });
-    detail("errdefs.Source+json", &source)
+    let source = json!({ "info": info, "ranges": ranges });
+    Some(detail("errdefs.Source+json", &source))
+}
+
+/// The steps that make the file, as JSON of the message. Errors travel in headers, where there is
+/// room for few.
+fn defined(location: &Location) -> Option<Value> {
+    let file = location.file.as_ref()?;
+    if file.definition.len() > MAX_DEFINITION {
+        return None;
+    }
+    let definition = pb::Definition::decode(file.definition.as_slice()).ok()?;
+    let ops = definition.def.iter().map(|op| STANDARD.encode(op));
+    (!definition.def.is_empty()).then(|| json!({ "def": ops.collect::<Vec<_>>() }))
 }
 
 fn detail(name: &str, value: &Value) -> Any {
     Any {
         type_url: format!("{TYPES}{name}"),
         value: value.to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use engine::{StepFailure, VertexDigest};
+    use graph::SourceFile;
+    use oci::Digest;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_step_has_its_places_in_all_files() {
+        let file = |name: &str, definition| {
+            Some(Arc::new(SourceFile {
+                name: name.to_owned(),
+                language: "words".to_owned(),
+                data: b"text".to_vec(),
+                definition,
+            }))
+        };
+        let steps = pb::Definition {
+            def: vec![b"op".to_vec()],
+            ..pb::Definition::default()
+        };
+        let (one, other) = (
+            file("one", steps.encode_to_vec()),
+            file("other", Vec::new()),
+        );
+        let at = |line, file: &Option<Arc<SourceFile>>| Location {
+            first_line: line,
+            last_line: line,
+            characters: (1, 0),
+            file: file.clone(),
+        };
+        let error = EngineError::Step {
+            step: Box::new(StepFailure {
+                vertex: VertexDigest(Digest::of(b"x")),
+                name: "x".to_owned(),
+                locations: vec![
+                    at(7, &one),
+                    at(8, &one),
+                    at(9, &other),
+                    at(3, &one),
+                    at(4, &None),
+                ],
+                error: Arc::new(EngineError::NoTag),
+            }),
+        };
+        let dockerfile = Dockerfile {
+            name: "Dockerfile".to_owned(),
+            path: None,
+            text: String::new(),
+        };
+        let told = status(&error, Some(&dockerfile));
+        let details = rpc::Status::decode(told.details()).unwrap().details;
+        let sources = details.iter().filter(|one| one.type_url.contains("Source"));
+        let sources: Vec<Value> = sources
+            .map(|source| serde_json::from_slice(&source.value).unwrap())
+            .collect();
+        let shown: Vec<String> = sources
+            .iter()
+            .map(|source| {
+                let ranges = source["ranges"].as_array().unwrap().iter();
+                let lines: Vec<String> = ranges
+                    .map(|range| {
+                        format!("{}:{}", range["start"]["line"], range["start"]["character"])
+                    })
+                    .collect();
+                format!("{} {}", source["info"]["filename"], lines.join(" "))
+            })
+            .collect();
+        let expected = [
+            "\"Dockerfile\" 4:1",
+            "\"one\" 3:1",
+            "\"other\" 9:1",
+            "\"one\" 7:1 8:1",
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(sources[1]["info"]["language"], "words");
+        assert_eq!(
+            sources[1]["info"]["definition"],
+            json!({ "def": [STANDARD.encode("op")] })
+        );
+        assert_eq!(sources[2]["info"]["definition"], Value::Null);
     }
 }

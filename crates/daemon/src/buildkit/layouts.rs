@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use std::sync::Arc;
-
 use engine::{Build, BuildRequest, Engine, KeptCopy, LayoutImage, NamedContext};
 use oci::{Descriptor, Digest, Document, Platform, Reference};
 use tonic::Status;
@@ -14,15 +12,15 @@ use super::errors;
 use super::frontend::plain_request;
 use super::session::blobs::ClientStore;
 
-/// What images of stores are called.
-const NAME: &str = "layout";
+/// What images of stores are called that their client does not name.
+pub(super) const NAMELESS: &str = "layout";
 /// Indexes within each other.
 const MAX_DEPTH: usize = 8;
 /// Documents and blobs of one layout.
 const MAX_BLOBS: usize = 20_000;
 
 /// Brings in what `digest` leads to in the client's store `id`, but for blobs that the daemon's own
-/// store has and images for other platforms than these, or this machine's when there are none; a layout that is there as long as the build.
+/// store has and images for other platforms than these, or this machine's when there are none.
 ///
 /// # Errors
 /// The client offers no such store, or something is missing there.
@@ -31,7 +29,7 @@ pub(super) async fn bring_in(
     id: &str,
     digest: &Digest,
     platforms: &[Platform],
-) -> Result<PathBuf, Status> {
+) -> Result<KeptCopy, Status> {
     let copy = job.engine.kept_copy(None);
     let copy = copy.map_err(|error| errors::status(&error, None))?;
     let layout = Layout {
@@ -44,36 +42,44 @@ pub(super) async fn bring_in(
         },
     };
     layout.fill(digest).await?;
-    let path = copy.path().to_owned();
-    job.keep_layout(copy);
-    Ok(path)
+    Ok(copy)
 }
 
-/// The name of the image that `digest` leads to in the client's store for images `store`, which is
-/// brought in for that.
+/// An image in a store of the client's, as a build asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct StoredImage {
+    /// What the client calls it.
+    pub(super) name: String,
+    pub(super) layout: llb::Layout,
+    /// What of it is wanted; what is for this machine when there are none.
+    pub(super) platforms: Vec<Platform>,
+}
+
+/// Takes an image out of the client's store; what the engine knows it by. Blocks while it writes.
 ///
 /// # Errors
 /// As [`bring_in`], or it is no image.
-pub(super) async fn image(
-    job: &Arc<Job>,
+pub(super) async fn take(
+    job: &Job,
     build: &Build,
-    (store, digest): (&str, &Digest),
-    platforms: &[Platform],
+    image: &StoredImage,
 ) -> Result<Reference, Status> {
-    let id = format!("oci:{store}");
+    let llb::Layout { store, digest } = &image.layout;
+    let copy = bring_in(job, &format!("oci:{store}"), digest, &image.platforms).await?;
     let layout = LayoutImage {
-        path: bring_in(job, &id, digest, platforms).await?,
+        path: copy.path().to_owned(),
         tag: None,
         digest: Some(*digest),
     };
-    let context = (NAME.to_owned(), NamedContext::Layout(layout));
+    let context = (image.name.clone(), NamedContext::Layout(layout));
     let request = BuildRequest {
         named_contexts: [context].into(),
         ..plain_request(job)
     };
     let brought_in = job.engine.bring_in(request, build.progress()).await;
     let brought_in = brought_in.map_err(|error| errors::status(&error, None))?;
-    match brought_in.named_contexts.get(NAME) {
+    // The store has all of it now, so the copy goes.
+    match brought_in.named_contexts.get(&image.name) {
         Some(NamedContext::Image(reference)) => Ok(reference.clone()),
         _ => Err(Status::internal("a layout that is no image")),
     }
@@ -97,18 +103,22 @@ pub(super) async fn send(job: &Job, id: &str, path: &Path) -> Result<(), Status>
     Ok(())
 }
 
-/// The entry of the layout at `path` that was made last, as its index has it.
+/// The entry of the layout at `path` that was made last, as its index has it. None when nothing was
+/// written there.
 ///
 /// # Errors
-/// There is none.
-pub(super) fn entry(copy: &KeptCopy) -> Result<Descriptor, Status> {
+/// It cannot be read, or has no entry.
+pub(super) fn entry(copy: &KeptCopy) -> Result<Option<Descriptor>, Status> {
     let failed = |error: String| Status::internal(error);
-    let bytes = std::fs::read(copy.path().join("index.json"));
-    let bytes = bytes.map_err(|error| failed(error.to_string()))?;
+    let bytes = match std::fs::read(copy.path().join("index.json")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| failed(error.to_string()))?,
+    };
     let index: oci::Index =
         serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
     let last = index.manifests.into_iter().next_back();
-    last.ok_or_else(|| failed("the layout is empty".to_owned()))
+    let empty = || failed("the layout is empty".to_owned());
+    last.ok_or_else(empty).map(Some)
 }
 
 /// A layout on its way.

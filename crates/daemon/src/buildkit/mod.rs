@@ -22,6 +22,7 @@ mod frontend;
 mod history;
 mod layouts;
 mod look;
+mod newer;
 mod options;
 mod output;
 mod resolve;
@@ -30,6 +31,7 @@ mod session;
 mod solve;
 mod status;
 mod usage;
+mod verify;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -50,10 +52,11 @@ use hyper_util::server::conn::auto;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
+use wire::{Health, MAX_MESSAGE};
 
 use crate::answer::{Answer, Refusal, empty};
 use crate::docker::Daemon;
-use crate::grpc::{self, MAX_MESSAGE, Tasks};
+use crate::grpc::{self, Tasks};
 use crate::peer::Peer;
 use crate::timely::Timely;
 
@@ -90,7 +93,10 @@ pub(crate) async fn answer(daemon: &Arc<Daemon>, request: Request<Incoming>) -> 
         "moby.buildkit.v1.Control" => {
             let service = ControlServer::new(Control::new(daemon));
             let mut service = service.max_decoding_message_size(MAX_MESSAGE);
-            service.call(request).await
+            match newer::check(request).await {
+                Ok(request) => service.call(request).await,
+                Err(status) => Ok(status.into_http()),
+            }
         }
         "moby.buildkit.v1.frontend.LLBBridge" => {
             let service = LlbBridgeServer::new(Bridge::new(daemon));
@@ -98,7 +104,7 @@ pub(crate) async fn answer(daemon: &Arc<Daemon>, request: Request<Incoming>) -> 
             service.call(request).await
         }
         content::NAME => Ok(content::answer(daemon, request).await),
-        "grpc.health.v1.Health" => HealthServer::new(control::Health).call(request).await,
+        "grpc.health.v1.Health" => HealthServer::new(Health).call(request).await,
         other => {
             let message = format!("the service {other:?} is not provided by kiln");
             Ok(Status::unimplemented(message).into_http())

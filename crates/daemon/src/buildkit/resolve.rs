@@ -8,19 +8,30 @@ use bollard_buildkit_proto::moby::buildkit::v1::frontend::{
 };
 use bollard_buildkit_proto::pb;
 use engine::{About, FoundImage, PullPolicy};
+use llb::Problem;
 use oci::{Platform, Reference};
 use tonic::Status;
 
 use super::builds::Job;
-use super::{errors, layouts};
+use super::layouts::{NAMELESS, StoredImage};
+use super::{errors, frontend};
 
-/// What is asked about one image.
+/// What images are named by that registries have.
+const REGISTRY: &str = "docker-image://";
+/// What images are named by that stores of clients have.
+const LAYOUT: &str = "oci-layout://";
+
+/// An image, as front ends name it.
+enum Image {
+    /// In a registry, or in the daemon's store already; with when the registry is asked.
+    Registry(Reference, PullPolicy),
+    /// In a store of the client's.
+    Layout(llb::Layout),
+}
+
+/// What else is asked of it.
 struct Asked {
-    name: String,
-    /// The client's store that it is in, if it is in none of a registry.
-    store: Option<String>,
-    platform: Option<pb::Platform>,
-    mode: String,
+    platform: Option<Platform>,
     /// As people are told it.
     log: String,
 }
@@ -36,17 +47,24 @@ pub(super) async fn image_config(
     if !request.source_policies.is_empty() {
         return Err(refuse("a source policy"));
     }
-    let found = find(
-        job,
-        Asked {
-            name: request.r#ref.clone(),
-            store: store(request.resolver_type, request.store_id)?,
-            platform: request.platform,
-            mode: request.resolve_mode,
-            log: request.log_name,
-        },
-    );
-    let found = found.await?;
+    let (scheme, attrs) = match request.resolver_type {
+        0 => (REGISTRY, Vec::new()),
+        1 => (
+            LAYOUT,
+            vec![
+                ("oci.store".to_owned(), request.store_id),
+                ("oci.session".to_owned(), request.session_id),
+            ],
+        ),
+        other => return Err(Status::invalid_argument(format!("resolver type {other}"))),
+    };
+    let source = pb::SourceOp {
+        identifier: format!("{scheme}{}", request.r#ref),
+        attrs: attrs.into_iter().collect(),
+    };
+    let image = Image::read(job, &source, &request.resolve_mode)?;
+    let asked = Asked::new(&source, request.platform.as_ref(), request.log_name);
+    let found = find(job, image, asked).await?;
     Ok(ResolveImageConfigResponse {
         digest: found.digest.to_string(),
         config: found.config,
@@ -66,31 +84,18 @@ pub(super) async fn source_meta(
         return Err(refuse("a source policy"));
     }
     let source = request.source.unwrap_or_default();
-    let of_layout = source.identifier.strip_prefix("oci-layout://");
-    let store = of_layout.map(|_| source.attrs.get("oci.store").cloned().unwrap_or_default());
-    let name = source.identifier.strip_prefix("docker-image://");
-    let name = name.or(of_layout);
-    let name = name.ok_or_else(|| refuse(&format!("resolving {:?}", source.identifier)))?;
-    let image = request.image.unwrap_or_default();
-    if image.attestation_chain || !image.resolve_attestations.is_empty() {
+    let wanted = request.image.unwrap_or_default();
+    if wanted.attestation_chain || !wanted.resolve_attestations.is_empty() {
         return Err(refuse("resolving attestations"));
     }
-    let found = find(
-        job,
-        Asked {
-            name: name.to_owned(),
-            store,
-            platform: request.platform,
-            mode: request.resolve_mode,
-            log: request.log_name,
-        },
-    );
-    let found = found.await?;
+    let image = Image::read(job, &source, &request.resolve_mode)?;
+    let asked = Asked::new(&source, request.platform.as_ref(), request.log_name);
+    let found = find(job, image, asked).await?;
     Ok(ResolveSourceMetaResponse {
         source: Some(source),
         image: Some(ResolveSourceImageResponse {
             digest: found.digest.to_string(),
-            config: match image.no_config {
+            config: match wanted.no_config {
                 true => Vec::new(),
                 false => found.config,
             },
@@ -100,49 +105,76 @@ pub(super) async fn source_meta(
     })
 }
 
-async fn find(job: &Arc<Job>, asked: Asked) -> Result<FoundImage, Status> {
-    let invalid = |error: String| Status::invalid_argument(error);
-    let reference: Result<Reference, _> = asked.name.parse();
-    let reference = reference.map_err(|error| invalid(error.to_string()))?;
-    let reference = reference.with_default_tag();
-    let platform = asked.platform.map(|asked| {
-        let platform = Platform::new(&asked.os, &asked.architecture, &asked.variant);
-        platform.normalised()
-    });
-    let pull = match asked.mode.as_str() {
-        "" | "default" | "local" => PullPolicy::Missing,
-        "pull" => PullPolicy::Always,
-        other => return Err(invalid(format!("invalid resolvemode: {other}"))),
-    };
-    let log = match asked.log.as_str() {
-        "" if asked.store.is_some() => format!("resolve image config for oci-layout://{reference}"),
-        "" => format!("resolve image config for docker-image://{reference}"),
-        log => log.to_owned(),
-    };
-    let build = job.build(About::default);
-    let build = build.map_err(|error| errors::status(&error, None))?;
-    let reference = match (asked.store, reference.digest()) {
-        (None, _) => reference,
-        (Some(store), Some(digest)) => {
-            let platforms: Vec<Platform> = platform.iter().cloned().collect();
-            layouts::image(job, &build, (&store, &digest), &platforms).await?
+impl Image {
+    /// What a source names, resolved as `mode` says unless the source itself says how.
+    fn read(job: &Job, source: &pb::SourceOp, mode: &str) -> Result<Self, Status> {
+        let invalid = |problem: Problem| {
+            let code = frontend::code(&problem);
+            Status::new(code, problem.to_string())
+        };
+        if let Some(rest) = source.identifier.strip_prefix(LAYOUT) {
+            let session = job.session.as_ref().map(|session| session.id.as_str());
+            let store = llb::layout_attributes(&source.attrs, session).map_err(invalid)?;
+            let layout = llb::Layout::read(rest, store).map_err(invalid)?;
+            return Ok(Self::Layout(layout));
         }
-        (Some(_), None) => return Err(invalid(format!("{reference} without a digest"))),
-    };
-    let found = job.offload(move || async move {
-        let found = build.find_image(&reference, platform.as_ref(), pull, &log);
-        found.await
-    });
-    found.await?.map_err(|error| errors::status(&error, None))
+        let name = source.identifier.strip_prefix(REGISTRY);
+        let name = name.ok_or_else(|| refuse(&format!("resolving {:?}", source.identifier)))?;
+        let reference: Result<Reference, _> = name.parse();
+        let reference = reference.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let read = llb::image_attributes(&source.attrs, reference.with_default_tag(), pull(mode)?);
+        let (reference, pull) = read.map_err(invalid)?;
+        Ok(Self::Registry(reference, pull))
+    }
 }
 
-/// The client's store that an image is in, by the kind of who resolves it: registries, or stores.
-fn store(kind: i32, store: String) -> Result<Option<String>, Status> {
-    match kind {
-        0 => Ok(None),
-        1 => Ok(Some(store)),
-        other => Err(Status::invalid_argument(format!("resolver type {other}"))),
+impl Asked {
+    fn new(source: &pb::SourceOp, platform: Option<&pb::Platform>, log: String) -> Self {
+        Self {
+            platform: platform.map(llb::normalised),
+            log: match log.as_str() {
+                "" => format!("resolve image config for {}", source.identifier),
+                _ => log,
+            },
+        }
     }
+}
+
+fn pull(mode: &str) -> Result<PullPolicy, Status> {
+    match mode {
+        "" | "default" | "local" => Ok(PullPolicy::Missing),
+        "pull" => Ok(PullPolicy::Always),
+        other => Err(Status::invalid_argument(format!(
+            "invalid resolvemode: {other}"
+        ))),
+    }
+}
+
+/// Looks on a thread that may block: in the store, and what is in none of the daemon's is brought
+/// there.
+async fn find(job: &Arc<Job>, image: Image, asked: Asked) -> Result<FoundImage, Status> {
+    let for_thread = Arc::clone(job);
+    let found = job.offload(move || async move {
+        let job = &for_thread;
+        let failed = |error| errors::status(&error, None);
+        let build = job.build(About::default).map_err(failed)?;
+        let platform = asked.platform;
+        let (reference, pull) = match image {
+            Image::Registry(reference, pull) => (reference, pull),
+            Image::Layout(layout) => {
+                let image = StoredImage {
+                    name: NAMELESS.to_owned(),
+                    layout,
+                    platforms: platform.iter().cloned().collect(),
+                };
+                let reference = job.stored_image(&build, image).await?;
+                (reference, PullPolicy::Missing)
+            }
+        };
+        let found = build.find_image(&reference, platform.as_ref(), pull, &asked.log);
+        found.await.map_err(failed)
+    });
+    found.await?
 }
 
 fn refuse(what: &str) -> Status {

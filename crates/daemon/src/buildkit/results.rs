@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use tonic::Status;
 
 use super::builds::{Job, Ref};
-use super::frontend::Copies;
+use super::frontend::Contexts;
 
 /// What is known of a result's image; of one of several, with `/` and its platform behind.
 pub(super) const CONFIG: &str = "containerimage.config";
 /// Which result is for which platform, and their order.
-const PLATFORMS: &str = "refs.platforms";
+pub(super) const PLATFORMS: &str = "refs.platforms";
 
 /// What front ends say of their results.
 pub(super) type Metadata = HashMap<String, Vec<u8>>;
@@ -55,7 +55,7 @@ impl Results {
     ///
     /// # Errors
     /// Something cannot be written as JSON.
-    pub(super) fn of(planned: &Planned, copies: &Copies) -> Result<(Self, Metadata), Status> {
+    pub(super) fn of(planned: &Planned, copies: &Contexts) -> Result<(Self, Metadata), Status> {
         let mut metadata = Metadata::new();
         let mut entries = Vec::new();
         for (platform, config) in planned.configs() {

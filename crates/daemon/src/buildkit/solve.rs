@@ -21,12 +21,14 @@ use super::output::Output;
 use super::results::{Metadata, Results};
 use super::session::send;
 use super::session::send_files::send_files;
-use super::{attestations, caches, errors, history, layouts, output};
+use super::{attestations, caches, errors, history, layouts, output, verify};
 use crate::docker::Daemon;
 use crate::trace::Recording;
 
 /// By which clients know the manifest of a cache that they were sent.
 const CACHE: &str = "cache.manifest";
+/// How what front ends say begins that the client is told.
+const FOR_CLIENT: &str = "frontend.";
 /// What clients know the store by that takes a layout.
 const STORE: &str = "export";
 
@@ -72,29 +74,14 @@ pub(super) async fn solve(
 
 /// What holds for the whole build.
 fn terms(request: &mut SolveRequest, engine: &Engine) -> Result<Terms, Status> {
-    let refuse = |what: &str| {
-        Err(Status::unimplemented(format!(
-            "{what} is not provided by kiln"
-        )))
-    };
+    let refuse = |what: &str| Err(not_provided(what));
     if request.source_policy.is_some() || !request.source_policy_session.is_empty() {
         return refuse("a source policy");
     }
     if request.enable_session_exporter {
         return refuse("an exporter of the client's");
     }
-    let mut host_network = false;
-    for entitlement in &request.entitlements {
-        match entitlement.as_str() {
-            "network.host" if engine.grants(Entitlement::NetworkHost) => host_network = true,
-            "network.host" => {
-                let message = "granting entitlement network.host is not allowed by build daemon \
-                               configuration";
-                return Err(Status::permission_denied(message));
-            }
-            other => return refuse(&format!("the entitlement {other:?}")),
-        }
-    }
+    let granted = granted(&request.entitlements, engine)?;
     let mut caches = request.cache.take().unwrap_or_default();
     let imports = std::mem::take(&mut caches.imports).into_iter();
     let imports = imports.map(|import| (import.r#type, import.attrs));
@@ -103,9 +90,33 @@ fn terms(request: &mut SolveRequest, engine: &Engine) -> Result<Terms, Status> {
         id: request.r#ref.clone(),
         outputs: output::outputs(request)?,
         caches: caches::exports(&mut caches, engine)?,
-        host_network,
+        host_network: granted.contains(&Entitlement::NetworkHost),
+        insecure: granted.contains(&Entitlement::SecurityInsecure),
         provenance: attestations::provenance(&request.frontend_attrs)?,
+        platforms: request.frontend_attrs.get("platform").cloned(),
     })
+}
+
+/// What the client asks for and the configuration lets builds have. Neither is enough alone.
+fn granted(asked: &[String], engine: &Engine) -> Result<Vec<Entitlement>, Status> {
+    let grant = |name: &String| {
+        let entitlement = match name.as_str() {
+            "network.host" => Entitlement::NetworkHost,
+            "security.insecure" => Entitlement::SecurityInsecure,
+            other => return Err(not_provided(&format!("the entitlement {other:?}"))),
+        };
+        match engine.grants(entitlement) {
+            true => Ok(entitlement),
+            false => Err(Status::permission_denied(format!(
+                "granting entitlement {name} is not allowed by build daemon configuration"
+            ))),
+        }
+    };
+    asked.iter().map(grant).collect()
+}
+
+fn not_provided(what: &str) -> Status {
+    Status::unimplemented(format!("{what} is not provided by kiln"))
 }
 
 /// Returns when the client that the build is for is gone.
@@ -122,22 +133,20 @@ async fn run(
     request: SolveRequest,
     returned: tokio::sync::oneshot::Receiver<super::builds::Returned>,
 ) -> Result<SolveResponse, Status> {
-    let defined = request.definition.filter(|given| !given.def.is_empty());
     let outcome = match request.frontend.as_str() {
         "" if !request.frontend_inputs.is_empty() => Err(Status::unimplemented(
             "an input without a front end is not provided by kiln",
         )),
-        "" if defined.is_some() => {
-            let definition = defined.unwrap_or_default();
-            let made = super::bridge::define(job, definition, request.frontend_attrs).await;
-            by_front_end(job, made).await
-        }
-        "" => match returned.await {
-            Ok(result) => match result {
-                Ok(result) => by_client(job, result).await,
-                Err(status) => Err(status),
+        "" => match request.definition {
+            Some(definition) => {
+                let made = super::bridge::define(job, definition, request.frontend_attrs).await;
+                by_front_end(job, made).await
+            }
+            None => match returned.await {
+                Ok(Ok(result)) => by_client(job, result).await,
+                Ok(Err(status)) => Err(status),
+                Err(_) => Err(Status::aborted("the client made no result")),
             },
-            Err(_) => Err(Status::aborted("the client made no result")),
         },
         name => {
             let call = Call {
@@ -181,12 +190,26 @@ struct Exported {
 }
 
 async fn deliver(job: &Arc<Job>, results: Results, metadata: Metadata) -> Result<Exported, Status> {
-    let Some(evaluated) = results.made(job, &metadata).await? else {
-        return Ok(Exported::default());
-    };
-    let (job, told) = (Arc::clone(job), Arc::clone(job));
-    told.offload(move || async move { export(&job, &results, &evaluated).await })
-        .await?
+    verify::check(&metadata)?;
+    let asked = job.terms.platforms.as_deref();
+    for warning in verify::mismatch(asked, &results, &metadata) {
+        job.log.warn(warning);
+    }
+    let mut exported = Exported::default();
+    if let Some(evaluated) = results.made(job, &metadata).await? {
+        let (job, told) = (Arc::clone(job), Arc::clone(job));
+        let export = move || async move { export(&job, &results, &evaluated).await };
+        exported = told.offload(export).await??;
+    }
+    let for_client = metadata
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(FOR_CLIENT));
+    let for_client = for_client.map(|(name, value)| {
+        let value = String::from_utf8_lossy(&value).into_owned();
+        (name, value)
+    });
+    exported.response.extend(for_client);
+    Ok(exported)
 }
 
 async fn export(job: &Job, results: &Results, evaluated: &Evaluated) -> Result<Exported, Status> {
@@ -213,7 +236,8 @@ async fn export(job: &Job, results: &Results, evaluated: &Evaluated) -> Result<E
     for cache in &job.terms.caches.local {
         let sent = cache.send(job).await;
         match sent {
-            Ok(manifest) => drop(response.insert(CACHE.to_owned(), manifest)),
+            Ok(Some(manifest)) => drop(response.insert(CACHE.to_owned(), manifest)),
+            Ok(None) => {}
             Err(_) if cache.ignore_error => {}
             Err(status) => return Err(status),
         }
@@ -257,6 +281,8 @@ fn exports(job: &Job) -> Result<(Vec<Export>, Vec<Parcel>), Status> {
             names,
             layers,
             attestations,
+            times,
+            annotations,
         } = output
         {
             parcels.push(Parcel::Layout(copy));
@@ -266,12 +292,15 @@ fn exports(job: &Job) -> Result<(Vec<Export>, Vec<Parcel>), Status> {
                 destination: Destination::Directory(path),
                 layers: *layers,
                 attestations: *attestations,
+                times: *times,
+                annotations: annotations.clone(),
             }));
-        } else {
+        } else if let Output::Files { split, latest } = output {
             parcels.push(Parcel::Files(place, copy));
             exports.push(Export::Files(FilesExport::Directory {
                 path,
-                split: output.split(),
+                split: *split,
+                latest: *latest,
             }));
         }
     }
@@ -279,7 +308,10 @@ fn exports(job: &Job) -> Result<(Vec<Export>, Vec<Parcel>), Status> {
 }
 
 /// What clients write into their metadata files.
-fn response(image: &ExportedImage) -> Result<HashMap<String, String>, Status> {
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub(super) fn response(image: &ExportedImage) -> Result<HashMap<String, String>, Status> {
     let descriptor = serde_json::to_vec(&image.manifest);
     let descriptor = descriptor.map_err(|error| Status::internal(error.to_string()))?;
     let names: Vec<String> = image.names.iter().map(ToString::to_string).collect();

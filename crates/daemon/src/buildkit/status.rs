@@ -273,7 +273,7 @@ impl Narrator {
         let started = *self.parts.entry(key).or_insert(at);
         VertexStatus {
             vertex: self.shown(&vertex),
-            name: String::new(),
+            name: action(&status.id).to_owned(),
             current: number(status.current),
             total: status.total.map_or(0, number),
             timestamp: Some(at),
@@ -301,6 +301,11 @@ impl Narrator {
             ranges: ranges.collect(),
         }
     }
+}
+
+/// What is done, such as `transferring` in `transferring context:`.
+fn action(id: &str) -> &str {
+    id.split([' ', ':']).next().unwrap_or_default()
 }
 
 fn number(number: u64) -> i64 {

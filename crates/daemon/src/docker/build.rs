@@ -7,9 +7,9 @@ use std::sync::Arc;
 use api::docker::{Aux, Message};
 use engine::events::channel;
 use engine::{
-    AttestationFormat, BuildOutcome, BuildRequest, ByteStream, Context, Dockerfile, DockerfileIn,
-    Engine, EngineError, Export, ImageExport, LayerFormat, NoCache, PullPolicy, Remote, Resources,
-    git_context,
+    Annotations, AttestationFormat, BuildOutcome, BuildRequest, ByteStream, Context, Dockerfile,
+    DockerfileIn, Engine, EngineError, Export, ImageExport, LayerFormat, NoCache, PullPolicy,
+    Remote, Resources, Times, git_context,
 };
 use hyper::HeaderMap;
 use hyper::body::Incoming;
@@ -156,6 +156,7 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         context: Context::Remote {
             from: from(remote, body)?,
             dockerfile: Some(dockerfile),
+            subdirectory: None,
         },
         target: query.one("target"),
         build_args: build_args(&mut query)?,
@@ -180,9 +181,13 @@ fn request(mut query: Query, body: Incoming) -> Result<(BuildRequest, bool), Ref
         exports: vec![Export::Image(ImageExport {
             names: Vec::new(),
             push: false,
+            by_digest: false,
+            insecure: false,
             store: true,
             layers: LayerFormat::default(),
             attestations: AttestationFormat::IMAGE,
+            times: Times::default(),
+            annotations: Annotations::default(),
         })],
         ..BuildRequest::default()
     };

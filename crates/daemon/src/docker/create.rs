@@ -12,6 +12,7 @@ use engine::{
 use hyper::body::Incoming;
 use oci::Platform;
 
+use super::volumes::no_network;
 use super::{Daemon, created};
 use crate::answer::{Answer, Refusal, json};
 use crate::query::Query;
@@ -294,7 +295,10 @@ pub(super) fn network(name: &str) -> Result<NetworkMode, Refusal> {
         "" | "default" | "bridge" => Ok(NetworkMode::Default),
         "none" => Ok(NetworkMode::None),
         "host" => Ok(NetworkMode::Host),
-        _ => Err(Refusal::not_provided(&format!("the network {name:?}"))),
+        name if name.starts_with("container:") => {
+            Err(Refusal::not_provided("the network of another container"))
+        }
+        name => Err(no_network(name)),
     }
 }
 

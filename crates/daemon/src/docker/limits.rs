@@ -11,7 +11,7 @@ const BILLION: i64 = 1_000_000_000;
 /// Puts the limits that were asked for where the engine takes them from.
 pub(super) fn limit(host: &HostConfig, more: &mut MoreSettings) -> Result<(), Refusal> {
     let resources = resources(host)?;
-    more.nano_cpus = u64::try_from(host.nano_cpus).unwrap_or_default();
+    more.nano_cpus = host.nano_cpus.unsigned_abs();
     more.limits = resources.kernel;
     let ulimits = host.ulimits.iter().flatten();
     more.ulimits = ulimits
@@ -27,6 +27,10 @@ pub(super) fn limit(host: &HostConfig, more: &mut MoreSettings) -> Result<(), Re
 fn resources(host: &HostConfig) -> Result<Resources, Refusal> {
     if host.nano_cpus != 0 && (host.cpu_period, host.cpu_quota) != (0, 0) {
         let text = "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set";
+        return Err(Refusal::bad(text));
+    }
+    if host.nano_cpus < 0 {
+        let text = "invalid NanoCpus: expected billionths of a CPU, and no fewer than none";
         return Err(Refusal::bad(text));
     }
     let mut resources = Resources::default();
@@ -52,7 +56,7 @@ fn resources(host: &HostConfig) -> Result<Resources, Refusal> {
         }
     }
     if host.nano_cpus != 0 {
-        let (whole, rest) = (host.nano_cpus / BILLION, (host.nano_cpus % BILLION).abs());
+        let (whole, rest) = (host.nano_cpus / BILLION, host.nano_cpus % BILLION);
         set("cpus", format!("{whole}.{rest:09}"))?;
     }
     for (key, list) in [
@@ -110,6 +114,10 @@ mod tests {
             (
                 r#"{"NanoCpus":1,"CpuQuota":1000}"#,
                 "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set".into(),
+            ),
+            (
+                r#"{"NanoCpus":-500000000}"#,
+                "invalid NanoCpus: expected billionths of a CPU, and no fewer than none".into(),
             ),
             (
                 r#"{"Memory":1}"#,

@@ -237,7 +237,7 @@ fn network(name: &str, driver: &str) -> Network {
     }
 }
 
-fn no_network(name: &str) -> Refusal {
+pub(super) fn no_network(name: &str) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, format!("network {name} not found"))
 }
 

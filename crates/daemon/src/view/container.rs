@@ -128,7 +128,10 @@ fn host_config(settings: &engine::ContainerSettings) -> ShownHostConfig {
         // Docker's default is twice the memory.
         memory_swap: match limits.memory_swap {
             Some(u64::MAX) => -1,
-            both => both.unwrap_or(memory * 2).try_into().unwrap_or(i64::MAX),
+            both => both
+                .unwrap_or(memory.saturating_mul(2))
+                .try_into()
+                .unwrap_or(i64::MAX),
         },
         nano_cpus: more.nano_cpus,
         cpu_shares: number(limits.cpu_shares),

@@ -12,6 +12,8 @@ pub struct CheckOptions {
     skip: Rules,
     experimental: Rules,
     error: bool,
+    /// Nothing is wanted, whatever else is said.
+    off: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +68,15 @@ impl CheckOptions {
         self.error
     }
 
+    /// Wants nothing from here on.
+    pub(crate) const fn turn_off(&mut self) {
+        self.off = true;
+    }
+
     pub(super) fn wants(&self, finding: &Finding) -> bool {
-        if finding.is_experimental() {
+        if self.off {
+            false
+        } else if finding.is_experimental() {
             self.experimental.contain(finding.rule())
         } else {
             !self.skip.contain(finding.rule())
@@ -85,6 +94,7 @@ impl CheckOptions {
                 skip: self.skip.with(here.skip),
                 experimental: self.experimental.with(here.experimental),
                 error: self.error,
+                off: self.off,
             }),
         }
     }

@@ -7,6 +7,7 @@ use super::dispatch::Dispatcher;
 use super::driver::ImageAnswer;
 use super::env::Env;
 use super::error::LowerError;
+use super::foreign::has_windows_layers;
 use super::image::Image;
 use super::name::StepNames;
 use super::node::{Base, NodeId};
@@ -83,8 +84,12 @@ impl Dispatcher<'_> {
             written: None,
             ignore_cache: false,
             locations: span.map(Location::from).into_iter().collect(),
+            ..Meta::default()
         };
         let edge: Edge = self.sources.image(image, meta)?;
+        if has_windows_layers(&answer.config) && !scope.is_open {
+            self.sources.windows.push(edge);
+        }
         scope.edge = Some(edge);
         Ok(scope)
     }

@@ -7,9 +7,11 @@ use oci::{Empty, HealthConfig};
 
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
+use super::foreign::{default_shell, in_config, is_windows, with_slashes};
 use super::image::HistoryLayer;
 use super::name::Named;
 use super::outline::OutlineArg;
+use super::scope::Scope;
 use super::signal::is_signal;
 use super::transfer::owner;
 use crate::instruction::{Arg, Command, KeyValue, show_duration};
@@ -177,7 +179,7 @@ impl Dispatcher<'_> {
             let list = as_list(&command.text());
             self.report_at(at, &Finding::JsonArgsRecommended { instruction, list });
         }
-        with_shell(shell.as_deref(), command.text().into_owned())
+        with_shell(&stage.scope, command.text().into_owned())
     }
 
     pub(super) fn healthcheck(
@@ -297,18 +299,20 @@ impl Dispatcher<'_> {
         written: &str,
     ) -> Result<(), LowerError> {
         let written = self.expand(stage, at, written)?;
-        if !stage.scope.workdir_set && !written.starts_with('/') {
+        let platform = stage.scope.platform.clone();
+        let path = with_slashes(&platform, &written)?;
+        if !stage.scope.workdir_set && !path.starts_with('/') {
             let path = written.clone().into_owned();
             self.report_at(at, &Finding::WorkdirRelativePath { path });
         }
         stage.scope.workdir_set = true;
         // An absolute path stays as it was written, even with a slash at its end.
-        let directory = if written.starts_with('/') {
-            written.into_owned()
+        let directory = if path.starts_with('/') && !is_windows(&platform) {
+            path.into_owned()
         } else {
-            path::absolute(stage.scope.directory(), &written)
+            path::absolute(&stage.scope.directory(), &path)
         };
-        directory.clone_into(&mut stage.scope.image.config.config.working_dir);
+        stage.scope.image.config.config.working_dir = in_config(&platform, directory.clone());
         let history = format!("WORKDIR {directory}");
         let layer = if directory == "/" {
             HistoryLayer::Empty
@@ -325,6 +329,7 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         path: String,
     ) -> Result<HistoryLayer, LowerError> {
+        self.check_layers(stage.scope.edge)?;
         let Named { name, written } = self.step_name(stage, at, "")?;
         stage.names.pass();
         let scope = &mut stage.scope;
@@ -350,6 +355,7 @@ impl Dispatcher<'_> {
             written,
             ignore_cache: false,
             locations: vec![Location::from(at.span)],
+            ..Meta::default()
         };
         let inputs = scope.edge.into_iter().collect();
         let edge = self.sources.graph.add(op, inputs, meta)?.into();
@@ -384,9 +390,10 @@ fn as_list(text: &str) -> Option<String> {
 }
 
 /// A text as arguments of the stage's shell.
-pub(super) fn with_shell(shell: Option<&[String]>, text: String) -> Vec<String> {
-    match shell {
+pub(super) fn with_shell(scope: &Scope, text: String) -> Vec<String> {
+    let default = || default_shell(&scope.platform).iter().copied();
+    match scope.config().config.shell.as_deref() {
         Some(shell) if !shell.is_empty() => shell.iter().cloned().chain([text]).collect(),
-        _ => vec!["/bin/sh".to_owned(), "-c".to_owned(), text],
+        _ => default().map(str::to_owned).chain([text]).collect(),
     }
 }

@@ -11,10 +11,12 @@ use graph::{
 
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
+use super::foreign::with_slashes;
 use super::git;
 use super::image::HistoryLayer;
 use super::name::Named;
 use super::options::BuildContext;
+use super::scope::Scope;
 use super::transfer::{Destination, Transfers, parse_mode};
 use super::url;
 use crate::Heredoc;
@@ -45,6 +47,7 @@ impl Dispatcher<'_> {
                 from: name.clone(),
                 stage: stage.name.to_owned(),
             })?;
+            self.check_layers(edge)?;
             transfers.set_from(edge, &self.sources);
             transfers.from_context = false;
         }
@@ -73,7 +76,8 @@ impl Dispatcher<'_> {
         let chown = self.expand(stage, at, &transfer.chown)?;
         let chmod = self.expand(stage, at, &transfer.chmod)?;
         let written = self.expand(stage, at, &transfer.destination)?;
-        let destination = Destination::new(stage.scope.directory(), written);
+        self.check_layers(stage.scope.edge)?;
+        let destination = Destination::new(&stage.scope, written)?;
         let mode = parse_mode(&chmod)?;
         let named = self.step_name(stage, at, "")?;
         // A mode may be for what is already there, through links of the image.
@@ -116,7 +120,7 @@ impl Dispatcher<'_> {
         }
         transfers.check_checksum(&sources)?;
         for source in &sources {
-            self.transfer_source(at, &mut transfers, source)?;
+            self.transfer_source(&stage.scope, at, &mut transfers, source)?;
         }
         transfers.told = sources;
         for heredoc in &transfers.transfer.heredocs {
@@ -132,6 +136,7 @@ impl Dispatcher<'_> {
 
     fn transfer_source(
         &mut self,
+        scope: &Scope,
         at: Current<'_>,
         transfers: &mut Transfers<'_>,
         source: &str,
@@ -159,7 +164,7 @@ impl Dispatcher<'_> {
                 let context = self.sources.context(&self.lowering.options)?;
                 transfers.set_from(context, &self.sources);
             }
-            transfers.push_path(source);
+            transfers.push_path(&with_slashes(&scope.platform, source)?);
         }
         Ok(())
     }
@@ -226,6 +231,7 @@ impl Dispatcher<'_> {
             written,
             ignore_cache: stage.ignore_cache,
             locations: vec![Location::from(at.span)],
+            ..Meta::default()
         };
         let (op, inputs) = transfers.into_op();
         let mut edge: Edge = self.sources.graph.add(op, inputs, meta(named))?.into();
@@ -290,8 +296,6 @@ pub(super) fn added(
             checksum => Some(checksum.parse()?),
         },
         file_name: url::file_name(source),
-        mode: None,
-        uid: None,
-        gid: None,
+        ..HttpSource::default()
     })))
 }

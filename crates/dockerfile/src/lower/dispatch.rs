@@ -167,9 +167,6 @@ impl Dispatcher<'_> {
         let scope = self
             .begin(id, &mut names)
             .map_err(|error| at(node.span, error))?;
-        if scope.platform.os == "windows" {
-            return Err(at(node.span, LowerError::Windows));
-        }
         let mut stage = Stage {
             scope,
             names,

@@ -15,7 +15,7 @@ use super::error::LowerError;
 use super::globals::{Globals, check_defaults};
 use super::image::Lowered;
 use super::node::{Base, Inputs, NodeId};
-use super::options::{NamedContext, Options};
+use super::options::{Checks, NamedContext, Options};
 use super::request;
 use super::table::{Table, Wanted};
 use crate::diagnostic::{Diagnostic, Severity, in_order};
@@ -44,7 +44,7 @@ pub enum Step {
     /// These images must be known; [`Lowering::answer`] each and step again.
     NeedImages(Vec<ImageQuestion>),
     /// The time of this must be known: [`Lowering::set_epoch`] and step again.
-    NeedTime(SourceOp),
+    NeedTime(Box<SourceOp>),
     /// There is a graph.
     Done(Box<Lowered>),
 }
@@ -112,7 +112,7 @@ impl Lowering {
             check: &check,
             escape: parsed.directives.escape,
         };
-        if options.kiln_checks {
+        if options.checks == Checks::All {
             check_kiln(
                 &parsed,
                 |stage| globals.base(stage, &inputs),

@@ -23,7 +23,7 @@ pub(super) enum Epoch {
     /// It is this, or there is none.
     Known(Option<i64>),
     /// It is that of something which the builder has to look at.
-    Of(SourceOp),
+    Of(Box<SourceOp>),
 }
 
 impl Epoch {
@@ -52,7 +52,7 @@ impl Epoch {
             return Ok(Self::Known(Some(seconds)));
         }
         match source(value, globals, parsed, options)? {
-            Some(op) => Ok(Self::Of(op)),
+            Some(op) => Ok(Self::Of(Box::new(op))),
             None => {
                 settle(None, globals, options);
                 Ok(Self::Known(None))

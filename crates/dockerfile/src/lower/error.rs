@@ -135,6 +135,14 @@ pub(crate) enum LowerError {
     EmptyVolume,
     #[error(transparent)]
     Expose(#[from] super::expose::ExposeError),
-    #[error("stages for windows are not supported")]
-    Windows,
+    #[error("the path is not on the system drive (C:): {}", quote(.0))]
+    Drive(String),
+    #[error("UNC paths are not supported: {}", quote(.0))]
+    Share(String),
+    #[error("RUN for {0} is not supported: steps run on linux alone")]
+    ForeignStep(String),
+    #[error(
+        "files of a base image for windows cannot be copied or added to: its layers are not plain files"
+    )]
+    WindowsLayers,
 }

@@ -150,6 +150,7 @@ impl Repository {
             keep_git_directory,
             checksum,
             submodules: !self.without_submodules,
+            known_hosts: None,
         })
     }
 

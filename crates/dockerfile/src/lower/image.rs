@@ -1,7 +1,7 @@
 //! What comes out: the graph and the config of the image.
 
 use graph::{Edge, Graph, VertexId};
-use oci::{History, ImageConfig, Platform, ProcessConfig};
+use oci::{DEFAULT_PATH, History, ImageConfig, Platform, ProcessConfig};
 
 use super::driver::Lowering;
 use super::env::Env;
@@ -153,10 +153,7 @@ fn set_platform(config: &mut ImageConfig, platform: &Platform) {
 }
 
 /// Marks entries as BuildKit's Dockerfile frontend does.
-const COMMENT: &str = "buildkit.dockerfile.v0";
-
-/// The variable that is always set.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// An image config that grows by instructions.
 #[derive(Debug, Clone)]
@@ -224,7 +221,7 @@ impl Image {
     pub(super) fn set_default_path(&mut self) {
         use crate::word::Variables as _;
         if self.env.get("PATH").is_none() {
-            self.env.set("PATH", PATH);
+            self.env.set("PATH", DEFAULT_PATH);
         }
     }
 

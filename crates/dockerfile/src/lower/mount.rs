@@ -215,7 +215,7 @@ fn owner(mount: &instruction::Mount) -> FileOwner {
 }
 
 fn target(stage: &Stage<'_>, written: &str) -> String {
-    path::absolute(stage.scope.directory(), written)
+    path::absolute(&stage.scope.directory(), written)
 }
 
 /// Each mount has an input of its own: how it is used decides how it is keyed.

@@ -290,11 +290,22 @@ fn platform(
 }
 
 fn why_no_platform(text: &str, error: &PlatformError) -> String {
+    let text = quote(text);
     let reason = match error {
-        PlatformError::Unknown(_) => "unknown operating system or architecture",
-        PlatformError::Malformed(_) => "cannot parse platform specifier",
+        PlatformError::Unknown(_) => format!("{text}: unknown operating system or architecture"),
+        PlatformError::Malformed(_) => format!("{text}: cannot parse platform specifier"),
+        PlatformError::System { part, .. } => format!(
+            "{} is an invalid OS component of {text}: OSAndVersion specifier component must match {}",
+            quote(part),
+            quote(r"^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$"),
+        ),
+        PlatformError::Part { part, .. } => format!(
+            "{} is an invalid component of {text}: platform specifier component must match {}",
+            quote(part),
+            quote("^[A-Za-z0-9_.-]+$"),
+        ),
     };
-    format!("{}: {reason}: invalid argument", quote(text))
+    format!("{reason}: invalid argument")
 }
 
 fn check_variables(

@@ -19,8 +19,8 @@ pub struct Options {
     pub require: Vec<String>,
     /// Look at every stage, needed or not, as for a check of the whole file.
     pub every_stage: bool,
-    /// Report what only kiln checks too.
-    pub kiln_checks: bool,
+    /// Which warnings there are to be.
+    pub checks: Checks,
     /// Values of `ARG`; a name without a value is as if it were not given.
     pub build_args: BTreeMap<String, Option<String>>,
     /// What the image is to run on, when that was asked for; else `build_platform`, and the
@@ -60,6 +60,18 @@ pub struct Options {
     pub secret_digests: BTreeMap<String, [u8; 32]>,
     /// Seconds since 1970 that stand for every time that the build makes.
     pub source_date_epoch: Option<i64>,
+}
+
+/// Which warnings there are to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Checks {
+    /// None, whatever the file asks for.
+    None,
+    /// Those of a build, which are Docker's.
+    #[default]
+    Docker,
+    /// kiln's own too.
+    All,
 }
 
 /// What runs even when its result is known.
@@ -143,7 +155,7 @@ impl Default for Options {
             more_targets: Vec::new(),
             require: Vec::new(),
             every_stage: false,
-            kiln_checks: false,
+            checks: Checks::default(),
             build_args: BTreeMap::new(),
             target_platform: None,
             build_platform: Platform::new("linux", "amd64", ""),

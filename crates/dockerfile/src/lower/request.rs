@@ -4,7 +4,7 @@
 use oci::{Platform, Reference};
 
 use super::error::LowerError;
-use super::options::{Options, context_name};
+use super::options::{Checks, Options, context_name};
 use crate::diagnostic::Diagnostic;
 use crate::lint::CheckOptions;
 use crate::parser::Parsed;
@@ -23,6 +23,9 @@ pub(super) fn settle(
 ) {
     if let Err(error) = settle_build_args(parsed, options) {
         diagnostics.push(Diagnostic::error([], &error));
+    }
+    if options.checks == Checks::None {
+        parsed.directives.check.turn_off();
     }
     diagnostics.extend(foreign_syntax(parsed, options));
     normalise_contexts(options, diagnostics);

@@ -11,6 +11,7 @@ use graph::{
 use super::config::with_shell;
 use super::dispatch::{Current, Dispatcher, Stage};
 use super::error::LowerError;
+use super::foreign::check_runs;
 use super::image::HistoryLayer;
 use super::name::{Masked, Named, Shown, shown};
 use super::scope::Scope;
@@ -41,6 +42,7 @@ impl Dispatcher<'_> {
         at: Current<'_>,
         run: &Run,
     ) -> Result<(), LowerError> {
+        check_runs(&stage.scope.platform)?;
         let is_insecure = run.security == SecurityMode::Insecure;
         if is_insecure && !self.lowering.options.allow_insecure {
             return Err(LowerError::Insecure);
@@ -84,6 +86,7 @@ impl Dispatcher<'_> {
             written,
             ignore_cache: stage.ignore_cache,
             locations: vec![Location::from(at.span)],
+            ..Meta::default()
         };
         let edge = self.sources.graph.add(Op::Exec(op), inputs, meta)?.into();
         stage.scope.edge = Some(edge);
@@ -133,10 +136,10 @@ impl Dispatcher<'_> {
             });
         }
         let text = command.text();
-        let shell = stage.scope.config().config.shell.as_deref();
+        let scope = &stage.scope;
         let Some(first) = run.heredocs.first() else {
             return Ok(Prepared {
-                args: with_shell(shell, text.into_owned()),
+                args: with_shell(scope, text.into_owned()),
                 summary: String::new(),
                 script: None,
             });
@@ -150,7 +153,7 @@ impl Dispatcher<'_> {
                 whole.push_str(&heredoc.name);
             }
             return Ok(Prepared {
-                args: with_shell(shell, whole),
+                args: with_shell(scope, whole),
                 summary: String::new(),
                 script: None,
             });
@@ -159,7 +162,7 @@ impl Dispatcher<'_> {
         let content = first.content();
         if !content.starts_with("#!") {
             return Ok(Prepared {
-                args: with_shell(shell, content),
+                args: with_shell(scope, content),
                 summary,
                 script: None,
             });
@@ -167,7 +170,7 @@ impl Dispatcher<'_> {
         let script = self.inline_file(path::absolute("/", &first.name), content, 0o755)?;
         let program = path::clean(&format!("{PIPES}{}", first.name));
         Ok(Prepared {
-            args: with_shell(shell, program),
+            args: with_shell(scope, program),
             summary,
             script: Some(script),
         })
@@ -254,7 +257,7 @@ fn process(scope: &Scope, args: Vec<String>, mounts: &[Mount]) -> Process {
     Process {
         args,
         env,
-        cwd: path::clean(scope.directory()),
+        cwd: path::clean(&scope.directory()),
         user: scope.config().config.user.clone(),
     }
 }

@@ -1,9 +1,12 @@
 //! Where a stage stands between two instructions.
 
+use std::borrow::Cow;
+
 use graph::Edge;
 use oci::{ImageConfig, Platform};
 
 use super::env::Env;
+use super::foreign::{in_config, is_windows, with_slashes};
 use super::image::Image;
 use crate::instruction::Arg;
 
@@ -55,21 +58,25 @@ impl Scope {
 
     /// Puts what the image config says where processes look for it.
     pub(super) fn apply_config(&mut self) {
-        self.image.set_default_path();
+        if !is_windows(&self.platform) {
+            self.image.set_default_path();
+        }
         for (key, value) in self.image.env.pairs() {
             self.env.set(key, value);
         }
         let directory = &self.image.config.config.working_dir;
         if !directory.is_empty() && !directory.starts_with('/') {
-            self.image.config.config.working_dir = crate::path::absolute("/", directory);
+            let directory = crate::path::absolute("/", &self.directory());
+            self.image.config.config.working_dir = in_config(&self.platform, directory);
         }
     }
 
-    /// Where relative paths start from.
-    pub(super) fn directory(&self) -> &str {
+    /// Where relative paths start from, with slashes.
+    pub(super) fn directory(&self) -> Cow<'_, str> {
         match self.image.config.config.working_dir.as_str() {
-            "" => "/",
-            directory => directory,
+            "" => Cow::Borrowed("/"),
+            // What the config of a base has from elsewhere is no place for files.
+            directory => with_slashes(&self.platform, directory).unwrap_or(Cow::Borrowed("/")),
         }
     }
 

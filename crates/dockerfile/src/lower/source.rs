@@ -17,6 +17,8 @@ pub(super) struct Sources {
     pub(super) locals: Vec<String>,
     /// What must be made beside what uses it.
     pub(super) required: Vec<Edge>,
+    /// Images with layers as Windows has them.
+    pub(super) windows: Vec<Edge>,
 }
 
 impl Sources {

@@ -11,7 +11,9 @@ use graph::{
 };
 
 use super::error::LowerError;
+use super::foreign::with_slashes;
 use super::name::Named;
+use super::scope::Scope;
 use super::source::Sources;
 use super::{git, url};
 use crate::instruction::{AddOptions, Transfer};
@@ -56,14 +58,10 @@ pub(super) struct Destination<'a> {
 }
 
 impl<'a> Destination<'a> {
-    pub(super) fn new(directory: &str, written: Cow<'a, str>) -> Self {
-        let must_be_directory = matches!(written.as_ref(), "" | "." | "..")
-            || ["/", "/.", "/.."].iter().any(|end| written.ends_with(end));
-        let mut path = path::absolute(directory, &written);
-        if must_be_directory && path != "/" {
-            path.push('/');
-        }
-        Self { written, path }
+    pub(super) fn new(scope: &Scope, written: Cow<'a, str>) -> Result<Self, LowerError> {
+        let given = with_slashes(&scope.platform, &written)?;
+        let path = destination(&scope.directory(), &given);
+        Ok(Self { written, path })
     }
 }
 
@@ -166,22 +164,12 @@ impl Transfers<'_> {
     }
 
     fn plain(&self, source: String) -> Copy {
+        let destination = self.destination.path.clone();
         Copy {
-            from: FileInput::Scratch,
-            source,
-            destination: self.destination.path.clone(),
             owner: (!self.chown.is_empty()).then(|| owner(&self.chown)),
             mode: self.mode.clone(),
-            follow_links: false,
-            directory_contents: false,
-            wildcard: false,
-            allow_empty_wildcard: false,
-            create_destination: true,
-            unpack: false,
-            parents: false,
-            include: Vec::new(),
             exclude: self.transfer.exclude.clone(),
-            created: None,
+            ..Copy::plain(FileInput::Scratch, source, destination)
         }
     }
 
@@ -215,6 +203,17 @@ impl Transfers<'_> {
             }
         }))
     }
+}
+
+/// Absolute; with a slash at its end when it must be a directory.
+fn destination(directory: &str, written: &str) -> String {
+    let must_be_directory = matches!(written, "" | "." | "..")
+        || ["/", "/.", "/.."].iter().any(|end| written.ends_with(end));
+    let mut path = path::absolute(directory, written);
+    if must_be_directory && path != "/" {
+        path.push('/');
+    }
+    path
 }
 
 /// A Dockerfile is not long enough to name more sources than fit.
@@ -275,69 +274,4 @@ fn is_mode_clause(clause: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn destinations() {
-        for (directory, written, expected) in [
-            ("/", ".", "/"),
-            ("/app", ".", "/app/"),
-            ("/app", "", "/app/"),
-            ("/app", "..", "/"),
-            ("/app", "x", "/app/x"),
-            ("/app/", "x/", "/app/x/"),
-            ("/app", "./x/.", "/app/x/"),
-            ("/app", "/x", "/x"),
-            ("/app", "/", "/"),
-            ("/app", "/x/../y/", "/y/"),
-            ("/app", "../../..", "/"),
-        ] {
-            let destination = Destination::new(directory, written.into());
-            assert_eq!(destination.path, expected, "{directory} {written}");
-        }
-    }
-
-    #[test]
-    fn modes() {
-        for (text, expected) in [
-            ("", "None"),
-            ("755", "Some(Octal(493))"),
-            ("07777", "Some(Octal(4095))"),
-            ("u=rwX,go=rX", "Some(Symbolic(\"u=rwX,go=rX\"))"),
-            ("+x", "Some(Symbolic(\"+x\"))"),
-            ("u+w-x", "Some(Symbolic(\"u+w-x\"))"),
-            ("go=u-w", "Some(Symbolic(\"go=u-w\"))"),
-            (
-                "17777",
-                "invalid chmod parameter: '17777'. it should be octal string and between 0 and 07777",
-            ),
-            (
-                "8",
-                "invalid chmod parameter: '8'. it should be octal string and between 0 and 07777",
-            ),
-            (
-                "rwx",
-                "invalid chmod parameter: 'rwx': invalid syntax: expected such as u=rwX,go=rX",
-            ),
-            (
-                "u+w,",
-                "invalid chmod parameter: 'u+w,': invalid syntax: expected such as u=rwX,go=rX",
-            ),
-            (
-                "u",
-                "invalid chmod parameter: 'u': invalid syntax: expected such as u=rwX,go=rX",
-            ),
-            (
-                "z+w",
-                "invalid chmod parameter: 'z+w': invalid syntax: expected such as u=rwX,go=rX",
-            ),
-        ] {
-            let shown = match parse_mode(text) {
-                Ok(mode) => format!("{mode:?}"),
-                Err(error) => error.to_string(),
-            };
-            assert_eq!(shown, expected, "{text}");
-        }
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 
-use dockerfile::{BuildContext, Devices, NamedContext, NoCache, Options, RegisteredDevice};
+use dockerfile::{BuildContext, Checks, Devices, NamedContext, NoCache, Options, RegisteredDevice};
 use oci::{ImageConfig, Platform, Reference};
 
 /// One case.
@@ -143,7 +143,8 @@ fn set(options: &mut Options, key: &str, value: &str) {
         }
         "--platform" => options.target_platform = Some(value.parse().unwrap()),
         "--build-platform" => options.build_platform = value.parse().unwrap(),
-        "--kiln-checks" => options.kiln_checks = true,
+        "--kiln-checks" => options.checks = Checks::All,
+        "--no-checks" => options.checks = Checks::None,
         "--every-stage" => options.every_stage = true,
         "--multi-platform" => options.multi_platform = true,
         "--label" => {
@@ -242,6 +243,7 @@ fn named_context(name: &str, value: &str) -> NamedContext {
             keep_git_directory: false,
             checksum: None,
             submodules: true,
+            known_hosts: None,
         })),
         None => NamedContext::Local {
             name: name.to_owned(),
@@ -279,6 +281,13 @@ fn add_image(given: &mut Given, text: &str) {
                 process.labels.insert(key.to_owned(), value.to_owned());
             }
             "arch" => config.architecture = value,
+            "os" => config.os = value,
+            "osversion" => config.os_version = value,
+            "built" => config.history.push(oci::History {
+                created_by: value,
+                comment: "buildkit.dockerfile.v0".to_owned(),
+                ..oci::History::default()
+            }),
             "author" => config.author = value,
             "history" => config.history.push(oci::History {
                 created_by: value,

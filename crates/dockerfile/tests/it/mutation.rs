@@ -1,6 +1,6 @@
 //! Dockerfiles that are nearly right: nothing may panic or take long, whatever they hold.
 
-use dockerfile::{Diagnostic, ImageAnswer, Lowering, Options, Source, Step};
+use dockerfile::{Checks, Diagnostic, ImageAnswer, Lowering, Options, Source, Step};
 use oci::ImageConfig;
 
 use crate::case;
@@ -119,7 +119,7 @@ fn lower(text: &[u8], options: Options, trigger: &str) {
         assert!(diagnostic.render(&source).ends_with('\n'));
     }
     let options = Options {
-        kiln_checks: true,
+        checks: Checks::All,
         ..options
     };
     let mut lowering = match Lowering::new(parsed, options) {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use dockerfile::{BuildContext, Diagnostic, ImageAnswer, Lowering, Options, Origin, RULES, Step};
+use dockerfile::{
+    BuildContext, Checks, Diagnostic, ImageAnswer, Lowering, Options, Origin, RULES, Step,
+};
 use oci::ImageConfig;
 
 fn read(path: &str) -> String {
@@ -16,7 +18,7 @@ fn read(path: &str) -> String {
 fn check(text: &str) -> Vec<Diagnostic> {
     let options = Options {
         every_stage: true,
-        kiln_checks: true,
+        checks: Checks::All,
         context: BuildContext::Local {
             name: "context".to_owned(),
             exclude: vec!["ignored.txt".to_owned()],

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use dockerfile::{Change, Diagnostic, ImageAnswer, ImageQuestion, Lowered, Lowering, Step};
+use dockerfile::{Change, Checks, Diagnostic, ImageAnswer, ImageQuestion, Lowered, Lowering, Step};
 use graph::PullPolicy;
 use oci::Platform;
 
@@ -15,19 +15,20 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::request::{BuildRequest, Dockerfile};
 
-/// What is wrong with the Dockerfile of `request` or likely to be: errors first, then warnings,
-/// each in the order of the file. Without a target every stage is looked at. What is so on any of
-/// several platforms is told once.
+/// What is wrong with the Dockerfile of `request` or likely to be, by these checks: errors first,
+/// then warnings, each in the order of the file. Without a target every stage is looked at. What is
+/// so on any of several platforms is told once.
 ///
 /// # Errors
 /// The context cannot be read, or an image cannot be had that the pull policy asks for.
 pub async fn check(
     request: &BuildRequest,
+    checks: Checks,
     engine: Option<&Engine>,
 ) -> Result<Vec<Diagnostic>, EngineError> {
     let mut all: Vec<Diagnostic> = Vec::new();
     for platform in platforms(request) {
-        let found = check_for(request, platform, engine).await?;
+        let found = check_for(request, checks, platform, engine).await?;
         for one in found {
             if !all.contains(&one) {
                 all.push(one);
@@ -42,12 +43,13 @@ pub async fn check(
 
 async fn check_for(
     request: &BuildRequest,
+    checks: Checks,
     platform: Option<Platform>,
     engine: Option<&Engine>,
 ) -> Result<Vec<Diagnostic>, EngineError> {
     let options = dockerfile::Options {
         every_stage: request.target.is_none(),
-        kiln_checks: true,
+        checks,
         target_platform: platform,
         ..options(request, &Images::new())?
     };
@@ -78,7 +80,7 @@ pub async fn fix(
     const ROUNDS: usize = 8;
     let mut changes = Vec::new();
     for _ in 0..ROUNDS {
-        let found = check(request, engine).await?;
+        let found = check(request, Checks::All, engine).await?;
         let fixed = dockerfile::fix(&request.dockerfile.text, &found);
         if fixed.changes.is_empty() {
             break;

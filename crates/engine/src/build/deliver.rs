@@ -1,5 +1,6 @@
 //! Exports what a build came to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use oci::Reference;
@@ -28,7 +29,10 @@ impl Inner {
         };
         for export in &delivery.exports {
             let exported = self.export(&delivery.tags, first, export, progress).await?;
-            outcome.image = outcome.image.or(exported);
+            if outcome.image.is_none() && exported.is_some() {
+                outcome.image = exported;
+                outcome.exporter = export.name();
+            }
         }
         for (set, more) in others.iter().zip(&delivery.more_targets) {
             let exported = self
@@ -103,23 +107,7 @@ impl Inner {
         match export {
             Export::Image(image) => {
                 let names = names(&image.names);
-                let mut exported = None;
-                if image.store {
-                    let task = Task::begin(progress, &self.clock, "exporting to image");
-                    let told = task.progress();
-                    let result = self.export_to_store(set, image, &names, &told).await;
-                    exported = Some(task.end(result)?);
-                }
-                if image.push {
-                    if names.is_empty() {
-                        return Err(EngineError::NoTag);
-                    }
-                    let task = Task::begin(progress, &self.clock, "pushing image");
-                    let told = task.progress();
-                    let result = self.push_set(set, image, &names, &told).await;
-                    exported = Some(task.end(result)?);
-                }
-                Ok(exported)
+                self.export_image(names, set, image, progress).await
             }
             Export::Archive(archive) => {
                 let task = Task::begin(progress, &self.clock, "exporting to archive");
@@ -131,7 +119,7 @@ impl Inner {
             Export::Files(files) => {
                 let name = match files {
                     FilesExport::Directory { .. } => "exporting to client directory",
-                    FilesExport::Tar(_) => "exporting to client tarball",
+                    FilesExport::Tar { .. } => "exporting to client tarball",
                 };
                 let task = Task::begin(progress, &self.clock, name);
                 let told = task.progress();
@@ -139,5 +127,37 @@ impl Inner {
                 task.end(result).map(|()| None)
             }
         }
+    }
+
+    /// Into the store, into registries, or both.
+    async fn export_image(
+        self: &Arc<Self>,
+        mut names: Vec<Reference>,
+        set: &ImageSet,
+        image: &ImageExport,
+        progress: &ProgressSender,
+    ) -> Result<Option<ExportedImage>, EngineError> {
+        let by_digest = image.push && image.by_digest;
+        if by_digest {
+            let places: BTreeSet<Reference> = names.iter().map(Reference::without_tag).collect();
+            names = places.into_iter().collect();
+        }
+        let mut exported = None;
+        if image.store && !by_digest {
+            let task = Task::begin(progress, &self.clock, "exporting to image");
+            let told = task.progress();
+            let result = self.export_to_store(set, image, &names, &told).await;
+            exported = Some(task.end(result)?);
+        }
+        if image.push {
+            if names.is_empty() {
+                return Err(EngineError::NoTag);
+            }
+            let task = Task::begin(progress, &self.clock, "pushing image");
+            let told = task.progress();
+            let result = self.push_set(set, image, &names, &told).await;
+            exported = Some(task.end(result)?);
+        }
+        Ok(exported)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dockerfile::{BuildContext, Diagnostic, InstructionKind, Lowered};
+use dockerfile::{BuildContext, Checks, Diagnostic, InstructionKind, Lowered};
 use graph::{Edge, Graph, VertexId};
 use oci::{Platform, Reference};
 use solver::ProgressSender;
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     pub(super) lowered: Vec<OnPlatform>,
     /// An index leads to the images.
     pub(super) indexed: bool,
-    /// What could be done better in the Dockerfile; what is said of several platforms, once.
+    /// What could be done better in the Dockerfile.
     pub(super) warnings: Vec<Diagnostic>,
     /// By the name with digest that stands in the graph.
     pub(super) images: HashMap<Reference, ResolvedImage>,
@@ -69,7 +69,10 @@ impl Plan {
         }
         Ok(Self {
             graph: Arc::new(graph),
-            warnings: warnings(&each),
+            warnings: each
+                .iter()
+                .flat_map(|on| on.lowered.warnings.clone())
+                .collect(),
             lowered: each,
             indexed,
             images: HashMap::new(),
@@ -107,18 +110,6 @@ impl Plan {
         let given = request.build_args.keys();
         self.declared.iter().chain(given).cloned().collect()
     }
-}
-
-fn warnings(lowered: &[OnPlatform]) -> Vec<Diagnostic> {
-    let mut warnings: Vec<Diagnostic> = Vec::new();
-    for (place, on) in lowered.iter().enumerate() {
-        for warning in &on.lowered.warnings {
-            if place == 0 || !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
-    }
-    warnings
 }
 
 impl Inner {
@@ -206,7 +197,7 @@ pub(super) fn options(
             .collect(),
         require: request.require.clone(),
         every_stage: false,
-        kiln_checks: false,
+        checks: Checks::default(),
         build_args: build_args.collect(),
         target_platform: request.platforms.first().cloned(),
         build_platform: Platform::host(),
@@ -224,7 +215,7 @@ pub(super) fn options(
         devices: None,
         shm_size: request.shm_size,
         ulimits: request.ulimits.clone(),
-        hostname: None,
+        hostname: request.hostname.clone(),
         cache_mount_namespace: String::new(),
         named_contexts,
         context,
@@ -233,7 +224,8 @@ pub(super) fn options(
     })
 }
 
-/// What it is lowered with for each platform: contexts may be of one platform alone.
+/// What it is lowered with for each platform: contexts may be of one platform alone. As Docker's
+/// builds do, a build warns of what it finds on the first; a check looks at all.
 fn each_options(
     request: &BuildRequest,
     images: &Images,
@@ -246,6 +238,9 @@ fn each_options(
             target_platform,
             ..first.clone()
         };
+        if place > 0 {
+            options.checks = Checks::None;
+        }
         for (name, context) in &request.named_contexts {
             if let NamedContext::EachSteps(each) = context {
                 let steps = each.get(place).ok_or(EngineError::NotOpened)?;
@@ -265,6 +260,9 @@ fn named_context(
     images: &Images,
 ) -> Result<dockerfile::NamedContext, EngineError> {
     Ok(match context {
+        NamedContext::Image(reference) if is_scratch(reference) => {
+            dockerfile::NamedContext::Scratch
+        }
         NamedContext::Image(reference) => dockerfile::NamedContext::Image(reference.clone()),
         NamedContext::Source(op) => dockerfile::NamedContext::Source(op.clone()),
         NamedContext::Steps(steps) => dockerfile::NamedContext::Steps(pinned(steps, images)?),
@@ -293,6 +291,11 @@ fn named_context(
             }
         }
     })
+}
+
+/// The name that is no image's, but that of an empty file system.
+fn is_scratch(reference: &Reference) -> bool {
+    reference.to_string() == "docker.io/library/scratch:latest"
 }
 
 /// Further steps, with their images named by what they are.

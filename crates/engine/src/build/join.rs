@@ -11,10 +11,11 @@ use crate::request::{BuildRequest, Context, NamedContext, Steps};
 
 impl Build {
     /// Puts the steps of builds that are contexts in their place, for each platform of `request`,
-    /// with what they ask of the client. What both ask for by one name is that of `request`.
+    /// with what they ask of the client.
     ///
     /// # Errors
-    /// As [`Build::plan`], or such a build makes nothing for a platform.
+    /// As [`Build::plan`], or such a build makes nothing for a platform, or asks for something else
+    /// by a name that `request` has too.
     pub(super) async fn join(&self, request: &mut BuildRequest) -> Result<(), EngineError> {
         let is_build = |context: &NamedContext| matches!(context, NamedContext::Build(_));
         let contexts = request.named_contexts.iter();
@@ -28,25 +29,36 @@ impl Build {
             let each = request.runs_on();
             let each = each.iter().map(|on| steps(&name, &planned, on));
             let each = NamedContext::EachSteps(each.collect::<Result<_, _>>()?);
+            offer(request, &name, planned.request())?;
             request.named_contexts.insert(name, each);
-            offer(request, planned.request());
         }
         Ok(())
     }
 }
 
-/// Offers what the steps of `inner` may ask for.
-fn offer(request: &mut BuildRequest, inner: &BuildRequest) {
+/// Offers what the steps of `inner` may ask for, which is the context `name`. Steps of both are steps
+/// of one build, in which an ID stands for one secret and one agent.
+fn offer(request: &mut BuildRequest, name: &str, inner: &BuildRequest) -> Result<(), EngineError> {
+    let conflict = |what, id: &str| EngineError::ContextOffer {
+        name: name.to_owned(),
+        what,
+        id: id.to_owned(),
+    };
     for (id, secret) in &inner.secrets {
         let secrets = request.secrets.entry(id.clone());
-        secrets.or_insert_with(|| secret.clone());
+        if secrets.or_insert_with(|| secret.clone()) != secret {
+            return Err(conflict("secret", id));
+        }
     }
     for (id, agent) in &inner.ssh {
         let agents = request.ssh.entry(id.clone());
-        agents.or_insert_with(|| agent.clone());
+        if agents.or_insert_with(|| agent.clone()) != agent {
+            return Err(conflict("SSH agent", id));
+        }
     }
     request.allow_host_network |= inner.allow_host_network;
     request.cache_from.extend(inner.cache_from.iter().cloned());
+    Ok(())
 }
 
 /// What `planned` makes for `on`; the one thing that it makes, if that is one.
@@ -76,5 +88,6 @@ fn steps(name: &str, planned: &Planned, on: &Platform) -> Result<Steps, EngineEr
         definition: planned.definition(place, rename)?,
         directories: directories.into_iter().collect(),
         config: Some(Box::new(planned.config(place).clone())),
+        allow_insecure: request.may_be_insecure(),
     })
 }

@@ -54,9 +54,10 @@ fn missing_path(error: &EngineError) -> Option<&str> {
     match error {
         // What is copied is read for its key first.
         EngineError::Copy(CopyError::Select(SelectError::NotFound(path)))
-        | EngineError::Checksum(ChecksumError::Select(SelectError::NotFound(path))) => {
-            path.to_str()
-        }
+        | EngineError::CacheKey {
+            source: ChecksumError::Select(SelectError::NotFound(path)),
+            ..
+        } => path.to_str(),
         _ => None,
     }
 }

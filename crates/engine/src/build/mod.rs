@@ -8,6 +8,7 @@ mod frontend;
 mod join;
 mod missing;
 mod platforms;
+mod reads;
 mod results;
 mod secrets;
 mod solve;
@@ -27,6 +28,7 @@ use crate::request::BuildRequest;
 pub use check::{check, fix, outline, targets};
 pub use definition::{Definition, FoundImage};
 pub use missing::explain_missing;
+pub use reads::Reads;
 pub use results::{Evaluated, Planned};
 pub use stages::{Build, Delivery};
 
@@ -35,6 +37,8 @@ pub use stages::{Build, Delivery};
 pub struct BuildOutcome {
     /// The image, when the request asked for one.
     pub image: Option<ExportedImage>,
+    /// What made it, as BuildKit calls it.
+    pub exporter: &'static str,
     /// Images of further targets that have names.
     pub more_images: Vec<ExportedImage>,
     /// What could be done better in the Dockerfile.

@@ -96,7 +96,7 @@ impl<'a> Lowerings<'a> {
             };
             match lowering.step().map_err(EngineError::Dockerfile)? {
                 Step::NeedImages(questions) => return Ok(questions),
-                Step::NeedTime(op) => lowering.set_epoch(self.time(op).await?),
+                Step::NeedTime(op) => lowering.set_epoch(self.time(*op).await?),
                 Step::Done(lowered) => *stage = Stage::Done(lowered),
             }
         }

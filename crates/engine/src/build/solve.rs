@@ -55,6 +55,7 @@ impl Inner {
                 pins: Pins::new(),
             });
         }
+        self.renew_cache_mounts(&plan.graph, &edges).await?;
         let session = Arc::new(Session {
             devices: Arc::clone(&plan.devices),
             carried: Some(Carried::new(&request.cache_mounts_from, progress)),
@@ -79,6 +80,7 @@ impl Inner {
         let cached = steps.map(|steps| {
             Arc::new(Exported {
                 steps,
+                imports: worker.imports.clone(),
                 vertices: solution.vertices,
                 targets: stacks.clone(),
             })

@@ -234,7 +234,11 @@ impl Build {
             return Ok(());
         };
         let ended = match outcome {
-            Ok(made) => Outcome::completed(made.image.iter().chain(&made.more_images)),
+            Ok(made) => {
+                let first = made.image.iter().map(|image| (image, made.exporter));
+                let more = made.more_images.iter().map(|image| (image, Export::IMAGE));
+                Outcome::completed(first.chain(more))
+            }
             Err(error) => Outcome::failed(error),
         };
         let warning = crate::blocking(move || recording.end(ended)).await?;

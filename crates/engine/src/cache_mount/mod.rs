@@ -6,6 +6,7 @@
 mod archive;
 mod carry;
 mod identity;
+mod renew;
 
 use std::path::PathBuf;
 use std::time::SystemTime;

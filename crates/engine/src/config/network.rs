@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sandbox::network::cni::is_bridge;
 use serde::{Deserialize, Serialize};
 
 /// The network of steps that choose none.
@@ -57,6 +58,10 @@ impl CniConfig {
         match (&self.config, &self.bridge, &self.subnet) {
             (Some(_), Some(_), _) => Some("`config` and `bridge` are two networks: leave one out"),
             (_, None, Some(_)) => Some("`subnet` is that of a `bridge`, which is missing"),
+            (_, Some(bridge), _) if !is_bridge(bridge) => Some(
+                "`bridge` is no name that one can have: at most 15 letters, digits, `_`, `.` and `-`, \
+                 a letter or digit first",
+            ),
             _ => None,
         }
     }
@@ -115,6 +120,8 @@ mod tests {
         for (text, expected) in [
             ("config = \"/c\"\nbridge = \"b\"\n", "`config` and `bridge`"),
             ("subnet = \"10.0.0.0/8\"\n", "`subnet` is that of"),
+            ("bridge = \"a/b\"\n", "`bridge` is no name that"),
+            ("bridge = \"a234567890123456\"\n", "at most 15 letters"),
             ("pool = 1\n", "unknown field `pool`"),
         ] {
             let error = of(text).unwrap_err().to_string();

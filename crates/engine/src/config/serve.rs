@@ -75,6 +75,9 @@ pub enum Entitlement {
     /// The machine's network, by name.
     #[serde(rename = "network.host")]
     NetworkHost,
+    /// All rights on the machine.
+    #[serde(rename = "security.insecure")]
+    SecurityInsecure,
 }
 
 impl Default for ServeConfig {
@@ -149,7 +152,7 @@ mod tests {
     fn the_whole_section() {
         let text = "[serve]\nhosts = [\"unix:///run/k.sock\", \"tcp://0.0.0.0:2376\"]\ngroup = \"docker\"\n\
              metrics = \"127.0.0.1:9323\"\nlog-format = \"json\"\nlog-level = \"warn\"\n\
-             stop-timeout = \"1m\"\nentitlements = [\"network.host\"]\n\
+             stop-timeout = \"1m\"\nentitlements = [\"network.host\", \"security.insecure\"]\n\
              [serve.tls]\nca = \"/ca.pem\"\ncertificate = \"/cert.pem\"\nkey = \"/key.pem\"\n";
         let serve = Config::parse(text).unwrap().serve;
         let expected = ServeConfig {
@@ -168,7 +171,7 @@ mod tests {
             log_format: LogFormat::Json,
             log_level: LogLevel::Warn,
             stop_timeout: Duration::from_secs(60),
-            entitlements: vec![Entitlement::NetworkHost],
+            entitlements: vec![Entitlement::NetworkHost, Entitlement::SecurityInsecure],
         };
         assert_eq!(serve, expected);
     }

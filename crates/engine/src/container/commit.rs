@@ -1,5 +1,6 @@
 //! Images of containers as they are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oci::{Compression, Descriptor, DiffId, Digest, History, ImageConfig, Platform, Reference};
@@ -56,7 +57,14 @@ impl Engine {
             crate::blocking(move || engine.own_layer(&id)).await??
         };
         layers.extend(top);
-        let image = assemble(&config, inherited, &layers, None, Dialect::Oci)?;
+        let image = assemble(
+            &config,
+            inherited,
+            &layers,
+            None,
+            Dialect::Oci,
+            BTreeMap::new(),
+        )?;
         let names: Vec<Reference> = new.name.iter().cloned().collect();
         Ok(engine.keep(&Packed::one(image, Vec::new()), &names)?.id)
     }
@@ -127,6 +135,7 @@ impl Inner {
             diff_id: DiffId(blob.digest),
             blob: Descriptor::new(media_type, blob.digest, blob.size),
             created: self.clock.now(),
+            latest: None,
         }))
     }
 

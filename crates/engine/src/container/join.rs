@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandbox::{Place, PlaceStdio, Running};
+use sandbox::{Place, PlaceStdio, Running, Security};
 use store::ContainerState;
 use tokio::sync::mpsc;
 
@@ -68,7 +68,8 @@ impl Engine {
         }
         let tree = engine.container_upper(&container, &layers)?.tree()?;
         let process = process(&config, &tree)?;
-        let running = engine.sandbox()?.join(place, &process, stdio)?;
+        let sandbox = engine.sandbox()?;
+        let running = sandbox.join(place, &process, Security::Sandbox, stdio)?;
         Ok(Joined {
             running,
             _engine: Arc::clone(engine),

@@ -13,7 +13,7 @@ use super::list::read_settings;
 use super::root::ContainerRoot;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ProcessExit};
-use crate::op::{make_directory, wait_for_end};
+use crate::op::{make_directory, start, wait_for_end};
 use crate::output::Stack;
 
 /// How a container ended.
@@ -222,9 +222,7 @@ impl Inner {
         make_directory(&upper, Path::new(&read_settings(container)?.cwd))?;
         let root = ContainerRoot::open(self, container, &layers)?;
         let spec = self.container_spec(container, &root, &upper, &scratch)?;
-        let sandbox = self.sandbox()?.clone();
-        // Its network may have to be connected, which takes many times as long as all the rest.
-        let running = crate::blocking(move || sandbox.start(&spec, terminal.into())).await??;
+        let running = start(self, &spec, terminal.into()).await?;
         Ok((running, root, scratch))
     }
 

@@ -61,7 +61,6 @@ pub struct MoreSettings {
     /// Bytes of `/dev/shm`.
     pub shm_size: Option<u64>,
     /// What its processes may take together.
-    #[serde(with = "KeptLimits")]
     pub limits: GroupLimits,
     /// Billionths of a CPU, where the limit of CPUs was asked for so.
     pub nano_cpus: u64,
@@ -73,28 +72,6 @@ pub struct MoreSettings {
     pub command: Vec<String>,
     /// Ports that the image or the request names.
     pub exposed: Vec<String>,
-}
-
-/// How [`GroupLimits`] are written.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "GroupLimits")]
-struct KeptLimits {
-    #[serde(default)]
-    memory: Option<u64>,
-    #[serde(default)]
-    memory_swap: Option<u64>,
-    #[serde(default)]
-    cpu_shares: Option<u64>,
-    #[serde(default)]
-    cpu_period: Option<u64>,
-    #[serde(default)]
-    cpu_quota: Option<u64>,
-    #[serde(default)]
-    cpuset_cpus: Option<String>,
-    #[serde(default)]
-    cpuset_mems: Option<String>,
-    #[serde(default)]
-    pids: Option<u64>,
 }
 
 /// Something that is mounted in a container.
@@ -198,8 +175,7 @@ fn environment(image: &[String], new: &[String], tty: bool) -> Vec<String> {
     // A name alone takes the image's variable away.
     env.retain(|entry| entry.contains('='));
     if !env.iter().any(|entry| key(entry) == "PATH") {
-        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        env.insert(0, format!("PATH={path}"));
+        env.insert(0, format!("PATH={}", oci::DEFAULT_PATH));
     }
     if tty && !env.iter().any(|entry| key(entry) == "TERM") {
         env.push("TERM=xterm".to_owned());

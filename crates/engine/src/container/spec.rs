@@ -52,7 +52,8 @@ impl Inner {
     }
 
     /// A container with published ports has a network of its own, since others may have the same ports.
-    /// What it reaches from there depends on what there is to connect it.
+    /// It is connected as steps are. Where these have the machine's network, what it reaches from there
+    /// depends on what there is to connect it.
     fn container_network(&self, config: &ContainerSettings) -> Result<Network, EngineError> {
         if !config.isolated {
             return Ok(Network::Host);
@@ -60,16 +61,15 @@ impl Inner {
         if config.more.ports.is_empty() || self.places_mounts()? {
             return Ok(Network::None);
         }
-        let chosen = match self.config.build.network {
-            StepNetwork::Cni => return Ok(Network::Cni(Arc::new(self.cni(None)?))),
-            StepNetwork::Host => StepNetwork::Sandbox,
-            chosen => chosen,
-        };
-        match self.connector(chosen) {
-            Ok(connector) if sandbox::network::can_connect().is_ok() => {
-                Ok(Network::Connected(connector))
-            }
-            _ => Ok(Network::None),
+        match self.config.build.network {
+            StepNetwork::Cni => Ok(Network::Cni(Arc::new(self.cni(None)?))),
+            StepNetwork::Host => Ok(match self.connector(StepNetwork::Sandbox) {
+                Ok(connector) if sandbox::network::can_connect().is_ok() => {
+                    Network::Connected(connector)
+                }
+                _ => Network::None,
+            }),
+            chosen => Ok(Network::Connected(self.connector(chosen)?)),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::container::{ContainerRoot, RunOutcome, Terminal};
 use crate::device::Catalogue;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
-use crate::op::{InputTree, Prepared, wait_for_end};
+use crate::op::{InputTree, Prepared, start, wait_for_end};
 use crate::output::{Output, Stack};
 use crate::request::OfferedSecret;
 use crate::session::Session;
@@ -48,7 +48,7 @@ impl Engine {
         let alone = engine.store.containers().run(&container.id)?;
         let _alone = alone.ok_or_else(|| EngineError::KeptIsEntered(container.name.clone()))?;
         let (root, prepared) = engine.prepare_kept(&container, enter).await?;
-        let running = engine.sandbox()?.start(&prepared.spec, terminal.into())?;
+        let running = start(engine, &prepared.spec, terminal.into()).await?;
         let ended = wait_for_end(running, &mut signals).await?;
         crate::blocking(move || root.close()).await??;
         Ok(RunOutcome {
@@ -82,8 +82,9 @@ impl Inner {
             secrets: enter.secrets,
             agents: enter.ssh,
             devices: Arc::new(Catalogue::read(self.config.cdi.spec_dirs.as_deref())),
-            // It was granted to the step when that ran.
+            // They were granted to the step when that ran.
             host_network: true,
+            insecure: true,
             network,
             ..Session::default()
         };

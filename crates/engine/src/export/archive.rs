@@ -12,6 +12,7 @@ use snapshot::tar::{EntryKind, Header, Writer};
 
 use super::assemble::to_json;
 use super::{Draft, Packed};
+use crate::clock::{from_epoch, rfc3339};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::request::ArchiveKind;
@@ -28,6 +29,8 @@ pub(crate) struct ArchiveImage {
     /// The store has the blobs of its layers.
     pub(crate) packed: Packed,
     pub(crate) names: Vec<Reference>,
+    /// When it was made, in seconds since 1970, as far as that is said.
+    pub(crate) date: Option<i64>,
 }
 
 /// A file of the layout.
@@ -175,7 +178,12 @@ fn blob_path(digest: &Digest) -> String {
 fn index(images: &[ArchiveImage]) -> Index {
     let mut manifests = Vec::new();
     for image in images {
-        let descriptor = image.packed.top();
+        let mut descriptor = image.packed.top().clone();
+        if let Some(date) = image.date {
+            let date = rfc3339(from_epoch(date));
+            let created = annotation::CREATED.to_owned();
+            descriptor.annotations.insert(created, date);
+        }
         if image.names.is_empty() {
             manifests.push(descriptor.clone());
         }

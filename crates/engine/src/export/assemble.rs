@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use oci::{Compression, Descriptor, DiffId, History, ImageConfig, Manifest, MediaType, RootFs};
+use oci::{
+    Compression, Descriptor, DiffId, History, ImageConfig, Manifest, MediaType, RootFs, annotation,
+};
 
 use crate::clock::{from_epoch, rfc3339};
 use crate::error::EngineError;
@@ -20,6 +22,8 @@ pub(crate) struct ImageLayer {
     pub(crate) blob: Descriptor,
     /// When it was made.
     pub(crate) created: SystemTime,
+    /// Later times in it became this one, in seconds.
+    pub(crate) latest: Option<i64>,
 }
 
 /// The documents of an image.
@@ -38,7 +42,8 @@ pub(crate) enum Dialect {
     Docker,
 }
 
-/// Puts together the image with the process defaults and the history of `config`.
+/// Puts together the image with the process defaults and the history of `config`, and a manifest
+/// with these annotations.
 ///
 /// The history entries of a base image come first, unchanged: `inherited` of them.
 pub(crate) fn assemble(
@@ -47,6 +52,7 @@ pub(crate) fn assemble(
     layers: &[ImageLayer],
     epoch: Option<i64>,
     dialect: Dialect,
+    annotations: BTreeMap<String, String>,
 ) -> Result<Assembled, EngineError> {
     let mut config = config.clone();
     config.rootfs = RootFs {
@@ -69,12 +75,9 @@ pub(crate) fn assemble(
         media_type: Some(manifest_type.clone()),
         artifact_type: None,
         config: config_descriptor.clone(),
-        layers: layers
-            .iter()
-            .map(|layer| spoken(&layer.blob, dialect))
-            .collect(),
+        layers: layers.iter().map(|layer| spoken(layer, dialect)).collect(),
         subject: None,
-        annotations: BTreeMap::new(),
+        annotations,
     })?;
     let manifest_descriptor = Descriptor::of(manifest_type, &manifest);
     Ok(Assembled {
@@ -90,13 +93,20 @@ pub(super) fn to_json<T: serde::Serialize>(document: &T) -> Result<Vec<u8>, Engi
 }
 
 /// The descriptor in the media types of `dialect`; the bytes are the same in both.
-fn spoken(blob: &Descriptor, dialect: Dialect) -> Descriptor {
+fn spoken(layer: &ImageLayer, dialect: Dialect) -> Descriptor {
+    let blob = &layer.blob;
     let media_type = match (blob.media_type.layer_compression(), dialect) {
         (None, _) => blob.media_type.clone(),
         (Some(compression), Dialect::Oci) => MediaType::OciLayer(compression),
         (Some(compression), Dialect::Docker) => MediaType::DockerLayer(compression),
     };
-    Descriptor::new(media_type, blob.digest, blob.size)
+    let mut spoken = Descriptor::new(media_type, blob.digest, blob.size);
+    // Docker's descriptors have no annotations.
+    if let (Some(latest), Dialect::Oci) = (layer.latest, dialect) {
+        let name = annotation::REWRITTEN_TIMESTAMP.to_owned();
+        spoken.annotations.insert(name, latest.to_string());
+    }
+    spoken
 }
 
 /// Dates the entries that this build made: each with its layer's time, one without a layer with
@@ -166,10 +176,12 @@ mod tests {
             diff_id: DiffId(oci::Digest::of(name.as_bytes())),
             blob: Descriptor::of(MediaType::DockerLayer(Compression::Gzip), name.as_bytes()),
             created: from_epoch(seconds),
+            latest: None,
         };
         let layers = [layer("base", 10), layer("x", 20)];
         let times = |epoch| {
-            let image = assemble(&config, 1, &layers, epoch, Dialect::Oci).unwrap();
+            let image =
+                assemble(&config, 1, &layers, epoch, Dialect::Oci, BTreeMap::new()).unwrap();
             let config: ImageConfig = serde_json::from_slice(&image.config).unwrap();
             let times = config
                 .history

@@ -150,6 +150,7 @@ fn entry(mut manifest: Written, image: &Descriptor) -> Written {
         architecture: "unknown".to_owned(),
         os: "unknown".to_owned(),
         os_version: String::new(),
+        os_features: Vec::new(),
         variant: String::new(),
     });
     descriptor.annotations = BTreeMap::from([

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use oci::Platform;
 use snapshot::Tree;
 use snapshot::diff::{self, Whole};
-use snapshot::{Dir, Kind};
+use snapshot::{Dir, Kind, Time};
 use solver::StepProgress;
 
 use super::draft::{Draft, writing};
@@ -24,7 +24,7 @@ use crate::request::{Destination, FilesExport};
 struct Files {
     platform: Platform,
     tree: Tree,
-    epoch: Option<i64>,
+    latest: Option<i64>,
     /// What is stated beside them.
     stated: Vec<Attestation>,
 }
@@ -54,30 +54,40 @@ impl Inner {
                 stated,
                 platform: image.platform(),
                 tree: Tree::layers(&layers, self.marks)?,
-                epoch: image.epoch,
+                latest: export.latest().seconds(image.epoch),
             });
         }
         let several = set.indexed || all.len() > 1;
         let (engine, export) = (Arc::clone(self), export.clone());
         writing(move |draft| match export {
-            FilesExport::Directory { path, split } => {
+            FilesExport::Directory { path, split, .. } => {
                 engine.write_directories(&all, &path, split.unwrap_or(several), draft)
             }
-            FilesExport::Tar(Destination::File(path)) => {
-                draft.replace(&path, |file| engine.write_files(&all, several, file))
+            FilesExport::Tar { destination, .. } => {
+                engine.write_tar_of_files(&all, several, destination, draft)
             }
-            FilesExport::Tar(Destination::Stdout) => {
-                engine.write_files(&all, several, &mut io::stdout())
+        })
+        .await
+    }
+
+    fn write_tar_of_files(
+        &self,
+        all: &[Files],
+        split: bool,
+        destination: Destination,
+        draft: &Draft,
+    ) -> Result<(), EngineError> {
+        match destination {
+            Destination::File(path) => {
+                draft.replace(&path, |file| self.write_files(all, split, file))
             }
-            FilesExport::Tar(Destination::Stream(stream)) => {
-                send(&stream, |sink| engine.write_files(&all, several, sink))
-            }
-            FilesExport::Tar(Destination::Directory(_)) => Err(EngineError::Unsupported {
+            Destination::Stdout => self.write_files(all, split, &mut io::stdout()),
+            Destination::Stream(stream) => send(&stream, |sink| self.write_files(all, split, sink)),
+            Destination::Directory(_) => Err(EngineError::Unsupported {
                 what: "a tar that is a directory".to_owned(),
                 instead: "use type=local",
             }),
-        })
-        .await
+        }
     }
 
     fn write_directories(
@@ -93,7 +103,7 @@ impl Inner {
         for files in all {
             let own = path.join(files.directory());
             let to = if split { &own } else { path };
-            self.write_directory(&files.tree, to)?;
+            self.write_directory(files, to)?;
             // Side by side they are told apart by their platforms.
             let is_shared = !split && all.len() > 1;
             let platform = is_shared.then(|| files.directory());
@@ -103,7 +113,7 @@ impl Inner {
     }
 
     /// Copies the files; their owners and times go along as far as the machine lets us.
-    fn write_directory(&self, tree: &Tree, path: &Path) -> Result<(), EngineError> {
+    fn write_directory(&self, files: &Files, path: &Path) -> Result<(), EngineError> {
         std::fs::create_dir_all(path).map_err(|source| EngineError::WriteFile {
             path: path.to_owned(),
             source,
@@ -118,6 +128,7 @@ impl Inner {
             owner: snapshot::copy::CopyOwner::Process,
             directory_contents: true,
             create_destination: true,
+            latest: files.latest.map(Time::from_seconds),
             ..snapshot::copy::Copy::default()
         };
         let options = snapshot::copy::Options {
@@ -126,7 +137,7 @@ impl Inner {
             earlier: None,
             limits: snapshot::Limits::default(),
         };
-        snapshot::copy::copy(tree, &upper, &all, &options)?;
+        snapshot::copy::copy(&files.tree, &upper, &all, &options)?;
         Ok(())
     }
 
@@ -142,7 +153,7 @@ impl Inner {
             .map(|(files, directory)| Whole {
                 tree: &files.tree,
                 directory: split.then_some(OsStr::new(directory)),
-                clamp_mtime: files.epoch,
+                clamp_mtime: files.latest,
             })
             .collect();
         let output = io::BufWriter::with_capacity(1 << 20, output);
@@ -188,7 +199,7 @@ fn shared(one: &Dir, other: &Dir, path: &Path) -> Result<Option<PathBuf>, Engine
 
 /// A tar has no place beside its files.
 fn check_stated(stated: &[Attestation], export: &FilesExport) -> Result<(), EngineError> {
-    if !stated.is_empty() && matches!(export, FilesExport::Tar(_)) {
+    if !stated.is_empty() && matches!(export, FilesExport::Tar { .. }) {
         return Err(EngineError::Unsupported {
             what: "an attestation in a tar of files".to_owned(),
             instead: "use type=local, or inline-only=true for images alone",

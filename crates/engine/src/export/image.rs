@@ -56,6 +56,8 @@ impl Inner {
             wanted,
             dialect: Dialect::Oci,
             attestations: export.attestations,
+            times: export.times,
+            annotations: &export.annotations,
         };
         let packed = self.pack(set, &how, names, progress).await?;
         self.keep(&packed, names)
@@ -93,10 +95,13 @@ impl Inner {
             wanted: Wanted::Blob(export.layers),
             dialect: dialect(export.layers),
             attestations: export.attestations,
+            times: export.times,
+            annotations: &export.annotations,
         };
         let packed = self.pack(set, &how, names, progress).await?;
         for name in names {
-            self.push_packed(name, &packed, progress).await?;
+            let registry = self.registry_at(name.domain(), export.insecure)?;
+            self.push_packed(&registry, name, &packed, progress).await?;
         }
         Ok(ExportedImage::new(&packed, names))
     }
@@ -119,12 +124,15 @@ impl Inner {
             wanted: Wanted::Blob(export.layers),
             dialect: dialect(export.layers),
             attestations: export.attestations,
+            times: export.times,
+            annotations: &export.annotations,
         };
         let packed = self.pack(set, &how, names, progress).await?;
         let exported = ExportedImage::new(&packed, names);
         let image = ArchiveImage {
             packed,
             names: names.to_vec(),
+            date: export.times.latest.seconds(set.images[0].epoch),
         };
         let (engine, export) = (Arc::clone(self), export.clone());
         writing(move |draft| engine.write_destination(&image, &export, draft)).await?;
@@ -142,6 +150,7 @@ impl Inner {
             Destination::Stdout => self.write_archive(images, export.kind, &mut std::io::stdout()),
             Destination::Directory(path) => self.write_layout(images, path, draft),
             Destination::Stream(stream) => {
+                stream.about(&ExportedImage::new(&image.packed, &image.names));
                 send(stream, |sink| self.write_archive(images, export.kind, sink))
             }
             Destination::File(path) => {

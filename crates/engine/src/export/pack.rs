@@ -3,23 +3,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oci::{Descriptor, Digest, Index, MediaType, Reference};
+use oci::{Descriptor, Digest, Index, MediaType, Platform, Reference};
 use solver::StepProgress;
 
 use super::assemble::to_json;
 use super::attestation::{Attached, attach};
-use super::{Assembled, Dialect, ImageParts, ImageSet, assemble};
+use super::{Assembled, Dialect, ImageLayer, ImageParts, ImageSet, assemble};
+use crate::annotation::{AnnotationError, Annotations};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::layer::Wanted;
-use crate::request::AttestationFormat;
+use crate::request::{AttestationFormat, Times};
 
 /// How documents are written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Packing {
+pub(crate) struct Packing<'a> {
     pub(crate) wanted: Wanted,
     pub(crate) dialect: Dialect,
     pub(crate) attestations: AttestationFormat,
+    pub(crate) times: Times,
+    pub(crate) annotations: &'a Annotations,
 }
 
 /// What is exported, but for the blobs of layers.
@@ -119,11 +122,12 @@ impl Inner {
     pub(crate) async fn pack(
         self: &Arc<Self>,
         set: &ImageSet,
-        how: &Packing,
+        how: &Packing<'_>,
         names: &[Reference],
         progress: &StepProgress,
     ) -> Result<Packed, EngineError> {
         let has_index = set.has_index(how.attestations.inline);
+        check_annotations(set, how, has_index)?;
         let mut images = Vec::with_capacity(set.images.len());
         for parts in &set.images {
             let (documents, layers) = self.assemble(parts, how, progress).await?;
@@ -144,7 +148,7 @@ impl Inner {
             });
         }
         let index = match has_index {
-            true => Some(index(set, &images, how.dialect)?),
+            true => Some(index(set, &images, how)?),
             false => None,
         };
         Ok(Packed { images, index })
@@ -153,18 +157,33 @@ impl Inner {
     async fn assemble(
         self: &Arc<Self>,
         parts: &ImageParts,
-        how: &Packing,
+        how: &Packing<'_>,
         progress: &StepProgress,
     ) -> Result<(Assembled, Vec<(Descriptor, Vec<Reference>)>), EngineError> {
+        let latest = how.times.of_layers(parts.epoch);
         let layers = self
-            .export_layers(&parts.stack, how.wanted, parts.epoch, progress)
+            .export_layers(&parts.stack, how.wanted, latest, progress)
             .await?;
-        let plain: Vec<_> = layers.iter().map(|layer| layer.layer.clone()).collect();
+        let plain = layers.iter().map(|layer| ImageLayer {
+            latest: (layer.layer.latest).filter(|_| how.times.rewrite == Some(true)),
+            ..layer.layer.clone()
+        });
+        let plain: Vec<_> = plain.collect();
         let mut config = parts.config.clone();
         if let Some(records) = &parts.cache {
             config.cache = Some(records.text(&parts.stack)?);
         }
-        let assembled = assemble(&config, parts.inherited, &plain, parts.epoch, how.dialect)?;
+        let date = how.times.of_documents(parts.epoch);
+        let mut assembled = assemble(
+            &config,
+            parts.inherited,
+            &plain,
+            date,
+            how.dialect,
+            how.annotations.manifest(&parts.platform()),
+        )?;
+        let named = how.annotations.manifest_descriptor(&parts.platform());
+        assembled.manifest_descriptor.annotations = named;
         let layers = layers.into_iter();
         let layers = layers.map(|layer| (layer.layer.blob, layer.sources));
         Ok((assembled, layers.collect()))
@@ -172,8 +191,12 @@ impl Inner {
 }
 
 /// The images with their platforms, and what is stated about them after all of them.
-fn index(set: &ImageSet, images: &[PackedImage], dialect: Dialect) -> Result<Written, EngineError> {
-    let media_type = match dialect {
+fn index(
+    set: &ImageSet,
+    images: &[PackedImage],
+    how: &Packing<'_>,
+) -> Result<Written, EngineError> {
+    let media_type = match how.dialect {
         Dialect::Oci => MediaType::OciIndex,
         Dialect::Docker => MediaType::DockerIndex,
     };
@@ -190,9 +213,35 @@ fn index(set: &ImageSet, images: &[PackedImage], dialect: Dialect) -> Result<Wri
         artifact_type: None,
         manifests: of_images.chain(attached).collect(),
         subject: None,
-        annotations: BTreeMap::new(),
+        annotations: how.annotations.index(),
     })?;
-    Ok(Written::of(media_type, index))
+    let mut written = Written::of(media_type, index);
+    written.descriptor.annotations = how.annotations.index_descriptor();
+    Ok(written)
+}
+
+/// Annotations that would be written nowhere are errors.
+fn check_annotations(
+    set: &ImageSet,
+    how: &Packing<'_>,
+    has_index: bool,
+) -> Result<(), AnnotationError> {
+    let annotations = how.annotations;
+    if annotations.is_empty() {
+        return Ok(());
+    }
+    if how.dialect == Dialect::Docker {
+        return Err(AnnotationError::DockerTypes);
+    }
+    let is_there = |wanted: &&Platform| set.images.iter().any(|it| it.platform() == **wanted);
+    if let Some(missing) = annotations.platforms().find(|wanted| !is_there(wanted)) {
+        return Err(AnnotationError::NoPlatform(missing.clone()));
+    }
+    let of_index = [annotations.index(), annotations.index_descriptor()];
+    match has_index || of_index.iter().all(BTreeMap::is_empty) {
+        true => Ok(()),
+        false => Err(AnnotationError::NoIndex),
+    }
 }
 
 /// Docker's media types have no words for statements.
@@ -207,117 +256,4 @@ fn check_dialect(dialect: Dialect) -> Result<(), EngineError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use oci::ImageConfig;
-
-    use super::*;
-    use crate::export::Attestation;
-    use crate::output::Stack;
-
-    fn parts(architecture: &str, inline_only: &[bool]) -> ImageParts {
-        let attestation = |inline_only: &bool| Attestation {
-            predicate_type: "https://slsa.dev/provenance/v1".to_owned(),
-            predicate: Arc::default(),
-            inline_only: *inline_only,
-            file_name: "provenance.json".to_owned(),
-        };
-        ImageParts {
-            stack: Stack::default(),
-            config: ImageConfig {
-                os: "linux".to_owned(),
-                architecture: architecture.to_owned(),
-                variant: if architecture == "arm" { "v7" } else { "" }.to_owned(),
-                ..ImageConfig::default()
-            },
-            inherited: 0,
-            epoch: None,
-            cache: None,
-            attestations: inline_only.iter().map(attestation).collect(),
-        }
-    }
-
-    fn packed(parts: &ImageParts) -> PackedImage {
-        let documents = assemble(&parts.config, 0, &[], None, Dialect::Oci).unwrap();
-        let manifest = &documents.manifest_descriptor;
-        let names = ["a".parse().unwrap()];
-        let stated = &parts.attestations;
-        let attach = || attach(manifest, &parts.platform(), &names, stated, true).unwrap();
-        PackedImage {
-            attached: (!stated.is_empty()).then(attach),
-            documents,
-            layers: Vec::new(),
-        }
-    }
-
-    /// An entry in short: its platform, and what it is about by its place in the index.
-    #[test]
-    fn images_come_first_and_what_is_stated_about_them_after() {
-        let set = ImageSet {
-            images: vec![
-                parts("amd64", &[true]),
-                parts("arm", &[]),
-                parts("s390x", &[false]),
-            ],
-            indexed: false,
-        };
-        let images: Vec<PackedImage> = set.images.iter().map(packed).collect();
-        let index = index(&set, &images, Dialect::Oci).unwrap();
-        let read: Index = serde_json::from_slice(&index.bytes).unwrap();
-        let digests: Vec<String> = read
-            .manifests
-            .iter()
-            .map(|m| m.digest.to_string())
-            .collect();
-        let place = |digest: &String| digests.iter().position(|one| one == digest).unwrap();
-        let short = |entry: &Descriptor| {
-            let about = entry.annotations.get(oci::annotation::REFERENCE_DIGEST);
-            let about = about.map_or(String::new(), |about| format!(" about {}", place(about)));
-            format!("{}{about}", entry.platform.as_ref().unwrap())
-        };
-        assert_eq!(
-            read.manifests.iter().map(short).collect::<Vec<_>>(),
-            [
-                "linux/amd64",
-                "linux/arm/v7",
-                "linux/s390x",
-                "unknown/unknown about 0",
-                "unknown/unknown about 2"
-            ]
-        );
-        let packed = Packed {
-            images,
-            index: Some(index),
-        };
-        let sent: Vec<String> = packed
-            .manifests()
-            .map(|(of, _)| of.digest.to_string())
-            .collect();
-        assert_eq!(sent[..5], digests);
-        assert_eq!(sent[5], packed.top().digest.to_string());
-    }
-
-    #[test]
-    fn an_index_is_there_for_a_reason() {
-        let set = |images: &[&ImageParts], indexed| ImageSet {
-            images: images.iter().map(|&image| image.clone()).collect(),
-            indexed,
-        };
-        let (plain, inline, stated) = (
-            parts("arm", &[]),
-            parts("arm", &[true]),
-            parts("arm", &[false]),
-        );
-        for (set, with_inline, without) in [
-            (set(&[&plain], false), false, false),
-            (set(&[&plain], true), true, true),
-            (set(&[&plain, &plain], false), true, true),
-            (set(&[&inline], false), true, false),
-            (set(&[&stated], false), true, true),
-        ] {
-            let found = [set.has_index(true), set.has_index(false)];
-            assert_eq!(found, [with_inline, without], "{set:?}");
-        }
-    }
-}
+mod tests;

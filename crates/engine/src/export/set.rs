@@ -57,6 +57,7 @@ impl ImageParts {
             architecture: config.architecture.clone(),
             os: config.os.clone(),
             os_version: config.os_version.clone(),
+            os_features: Vec::new(),
             variant: config.variant.clone(),
         };
         platform.normalised()

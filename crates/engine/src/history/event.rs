@@ -291,6 +291,7 @@ impl Numbers {
                 .map(|(first_line, last_line)| Location {
                     first_line,
                     last_line,
+                    ..Location::default()
                 })
                 .collect(),
         })
@@ -419,6 +420,7 @@ mod tests {
                 locations: vec![Location {
                     first_line: 1,
                     last_line: 2,
+                    ..Location::default()
                 }],
             }),
         ];

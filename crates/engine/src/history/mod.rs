@@ -14,7 +14,6 @@ mod steps;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 use solver::Progress;
@@ -32,7 +31,8 @@ pub use steps::{HistoryStep, StepState, Steps};
 /// A build, past or going on, of which the record is in this store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryBuild {
-    past: PastBuild,
+    /// What is known of it.
+    pub past: PastBuild,
     log: store::Build,
 }
 
@@ -84,6 +84,14 @@ pub struct HistoryImage {
     pub digest: String,
     /// Its names.
     pub names: Vec<String>,
+    /// What made it, as BuildKit calls it: `image`, `oci` or `docker`.
+    #[serde(default = "usual_exporter")]
+    pub exporter: String,
+}
+
+/// What was not said of images that are older.
+fn usual_exporter() -> String {
+    "image".to_owned()
 }
 
 /// How a build ended.
@@ -123,15 +131,6 @@ impl Engine {
             .collect())
     }
 
-    /// The build that `reference` means: an ID, the beginning of one that no other build has,
-    /// `^N` for the one before the last N, or the latest one when it is empty.
-    ///
-    /// # Errors
-    /// It means none, or several.
-    pub fn history_build(&self, reference: &str) -> Result<HistoryBuild, EngineError> {
-        meant(self.history()?, reference)
-    }
-
     /// The build that has the whole ID `id`; the latest one if there are several.
     ///
     /// # Errors
@@ -147,10 +146,10 @@ impl Engine {
     /// # Errors
     /// It is gone, or the store cannot be written.
     pub fn pin_history(&self, build: &HistoryBuild, pinned: bool) -> Result<(), EngineError> {
-        if build.pinned == pinned || self.0.store.history().pin(&build.log, pinned)? {
+        if build.past.pinned == pinned || self.0.store.history().pin(&build.log, pinned)? {
             return Ok(());
         }
-        Err(EngineError::NoBuild(build.id.clone()))
+        Err(EngineError::NoBuild(build.past.id.clone()))
     }
 
     /// Tells again what was told of a build, in order.
@@ -182,23 +181,13 @@ impl Engine {
         }
     }
 
-    /// What became of the steps of a build, in the order in which they began.
-    ///
-    /// # Errors
-    /// Its log cannot be read.
-    pub fn history_steps(&self, build: &HistoryBuild) -> Result<Vec<HistoryStep>, EngineError> {
-        let mut steps = Steps::default();
-        self.replay(build, |progress| steps.update(&progress))?;
-        Ok(steps.finish(build.status == BuildStatus::Running))
-    }
-
     /// Forgets a build with its log.
     ///
     /// # Errors
     /// It goes on, or the store cannot be written.
     pub fn remove_history(&self, build: &HistoryBuild) -> Result<(), EngineError> {
-        if build.status == BuildStatus::Running {
-            return Err(EngineError::BuildRuns(build.id.clone()));
+        if build.past.status == BuildStatus::Running {
+            return Err(EngineError::BuildRuns(build.past.id.clone()));
         }
         self.0.store.history().remove(&build.log)?;
         Ok(())
@@ -241,26 +230,6 @@ impl HistoryBuild {
         };
         Self { past, log }
     }
-
-    /// What is known of it.
-    #[must_use]
-    pub fn into_past(self) -> PastBuild {
-        self.past
-    }
-}
-
-impl Deref for HistoryBuild {
-    type Target = PastBuild;
-
-    fn deref(&self) -> &PastBuild {
-        &self.past
-    }
-}
-
-impl AsRef<PastBuild> for HistoryBuild {
-    fn as_ref(&self) -> &PastBuild {
-        &self.past
-    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
@@ -282,11 +251,15 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn completed<'a>(images: impl Iterator<Item = &'a ExportedImage>) -> Self {
-        let images = images.map(|image| HistoryImage {
+    /// With the images that were made, and by which exporters.
+    pub(crate) fn completed<'a>(
+        images: impl Iterator<Item = (&'a ExportedImage, &'static str)>,
+    ) -> Self {
+        let images = images.map(|(image, exporter)| HistoryImage {
             id: image.id.to_string(),
             digest: image.manifest.digest.to_string(),
             names: image.names.iter().map(ToString::to_string).collect(),
+            exporter: exporter.to_owned(),
         });
         Self {
             images: images.collect(),

@@ -47,18 +47,12 @@ impl PastBuild {
     }
 }
 
-impl AsRef<Self> for PastBuild {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
 /// The one of `builds`, latest first, that `reference` means: an ID, the beginning of one that no
 /// other build has, `^N` for the one before the last N, or the latest one when it is empty.
 ///
 /// # Errors
 /// It means none, or several.
-pub fn meant<T: AsRef<PastBuild>>(mut builds: Vec<T>, reference: &str) -> Result<T, EngineError> {
+pub fn meant(mut builds: Vec<PastBuild>, reference: &str) -> Result<PastBuild, EngineError> {
     let none = || EngineError::NoBuild(reference.to_owned());
     if let Some(offset) = reference.strip_prefix('^') {
         let offset: usize = offset.parse().map_err(|_| none())?;
@@ -67,14 +61,14 @@ pub fn meant<T: AsRef<PastBuild>>(mut builds: Vec<T>, reference: &str) -> Result
     if reference.is_empty() {
         return builds.into_iter().next().ok_or_else(none);
     }
-    builds.retain(|build| build.as_ref().id.starts_with(reference));
+    builds.retain(|build| build.id.starts_with(reference));
     match (builds.pop(), builds.len()) {
         (None, _) => Err(none()),
         (Some(only), 0) => Ok(only),
         (Some(last), _) => builds
             .into_iter()
             .chain([last])
-            .find(|build| build.as_ref().id == reference)
+            .find(|build| build.id == reference)
             .ok_or_else(|| EngineError::SeveralBuilds(reference.to_owned())),
     }
 }

@@ -23,11 +23,11 @@ impl Inner {
     /// Pushes images, whose layer blobs the store has, under `reference`.
     pub(crate) async fn push_packed(
         &self,
+        registry: &registry::Client,
         reference: &Reference,
         packed: &Packed,
         progress: &StepProgress,
     ) -> Result<(), EngineError> {
-        let registry = self.registry()?;
         let failed = |source| EngineError::Push {
             reference: reference.clone(),
             source,
@@ -53,8 +53,9 @@ impl Inner {
             pushed.await.map_err(failed)?;
         }
         for (descriptor, bytes) in packed.manifests() {
-            // Names lead to the last of them, the others are found by their digests.
-            let name = match descriptor.digest == packed.top().digest {
+            // A tag leads to the last of them, the others are found by their digests.
+            let is_named = reference.tag().is_some();
+            let name = match is_named && descriptor.digest == packed.top().digest {
                 true => reference.clone(),
                 false => reference.without_tag().with_digest(descriptor.digest),
             };

@@ -1,17 +1,19 @@
 //! Pushes images of the store: as they are there, with layers that are compressed for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oci::{Descriptor, Document, Index, Platform, Reference, annotation};
 use solver::ProgressSender;
 
 use super::load::{LoadedImage, load_all, read_document};
+use crate::annotation::{Annotation, AnnotationPlace, Annotations};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ImageError};
 use crate::export::{Attestation, ImageParts, ImageSet, Statement};
 use crate::output::Stack;
 use crate::progress::Task;
-use crate::request::{AttestationFormat, ImageExport, LayerFormat};
+use crate::request::{AttestationFormat, ImageExport, LayerFormat, Times};
 
 /// The largest statement that is read.
 const MAX_STATEMENT: u64 = 40 << 20;
@@ -39,9 +41,13 @@ impl Engine {
         let export = ImageExport {
             names: Vec::new(),
             push: true,
+            by_digest: false,
+            insecure: false,
             store: false,
             layers: LayerFormat::default(),
             attestations: AttestationFormat::IMAGE,
+            times: Times::default(),
+            annotations: engine.stored_annotations(&set, &found.descriptor)?,
         };
         let names = std::slice::from_ref(&reference);
         let pushed = engine.push_set(&set, &export, names, &told).await;
@@ -79,6 +85,46 @@ impl Inner {
             images,
             indexed: false,
         }))
+    }
+
+    /// What the images of `set`, which `top` leads to, say of themselves.
+    fn stored_annotations(
+        &self,
+        set: &ImageSet,
+        top: &Descriptor,
+    ) -> Result<Annotations, EngineError> {
+        let of = |place: AnnotationPlace, texts: BTreeMap<String, String>| {
+            texts.into_iter().map(move |(key, value)| Annotation {
+                place: place.clone(),
+                key,
+                value,
+            })
+        };
+        let index = match read_document(&self.store, top)? {
+            Some(Document::Index(index)) => index,
+            Some(Document::Manifest(manifest)) => {
+                return Ok(of(AnnotationPlace::Manifest(None), manifest.annotations).collect());
+            }
+            None => return Ok(Annotations::default()),
+        };
+        let has = |it: &Platform| set.images.iter().any(|image| image.platform() == *it);
+        let mut all = Annotations::default();
+        // A single image of it is pushed without an index.
+        if set.has_index(true) {
+            all.extend(of(AnnotationPlace::Index, index.annotations));
+        }
+        for entry in index.manifests {
+            let Some(platform) = entry.platform.clone().filter(has) else {
+                continue;
+            };
+            if let Some(Document::Manifest(manifest)) = read_document(&self.store, &entry)? {
+                let place = AnnotationPlace::Manifest(Some(platform.clone()));
+                all.extend(of(place, manifest.annotations));
+            }
+            let place = AnnotationPlace::ManifestDescriptor(Some(platform));
+            all.extend(of(place, entry.annotations));
+        }
+        Ok(all)
     }
 
     fn stored_parts(

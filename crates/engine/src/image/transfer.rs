@@ -124,6 +124,7 @@ impl Inner {
             } else {
                 Vec::new()
             },
+            date: None,
         })
     }
 

@@ -10,9 +10,9 @@ use std::os::unix::fs::{
 };
 use std::path::{Component, Path, PathBuf};
 
-use super::attributes::{Attributes, agree};
-
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, makedev, mknodat, utimensat};
+
+use super::attributes::{Attributes, agree};
 
 /// Bits of a mode that are kept.
 const MODE: u32 = 0o7777;
@@ -77,6 +77,8 @@ struct Level {
 #[derive(Debug)]
 pub struct Incoming {
     file: File,
+    /// Its path in the directory.
+    path: PathBuf,
     mode: u32,
     modified: i64,
     attributes: Attributes,
@@ -116,7 +118,7 @@ impl Receiving {
             ClientFileKind::File(size) => {
                 let same = found.is_some_and(|found| is_same(&found, entry, *size));
                 if same {
-                    agree((&*path).into(), &entry.attributes)?;
+                    agree((&*path).into(), &entry.path, &entry.attributes)?;
                 }
                 return Ok(!same);
             }
@@ -128,7 +130,7 @@ impl Receiving {
                     remove(&path)?;
                     symlink(target, &path)?;
                 }
-                agree((&*path).into(), &entry.attributes)?;
+                agree((&*path).into(), &entry.path, &entry.attributes)?;
                 set_time(&path, entry.modified)?;
             }
             ClientFileKind::Fifo
@@ -152,6 +154,7 @@ impl Receiving {
             .open(&path)?;
         Ok(Incoming {
             file,
+            path: entry.path.clone(),
             mode: entry.mode & MODE,
             modified: entry.modified,
             attributes: entry.attributes.clone(),
@@ -192,7 +195,7 @@ impl Receiving {
         // Until all is in it kiln itself has to get in.
         let mode = entry.mode & MODE;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o700))?;
-        agree((&*path).into(), &entry.attributes)?;
+        agree((&*path).into(), &entry.path, &entry.attributes)?;
         let directory = (entry.path.clone(), mode, entry.modified);
         self.directories.push(directory);
         self.enter(entry.path.clone())
@@ -270,7 +273,7 @@ impl Incoming {
     pub fn end(self) -> io::Result<()> {
         let mode = Mode::from_raw_mode(self.mode);
         rustix::fs::fchmod(&self.file, mode)?;
-        agree(self.file.as_fd().into(), &self.attributes)?;
+        agree(self.file.as_fd().into(), &self.path, &self.attributes)?;
         rustix::fs::futimens(&self.file, &times(self.modified))?;
         Ok(())
     }
@@ -288,7 +291,8 @@ fn name(path: &Path) -> io::Result<&OsStr> {
 }
 
 fn is_same(found: &Metadata, entry: &ClientFile, size: u64) -> bool {
-    let modified = found.mtime() * 1_000_000_000 + found.mtime_nsec();
+    let seconds = found.mtime().saturating_mul(1_000_000_000);
+    let modified = seconds.saturating_add(found.mtime_nsec());
     found.is_file()
         && found.size() == size
         && found.mode() & MODE == entry.mode & MODE
@@ -306,7 +310,7 @@ fn node(path: &Path, entry: &ClientFile) -> io::Result<()> {
     remove(path)?;
     mknodat(CWD, path, kind, Mode::from_raw_mode(0o600), device)?;
     fs::set_permissions(path, fs::Permissions::from_mode(entry.mode & MODE))?;
-    agree(path.into(), &entry.attributes)?;
+    agree(path.into(), &entry.path, &entry.attributes)?;
     set_time(path, entry.modified)
 }
 

@@ -103,6 +103,7 @@ impl Inner {
                 diff_id,
                 blob,
                 created,
+                latest: epoch.filter(|_| clamped.is_some()),
             },
             sources,
         })

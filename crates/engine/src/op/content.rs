@@ -90,6 +90,23 @@ impl Inner {
         portion: &Portion,
         looks: &Looks,
     ) -> Result<Checksum, EngineError> {
+        let checksum = self.look(step, input, portion, looks).await;
+        checksum.map_err(|error| match error {
+            EngineError::Checksum(source) => EngineError::CacheKey {
+                of: input.told(),
+                source,
+            },
+            other => other,
+        })
+    }
+
+    async fn look(
+        self: &Arc<Self>,
+        step: &Step,
+        input: &Output,
+        portion: &Portion,
+        looks: &Looks,
+    ) -> Result<Checksum, EngineError> {
         let tree = self.trees(step, vec![input.clone()]).await?.pop();
         let Some(tree) = tree else {
             return Err(EngineError::LostThread);

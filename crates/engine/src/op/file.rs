@@ -5,7 +5,7 @@ mod copy;
 mod earlier;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graph::{
@@ -112,23 +112,32 @@ fn above(inputs: &[Output]) -> Option<Stack> {
     }
 }
 
-/// Layers that actions are making. An action that goes on from another one changes its layer.
+/// Layers that actions are making. An action that goes on from another one changes its layer, unless
+/// something else is made of that too.
 struct Actions<'a> {
     engine: &'a Inner,
     inputs: Vec<InputTree>,
-    chains: Vec<Chain>,
-    /// By action: the chain that it worked on.
-    chain_of: Vec<usize>,
+    /// By action.
+    made: Vec<Made>,
     /// What an earlier copy made, if copying is all that is done.
     earlier: Option<Earlier>,
 }
 
+/// What an action made.
+enum Made {
+    /// A layer that another action may go on with.
+    Open(Box<Chain>),
+    /// A layer that nothing changes any more.
+    Layer(InputTree),
+    /// What an action that went on from this one has now.
+    Passed,
+}
+
+/// A layer that is being made.
 struct Chain {
     base: Stack,
+    directories: Vec<PathBuf>,
     draft: Draft,
-    /// The last action that worked on it.
-    last: usize,
-    output: Option<u32>,
 }
 
 impl<'a> Actions<'a> {
@@ -136,61 +145,72 @@ impl<'a> Actions<'a> {
         Self {
             engine,
             inputs,
-            chains: Vec::new(),
-            chain_of: Vec::new(),
+            made: Vec::new(),
             earlier: None,
         }
     }
 
     fn run(mut self, op: &FileOp) -> Result<Vec<Output>, EngineError> {
-        for (place, action) in op.actions.iter().enumerate() {
+        for (action, shared) in op.actions.iter().zip(shared(op)) {
             let chain = self.chain(action.input)?;
-            self.act(chain, action)?;
-            self.chains[chain].last = place;
-            self.chains[chain].output = action.output;
-            self.chain_of.push(chain);
+            self.act(chain.draft.upper(), action)?;
+            self.made.push(if shared {
+                Made::Layer(self.close(chain)?)
+            } else {
+                Made::Open(Box::new(chain))
+            });
         }
-        let count = self.chains.iter().filter_map(|chain| chain.output).max();
+        let count = op.actions.iter().filter_map(|action| action.output).max();
         let count = count.map_or(0, |last| last as usize + 1);
         let mut outputs = vec![Output::Stack(Stack::default()); count];
-        for Chain {
-            base,
-            draft,
-            output,
-            ..
-        } in self.chains
-        {
-            let Some(output) = output else { continue };
-            let stack = base.with(self.engine.publish(draft.commit())?);
-            if let Some(slot) = outputs.get_mut(output as usize) {
+        for (action, made) in op.actions.iter().zip(std::mem::take(&mut self.made)) {
+            let slot = action.output.and_then(|at| outputs.get_mut(at as usize));
+            let Some(slot) = slot else { continue };
+            let tree = match made {
+                Made::Open(chain) => self.close(*chain)?,
+                Made::Layer(tree) => tree,
+                Made::Passed => return Err(lost()),
+            };
+            if let InputTree::Layers { stack, .. } = tree {
                 *slot = Output::Stack(stack);
             }
         }
         Ok(outputs)
     }
 
-    /// The chain that an action on `input` goes on with, or a new one.
-    fn chain(&mut self, input: FileInput) -> Result<usize, EngineError> {
+    /// The layer that an action on `input` goes on with, or a new one.
+    fn chain(&mut self, input: FileInput) -> Result<Chain, EngineError> {
         let (base, directories) = match input {
             FileInput::Scratch => (Stack::default(), Vec::new()),
             FileInput::Input(index) => self.engine.base(self.input(index)?)?,
             FileInput::Action(action) => {
-                let chain = self.chain_of.get(action as usize).copied();
-                let chain = chain.filter(|chain| self.chains[*chain].last == action as usize);
-                return chain.ok_or_else(|| EngineError::Unsupported {
-                    what: "two file actions that go on from the same one".to_owned(),
-                    instead: "make a vertex of the common part",
-                });
+                let made = self.made.get_mut(action as usize).ok_or_else(lost)?;
+                match made {
+                    Made::Layer(tree) => self.engine.base(tree)?,
+                    made => match std::mem::replace(made, Made::Passed) {
+                        Made::Open(chain) => return Ok(*chain),
+                        _ => return Err(lost()),
+                    },
+                }
             }
         };
         let draft = self.engine.draft(&directories)?;
-        self.chains.push(Chain {
+        Ok(Chain {
             base,
+            directories,
             draft,
-            last: 0,
-            output: None,
-        });
-        Ok(self.chains.len() - 1)
+        })
+    }
+
+    /// The layer, finished, on what is below it.
+    fn close(&self, chain: Chain) -> Result<InputTree, EngineError> {
+        let layer = self.engine.publish(chain.draft.commit())?;
+        let mut directories = chain.directories;
+        directories.push(self.engine.layer_directory(layer));
+        Ok(InputTree::Layers {
+            stack: chain.base.with(layer),
+            directories,
+        })
     }
 
     fn input(&self, index: u32) -> Result<&InputTree, EngineError> {
@@ -198,8 +218,7 @@ impl<'a> Actions<'a> {
         self.inputs.get(index as usize).ok_or_else(missing)
     }
 
-    fn act(&self, chain: usize, action: &FileAction) -> Result<(), EngineError> {
-        let upper = self.chains[chain].draft.upper();
+    fn act(&self, upper: &Upper, action: &FileAction) -> Result<(), EngineError> {
         match &action.kind {
             FileActionKind::Mkdir(mkdir) => self.mkdir(upper, mkdir),
             FileActionKind::Mkfile(mkfile) => self.mkfile(upper, mkfile),
@@ -207,18 +226,14 @@ impl<'a> Actions<'a> {
             FileActionKind::Symlink(link) => self.symlink(upper, link),
             FileActionKind::Copy(copy) => {
                 let owner = self.copy_owner(upper, copy.owner.as_ref())?;
-                let own;
                 let tree = match copy.from {
                     FileInput::Scratch => Tree::layers(&[], self.engine.marks)?,
                     FileInput::Input(index) => self.engine.tree(self.input(index)?)?,
-                    FileInput::Action(action) => {
-                        own = self
-                            .chain_of
-                            .get(action as usize)
-                            .map(|c| self.chains[*c].draft.upper());
-                        let missing = || EngineError::Solve("an action is missing".to_owned());
-                        own.ok_or_else(missing)?.tree()?
-                    }
+                    FileInput::Action(action) => match self.made.get(action as usize) {
+                        Some(Made::Open(chain)) => chain.draft.upper().tree()?,
+                        Some(Made::Layer(tree)) => self.engine.tree(tree)?,
+                        Some(Made::Passed) | None => return Err(lost()),
+                    },
                 };
                 let made = copy::Made {
                     owner,
@@ -307,6 +322,34 @@ impl<'a> Actions<'a> {
         };
         Ok(Some((found.uid, gid)))
     }
+}
+
+/// By action, whether it has a layer of its own, since of what it made an action goes on and something
+/// else is made as well.
+fn shared(op: &FileOp) -> Vec<bool> {
+    let mut shared = vec![false; op.actions.len()];
+    let mut continued = shared.clone();
+    for action in &op.actions {
+        if let FileActionKind::Copy(copy) = &action.kind
+            && let FileInput::Action(from) = copy.from
+            && let Some(is_shared) = shared.get_mut(from as usize)
+        {
+            *is_shared |= continued[from as usize] || action.input == copy.from;
+        }
+        if let FileInput::Action(base) = action.input
+            && let Some(is_shared) = shared.get_mut(base as usize)
+        {
+            let base = base as usize;
+            *is_shared |= continued[base] || op.actions[base].output.is_some();
+            continued[base] = true;
+        }
+    }
+    shared
+}
+
+/// An action names one that is not there, or whose layer is not its own any more.
+fn lost() -> EngineError {
+    EngineError::Solve("a file action names what is not there".to_owned())
 }
 
 fn time(time: Timestamp) -> Time {

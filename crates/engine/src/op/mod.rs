@@ -8,7 +8,7 @@ mod users;
 
 pub(crate) use content::Looks;
 pub use exec::{ContainerProcess, FrontEnd, NewContainer, Speaks, StepContainer, StepProcess};
-pub(crate) use exec::{Prepared, SystemFiles, limits, machine, wait_for, wait_for_end};
+pub(crate) use exec::{Prepared, SystemFiles, limits, machine, start, wait_for, wait_for_end};
 pub(crate) use file::{copy_contents, make_directory, set_file_attributes};
 pub(crate) use trees::InputTree;
 pub(crate) use users::{find_user, find_user_in};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use snapshot::Tree;
 use solver::Step;
+use store::LayerId;
 
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -50,6 +51,11 @@ impl Inner {
         }
     }
 
+    /// Where the files of a layer are that was published.
+    pub(crate) fn layer_directory(&self, layer: LayerId) -> PathBuf {
+        snapshot::snapshotter::layer_directory(&self.store.snapshots().path(layer))
+    }
+
     /// The input as layers that something can be put on; a local directory is copied first.
     pub(crate) fn base(&self, input: &InputTree) -> Result<(Stack, Vec<PathBuf>), EngineError> {
         match input {
@@ -58,9 +64,7 @@ impl Inner {
                 let draft = self.draft(&[])?;
                 super::file::copy_all(self, &local.tree()?, draft.upper())?;
                 let layer = self.publish(draft.commit())?;
-                let directory =
-                    snapshot::snapshotter::layer_directory(&self.store.snapshots().path(layer));
-                Ok((Stack::new(vec![layer]), vec![directory]))
+                Ok((Stack::new(vec![layer]), vec![self.layer_directory(layer)]))
             }
         }
     }

@@ -7,9 +7,10 @@ use buildkit::{
     CacheConfig, CacheMap, Chains, InputMap, InputSource, Link, OwnKeys, RecordId, output_key,
 };
 use graph::{Op, SourceOp, VertexId};
-use solver::{How, SolvedVertex};
+use solver::{CacheKey, How, SolvedVertex};
 use store::LayerId;
 
+use super::import::Imports;
 use super::request::CacheMode;
 use super::steps::{Steps, placeholder};
 use crate::clock::rfc3339;
@@ -20,6 +21,8 @@ use crate::output::{Output, Stack};
 /// What a build made, as far as its caches need to know.
 pub(crate) struct Exported {
     pub(crate) steps: Arc<Steps>,
+    /// The caches that it looked in.
+    pub(crate) imports: Option<Arc<Imports>>,
     /// Inputs first.
     pub(crate) vertices: Vec<SolvedVertex<Output>>,
     /// The file systems that were asked for.
@@ -103,8 +106,8 @@ impl Recorder<'_> {
             self.chains.keys(record, OwnKeys::new(key.0, definition));
         }
         match self.stack(solved)? {
-            Some(stack) => self.result(record, &stack),
-            None => Ok(()),
+            Some(stack) if !vertex.meta.unexported => self.result(record, &stack),
+            _ => Ok(()),
         }
     }
 
@@ -150,13 +153,26 @@ impl Recorder<'_> {
                 [Output::Stack(stack)] => Some(stack.clone()),
                 _ => None,
             },
-            (How::Untouched, Some(key)) => self.engine.recorded(key)?,
+            (How::Untouched, Some(key)) => match self.engine.recorded(key)? {
+                Some(stack) => Some(stack),
+                None => self.imported(solved.id, key)?,
+            },
             (How::Untouched, None) => None,
         };
         Ok(stack.filter(|stack| {
             !stack.layers().is_empty()
                 && (self.mode == CacheMode::Max || self.exported.is_part_of_a_target(stack))
         }))
+    }
+
+    /// What a cache that was looked in has of it, if a target is made of it and so has its layers:
+    /// what one build writes the next one writes too, though it needed less.
+    fn imported(&self, id: VertexId, key: CacheKey) -> Result<Option<Stack>, EngineError> {
+        let stack = match &self.exported.imports {
+            Some(imports) => imports.untouched(self.engine, id, key)?,
+            None => None,
+        };
+        Ok(stack.filter(|stack| self.exported.is_part_of_a_target(stack)))
     }
 
     fn result(&mut self, record: RecordId, stack: &Stack) -> Result<(), EngineError> {

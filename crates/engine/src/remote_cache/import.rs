@@ -182,28 +182,54 @@ impl Inner {
     ) -> Result<Option<Stack>, EngineError> {
         let (engine, cache, steps) = (Arc::clone(self), Arc::clone(cache), Arc::clone(steps));
         let id = step.id();
-        crate::blocking(move || {
-            let own = cache.index.by_key(&key.0);
-            let own = own.and_then(|record| cache.index.result(record));
-            let found = match own {
-                Some(found) => Some(found),
-                None => {
-                    let records = cache.records(&steps, id)?;
-                    records
-                        .iter()
-                        .find_map(|record| cache.index.result(*record))
-                }
-            };
-            match found {
-                Some(found) => engine.note_found(&cache.from, &found),
-                None => Ok(None),
+        crate::blocking(move || cache.result(&engine, &steps, id, key)).await?
+    }
+}
+
+impl Imports {
+    /// The result that a cache has of a vertex that nothing needed, if one was opened. Reads files.
+    pub(super) fn untouched(
+        &self,
+        engine: &Inner,
+        id: VertexId,
+        key: CacheKey,
+    ) -> Result<Option<Stack>, EngineError> {
+        for cache in self.opened.get().into_iter().flatten() {
+            let found = cache.result(engine, &self.steps, id, key)?;
+            let is_there = |stack: &Stack| !stack.layers().iter().any(|id| self.lost.contains(id));
+            if let Some(stack) = found.filter(is_there) {
+                return Ok(Some(stack));
             }
-        })
-        .await?
+        }
+        Ok(None)
     }
 }
 
 impl Cache {
+    /// What it has of a vertex. Reads files.
+    fn result(
+        &self,
+        engine: &Inner,
+        steps: &Steps,
+        id: VertexId,
+        key: CacheKey,
+    ) -> Result<Option<Stack>, EngineError> {
+        let own = self.index.by_key(&key.0);
+        let own = own.and_then(|record| self.index.result(record));
+        let found = match own {
+            Some(found) => Some(found),
+            None => {
+                let records = self.records(steps, id)?;
+                let mut records = records.iter();
+                records.find_map(|record| self.index.result(*record))
+            }
+        };
+        match found {
+            Some(found) => engine.note_found(&self.from, &found),
+            None => Ok(None),
+        }
+    }
+
     /// The records that a vertex matches by BuildKit's digests. Reads files.
     fn records(&self, steps: &Steps, id: VertexId) -> Result<Arc<[Record]>, EngineError> {
         let mut matched = self.matched.lock().unwrap_or_else(PoisonError::into_inner);

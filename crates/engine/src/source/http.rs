@@ -1,24 +1,27 @@
 //! Files from URLs: fetched into the store once, and known by their digest from then on.
 //!
 //! With a checksum the network is asked only when the store has no such blob. Without one the
-//! server is asked each time, since only it knows whether the file is still the same.
+//! server is asked each time, since only it knows whether the file is still the same; one that names
+//! what it gives need not give it again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use graph::{ContentHash as _, ContentHasher, HttpSource};
 use oci::Digest;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use solver::{CacheKey, Step, StepProgress};
 use tokio::sync::mpsc;
 
+use super::entity::entity;
 use super::time::last_modified;
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::output::{Output, Stack};
 use crate::progress::Transfer;
+use crate::request::Secret;
 use crate::session::Session;
 
 /// The mode of a file for which none is asked.
@@ -26,38 +29,68 @@ const MODE: u32 = 0o600;
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
 
+/// What a URL stood for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) digest: Digest,
+    /// When its server says that it was last changed, in seconds since 1970. A file whose checksum
+    /// was written down is the same whoever gives it, so it has no time.
+    pub(crate) modified: Option<i64>,
+}
+
 /// What a file is known by.
-pub(crate) fn key(source: &HttpSource, digest: &Digest) -> CacheKey {
+pub(crate) fn key(source: &HttpSource, fetched: &Fetched) -> CacheKey {
     let mut hasher = ContentHasher::new("http");
-    digest.feed(&mut hasher);
+    fetched.digest.feed(&mut hasher);
     source.file_name.feed(&mut hasher);
     source.mode.feed(&mut hasher);
     source.uid.feed(&mut hasher);
     source.gid.feed(&mut hasher);
+    if let Some(modified) = fetched.modified {
+        modified.feed(&mut hasher);
+    }
     CacheKey(*hasher.finish().as_bytes())
 }
 
 /// What the URLs of one build stood for, so that each file comes once.
 #[derive(Debug, Default)]
-pub(crate) struct Files(Mutex<HashMap<String, Digest>>);
+pub(crate) struct Files(Mutex<HashMap<Asked, Fetched>>);
+
+/// All that a server hears: it may answer the same URL otherwise when it is asked otherwise.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    url: String,
+    headers: BTreeMap<String, String>,
+    secret: Option<String>,
+}
+
+impl Asked {
+    fn of(source: &HttpSource) -> Self {
+        Self {
+            url: source.url.clone(),
+            headers: source.headers.clone(),
+            secret: source.secret.clone(),
+        }
+    }
+}
 
 impl Files {
     /// Keeps what the source stands for, if that was found out now.
-    pub(crate) fn keep(&self, source: &HttpSource, digest: Digest) {
+    pub(crate) fn keep(&self, source: &HttpSource, fetched: Fetched) {
         if source.checksum.is_none() {
             let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            files.insert(source.url.clone(), digest);
+            files.insert(Asked::of(source), fetched);
         }
     }
 
-    /// The source with the file's digest as checksum, if that is known.
-    pub(crate) fn pinned(&self, source: &HttpSource) -> HttpSource {
-        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = files.get(&source.url).copied();
-        HttpSource {
-            checksum: source.checksum.or(known),
-            ..source.clone()
+    /// What the source stands for, if that is known.
+    pub(crate) fn known(&self, source: &HttpSource) -> Option<Fetched> {
+        if let Some(digest) = source.checksum {
+            let modified = None;
+            return Some(Fetched { digest, modified });
         }
+        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.get(&Asked::of(source)).copied()
     }
 }
 
@@ -68,47 +101,58 @@ impl Inner {
         source: &HttpSource,
         session: &Session,
         step: &Step,
-    ) -> Result<Digest, EngineError> {
-        match source.checksum {
-            Some(checksum) => Ok(checksum),
+    ) -> Result<Fetched, EngineError> {
+        if let Some(digest) = source.checksum {
+            let modified = None;
+            return Ok(Fetched { digest, modified });
+        }
+        match self.unchanged(source, session).await? {
+            Some(known) => Ok(known),
             None => self.download(source, session, step.progress()).await,
         }
     }
 
-    /// The file, alone in a file system.
+    /// The file, alone in a file system; `known` is what its source stands for, if that is known.
     pub(crate) async fn http(
         self: &Arc<Self>,
         source: &HttpSource,
+        known: Option<Fetched>,
         session: &Session,
         step: &Step,
     ) -> Result<Output, EngineError> {
-        let known = match source.checksum {
-            Some(digest) => self
-                .store
-                .blobs()
-                .take(&self.lease, &digest)?
-                .map(|_| digest),
-            None => None,
+        let source = HttpSource {
+            checksum: known.map(|known| known.digest).or(source.checksum),
+            ..source.clone()
         };
-        let digest = match known {
-            Some(digest) => digest,
-            None => self.download(source, session, step.progress()).await?,
+        let is_here = match &source.checksum {
+            Some(digest) => self.store.blobs().take(&self.lease, digest)?.is_some(),
+            None => false,
         };
-        let (engine, source) = (Arc::clone(self), source.clone());
-        crate::blocking(move || engine.file_of_blob(&source, &digest)).await?
+        let fetched = match known.filter(|_| is_here) {
+            Some(known) => known,
+            None => {
+                let fetched = self.download(&source, session, step.progress()).await?;
+                known.unwrap_or(fetched)
+            }
+        };
+        let engine = Arc::clone(self);
+        crate::blocking(move || engine.file_of_blob(&source, &fetched)).await?
     }
 
-    fn file_of_blob(&self, source: &HttpSource, digest: &Digest) -> Result<Output, EngineError> {
+    fn file_of_blob(&self, source: &HttpSource, file_of: &Fetched) -> Result<Output, EngineError> {
         let draft = self.draft(&[])?;
         let root = draft.upper().root();
         let mut file = root.create_file(source.file_name.as_ref())?;
-        let mut blob = self.store.blobs().open(digest)?;
+        let mut blob = self.store.blobs().open(&file_of.digest)?;
         std::io::copy(&mut blob, &mut file).map_err(|source| EngineError::Write { source })?;
         let attributes = snapshot::Attributes {
             uid: source.uid.unwrap_or(0),
             gid: source.gid.unwrap_or(0),
             mode: source.mode.unwrap_or(MODE),
-            modified: Some(snapshot::Time::default()),
+            modified: Some(snapshot::Time {
+                seconds: file_of.modified.unwrap_or_default(),
+                ..snapshot::Time::default()
+            }),
             xattrs: Vec::new(),
         };
         crate::op::set_file_attributes(&file, &attributes)?;
@@ -123,18 +167,15 @@ impl Inner {
         source: &HttpSource,
         session: &Session,
         progress: &StepProgress,
-    ) -> Result<Digest, EngineError> {
+    ) -> Result<Fetched, EngineError> {
         let failed = |error: reqwest::Error| EngineError::Download {
             url: source.url.clone(),
             source: error.without_url(),
         };
-        let mut response = self
-            .request(Method::GET, &source.url, session)?
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(failed)?;
+        let sent = self.request(Method::GET, source, session)?.send().await;
+        let mut response = given(sent.map_err(failed)?, source)?;
         let modified = last_modified(response.headers());
+        let entity = entity(response.headers());
         let total = response.content_length();
         let transfer = Transfer::begin(progress, "downloading".to_owned(), total);
         let (sender, mut receiver) = mpsc::channel::<bytes::Bytes>(16);
@@ -168,25 +209,44 @@ impl Inner {
             }
             .into()),
             _ => {
-                if let Some(modified) = modified {
-                    let times = self.times.lock();
-                    let mut times = times.unwrap_or_else(PoisonError::into_inner);
-                    times.insert(blob.digest, modified);
-                }
-                Ok(blob.digest)
+                let digest = blob.digest;
+                let fetched = Fetched { digest, modified };
+                self.note(source, entity, &fetched)?;
+                Ok(fetched)
             }
         }
     }
 
-    /// A request with what the client's secrets say of the host.
+    /// Keeps what the server told of a file that is here now.
+    fn note(
+        &self,
+        source: &HttpSource,
+        entity: Option<String>,
+        fetched: &Fetched,
+    ) -> Result<(), EngineError> {
+        if let Some(modified) = fetched.modified {
+            let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+            times.insert(fetched.digest, modified);
+        }
+        self.remember(source, entity, fetched)
+    }
+
+    /// A request with its own header fields, and with what the client's secrets say.
     pub(super) fn request(
         &self,
         method: Method,
-        url: &str,
+        source: &HttpSource,
         session: &Session,
     ) -> Result<RequestBuilder, EngineError> {
-        let request = self.web()?.request(method, url);
-        Ok(match authorization(url, session)? {
+        let mut request = self.web()?.request(method, &source.url);
+        for (name, value) in &source.headers {
+            request = request.header(name, value);
+        }
+        let value = match &source.secret {
+            Some(id) => Some(named_secret(id, session)?),
+            None => authorization(&source.url, session)?,
+        };
+        Ok(match value {
             Some(value) => request.header(AUTHORIZATION, value),
             None => request,
         })
@@ -205,6 +265,18 @@ impl Inner {
             .build()
             .map_err(EngineError::Web)?;
         Ok(self.web.get_or_init(|| client))
+    }
+}
+
+/// The answer, if it is a file.
+fn given(response: Response, source: &HttpSource) -> Result<Response, EngineError> {
+    let status = response.status();
+    match status.is_client_error() || status.is_server_error() {
+        true => Err(EngineError::DownloadStatus {
+            url: source.url.clone(),
+            status,
+        }),
+        false => Ok(response),
     }
 }
 
@@ -236,13 +308,25 @@ fn authorization(url: &str, session: &Session) -> Result<Option<HeaderValue>, En
         let Some(secret) = session.secret(&name)? else {
             continue;
         };
-        let value = [scheme.as_bytes(), secret.expose().trim_ascii()].concat();
-        let mut value = HeaderValue::from_bytes(&value).map_err(|_| EngineError::Unsupported {
-            what: format!("a secret {name} that is no HTTP header"),
-            instead: "give one line of text",
-        })?;
-        value.set_sensitive(true);
-        return Ok(Some(value));
+        return header(&name, scheme, &secret).map(Some);
     }
     Ok(None)
+}
+
+/// The secret that a source names, which the client has to offer.
+fn named_secret(id: &str, session: &Session) -> Result<HeaderValue, EngineError> {
+    let secret = session.secret(id)?;
+    let secret = secret.ok_or_else(|| EngineError::MissingSecret(id.to_owned()))?;
+    header(id, "", &secret)
+}
+
+/// The secret as the value of a header field that is nowhere shown.
+fn header(name: &str, scheme: &str, secret: &Secret) -> Result<HeaderValue, EngineError> {
+    let value = [scheme.as_bytes(), secret.expose().trim_ascii()].concat();
+    let mut value = HeaderValue::from_bytes(&value).map_err(|_| EngineError::Unsupported {
+        what: format!("a secret {name} that is no HTTP header"),
+        instead: "give one line of text",
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }

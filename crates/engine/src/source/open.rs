@@ -6,15 +6,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use graph::{ArchiveSource, GitSource, HttpSource, SourceOp};
+use graph::{
+    ArchiveSource, FileAction, FileActionKind, FileInput, FileOp, GitSource, Graph, HttpSource,
+    Meta, Op, SourceOp,
+};
 use snapshot::{Found, Tree};
 use solver::{ProgressSender, StepProgress};
 
+use crate::build::Definition;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 use crate::output::Stack;
 use crate::progress::Task;
-use crate::request::{BuildRequest, Context, Dockerfile, DockerfileIn, NamedContext, Remote};
+use crate::request::{
+    BuildRequest, Context, Dockerfile, DockerfileIn, NamedContext, Remote, Steps,
+};
 use crate::session::Session;
 
 /// More than any Dockerfile has.
@@ -41,23 +47,32 @@ impl Engine {
     ) -> Result<BuildRequest, EngineError> {
         let engine = &self.0;
         let session = Arc::new(Session::of(&request));
-        if let Context::Remote { from, dockerfile } = request.context.clone() {
+        if let Context::Remote {
+            from,
+            dockerfile,
+            subdirectory,
+        } = request.context.clone()
+        {
             let task = Task::begin(progress, &engine.clock, &name(&from));
             let told = task.progress();
+            let context = |op| match &subdirectory {
+                Some(directory) => Ok(Context::Steps(part(op, directory)?)),
+                None => Ok::<_, EngineError>(Context::Source(op)),
+            };
             let opened = async {
                 match engine.open_remote(from, &session, &told).await? {
                     Opened::Files(op) => {
                         let text = engine
                             .dockerfile_in(&op, dockerfile, &session, &told)
                             .await?;
-                        Ok((Context::Source(op), text))
+                        Ok((context(op)?, text))
                     }
                     // The file itself is the Dockerfile, and there are no other files.
                     Opened::File(op, digest) if dockerfile.is_some() => {
                         let text = engine.text_of_blob(&digest)?;
-                        Ok((Context::Source(op), Some(text)))
+                        Ok((context(op)?, Some(text)))
                     }
-                    Opened::File(op, _) => Ok((Context::Source(op), None)),
+                    Opened::File(op, _) => Ok((context(op)?, None)),
                 }
             };
             let opened = opened.await;
@@ -85,6 +100,40 @@ impl Engine {
     }
 }
 
+/// What is in a directory of a source.
+fn part(op: SourceOp, directory: &str) -> Result<Steps, EngineError> {
+    let mut graph = Graph::default();
+    let meta = |name: &str| Meta {
+        name: name.to_owned(),
+        ..Meta::default()
+    };
+    let load = meta("[internal] load remote build context");
+    let whole = graph.add(Op::Source(op), Vec::new(), load)?;
+    let source = format!("/{}", directory.trim_start_matches('/'));
+    let copy = FileAction {
+        input: FileInput::Scratch,
+        kind: FileActionKind::Copy(graph::Copy {
+            follow_links: true,
+            directory_contents: true,
+            ..graph::Copy::plain(FileInput::Input(0), source, "/".to_owned())
+        }),
+        output: Some(0),
+    };
+    let actions = vec![copy];
+    let take = meta(&format!(
+        "[internal] load {directory} of remote build context"
+    ));
+    let root = graph.add(Op::File(FileOp { actions }), vec![whole.into()], take)?;
+    Ok(Steps {
+        definition: Definition {
+            graph,
+            root: Some(root.into()),
+            required: Vec::new(),
+        },
+        ..Steps::default()
+    })
+}
+
 impl Inner {
     async fn open_remote(
         self: &Arc<Self>,
@@ -101,7 +150,10 @@ impl Inner {
                 let (engine, stream) = (Arc::clone(self), stream.clone());
                 crate::blocking(move || engine.keep_stream(stream.take())).await??
             }
-            Remote::Url(url) => self.download(&file(url, None), session, told).await?,
+            Remote::Url(url) => {
+                let fetched = self.download(&file(url, None), session, told).await?;
+                fetched.digest
+            }
         };
         let is_archive = self.compression_of_archive(&digest)?.is_some();
         Ok(match from {
@@ -211,9 +263,7 @@ fn file(url: &str, checksum: Option<oci::Digest>) -> HttpSource {
         url: url.to_owned(),
         checksum,
         file_name: FILE_NAME.to_owned(),
-        mode: None,
-        uid: None,
-        gid: None,
+        ..HttpSource::default()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::BufReader;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use graph::{GitSource, HttpSource, SourceOp};
 use oci::Digest;
@@ -20,9 +21,19 @@ use crate::session::Session;
 
 /// What a server says of when a file was last changed, in seconds since 1970.
 pub(super) fn last_modified(headers: &HeaderMap) -> Option<i64> {
-    let text = headers.get(LAST_MODIFIED)?.to_str().ok()?;
-    let time = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(time.timestamp().as_second())
+    date(headers.get(LAST_MODIFIED)?.to_str().ok()?)
+}
+
+/// A date of HTTP, in any of the three forms that servers have written over time. Some call its zone
+/// UTC.
+fn date(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let time = match text.strip_suffix("UTC") {
+        Some(rest) => httpdate::parse_http_date(&format!("{rest}GMT")),
+        None => httpdate::parse_http_date(text),
+    };
+    let since = time.ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
 }
 
 impl Inner {
@@ -74,14 +85,14 @@ impl Inner {
             return Ok(Some(time));
         }
         // A server that does not answer this answers the download.
-        let asked = self.request(Method::HEAD, &source.url, session)?;
+        let asked = self.request(Method::HEAD, source, session)?;
         if let Ok(answer) = asked.send().await
             && let Some(time) = last_modified(answer.headers())
         {
             return Ok(Some(time));
         }
-        let digest = self.download(source, session, told).await?;
-        self.blob_time(digest).await
+        let fetched = self.download(source, session, told).await?;
+        self.blob_time(fetched.digest).await
     }
 
     /// The time that the server told of the blob, or else of the newest file in it.
@@ -117,5 +128,25 @@ impl Inner {
             }
         }
         Ok(newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn dates_of_http_have_three_forms() {
+        for (text, expected) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Tuesday, 14-Nov-23 22:16:41 UTC", Some(1_700_000_201)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("1994-11-06T08:49:37Z", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(date(text), expected, "{text:?}");
+        }
     }
 }

@@ -27,7 +27,7 @@ const SIGNED: u8 = 14;
 const REFUSAL: &[u8] = &[5];
 
 /// An agent that the client offers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SshAgent {
     /// One that listens there.
     Socket(PathBuf),
@@ -79,6 +79,16 @@ impl SshKeys {
         Some(answer)
     }
 }
+
+/// They are the same where they sign the same.
+impl PartialEq for SshKeys {
+    fn eq(&self, other: &Self) -> bool {
+        let (own, others) = (self.0.iter(), other.0.iter());
+        own.map(|key| &key.public).eq(others.map(|key| &key.public))
+    }
+}
+
+impl Eq for SshKeys {}
 
 impl fmt::Debug for SshKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,16 @@ impl Engine {
         all.filter_map(|kind| kind.find(search)).collect()
     }
 
+    /// Looks whether plugins of CNI can set up networks of steps; the network's name.
+    ///
+    /// # Errors
+    /// They cannot: none is configured, its configuration makes no sense, or a plugin is missing.
+    pub fn cni_network(&self) -> Result<String, EngineError> {
+        let cni = self.0.cni(None)?;
+        self.0.sandbox()?.can_attach(&cni)?;
+        Ok(cni.list.name().to_owned())
+    }
+
     /// What of a step the kernel can limit here. Time, output and disk can be limited anywhere.
     ///
     /// # Errors

@@ -87,6 +87,30 @@ pub struct Copy {
     pub created: Option<Timestamp>,
 }
 
+impl Copy {
+    /// Copies what is at `source`, as it is, into a directory that is made when it is missing.
+    #[must_use]
+    pub const fn plain(from: FileInput, source: String, destination: String) -> Self {
+        Self {
+            from,
+            source,
+            destination,
+            owner: None,
+            mode: None,
+            follow_links: false,
+            directory_contents: false,
+            wildcard: false,
+            allow_empty_wildcard: false,
+            create_destination: true,
+            unpack: false,
+            parents: false,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            created: None,
+        }
+    }
+}
+
 /// Writes a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mkfile {

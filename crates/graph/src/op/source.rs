@@ -1,5 +1,7 @@
 //! Ops that bring something in.
 
+use std::collections::BTreeMap;
+
 use oci::{Digest, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
@@ -77,10 +79,13 @@ pub struct GitSource {
     pub checksum: Option<String>,
     /// With the trees of its submodules.
     pub submodules: bool,
+    /// Keys of hosts that are reached by SSH, in the form of `known_hosts`, which alone are spoken to
+    /// then. They say who is asked and not what is found, so they are in no digest.
+    pub known_hosts: Option<String>,
 }
 
 /// One file from a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpSource {
     /// Where it is.
     pub url: String,
@@ -94,6 +99,10 @@ pub struct HttpSource {
     pub uid: Option<u32>,
     /// Group of the file; root when none.
     pub gid: Option<u32>,
+    /// Header fields that the server is asked with, by their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The client's secret that is the value of `Authorization`; those for the host when none.
+    pub secret: Option<String>,
 }
 
 /// The files of a tar, compressed or not, that the builder has as a blob.
@@ -142,14 +151,25 @@ content_hash_struct!(LocalSource {
     exclude,
     follow
 });
-content_hash_struct!(GitSource {
-    url,
-    reference,
-    subdirectory,
-    keep_git_directory,
-    checksum,
-    submodules
-});
+impl ContentHash for GitSource {
+    fn feed(&self, hasher: &mut ContentHasher) {
+        let Self {
+            url,
+            reference,
+            subdirectory,
+            keep_git_directory,
+            checksum,
+            submodules,
+            known_hosts: _,
+        } = self;
+        url.feed(hasher);
+        reference.feed(hasher);
+        subdirectory.feed(hasher);
+        keep_git_directory.feed(hasher);
+        checksum.feed(hasher);
+        submodules.feed(hasher);
+    }
+}
 content_hash_struct!(ArchiveSource { digest });
 content_hash_struct!(HttpSource {
     url,
@@ -157,5 +177,7 @@ content_hash_struct!(HttpSource {
     file_name,
     mode,
     uid,
-    gid
+    gid,
+    headers,
+    secret
 });

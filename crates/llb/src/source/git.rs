@@ -22,6 +22,7 @@ pub(super) fn convert(name: &str, attrs: &BTreeMap<String, String>) -> Result<So
         keep_git_directory: false,
         checksum: None,
         submodules: true,
+        known_hosts: None,
     };
     let mut by_commit = false;
     for (key, value) in attrs {
@@ -31,6 +32,7 @@ pub(super) fn convert(name: &str, attrs: &BTreeMap<String, String>) -> Result<So
             "git.checksum" => source.checksum = filled(value),
             "git.skipsubmodules" => source.submodules = !is_true(key, value)?,
             "git.fetchbycommit" => by_commit = is_true(key, value)?,
+            "git.knownsshhosts" => source.known_hosts = filled(value),
             "git.mtime" if value.is_empty() || value == "commit" => {}
             "git.authtokensecret" if value == TOKEN => {}
             "git.authheadersecret" if value == HEADER => {}

@@ -14,11 +14,8 @@ const NAMELESS: &str = "download";
 pub(super) fn convert(url: &str, attrs: &BTreeMap<String, String>) -> Result<SourceOp, Problem> {
     let mut source = HttpSource {
         url: url.to_owned(),
-        checksum: None,
         file_name: file_name(url),
-        mode: None,
-        uid: None,
-        gid: None,
+        ..HttpSource::default()
     };
     for (key, value) in attrs {
         match key.as_str() {
@@ -34,10 +31,34 @@ pub(super) fn convert(url: &str, attrs: &BTreeMap<String, String>) -> Result<Sou
             "http.perm" => source.mode = number(key, value)?.filter(|mode| *mode != 0),
             "http.uid" => source.uid = number(key, value)?.filter(|id| *id != 0),
             "http.gid" => source.gid = number(key, value)?.filter(|id| *id != 0),
-            _ => return Err(unknown(key)),
+            "http.authheadersecret" => {
+                source.secret = Some(value.clone()).filter(|id| !id.is_empty())
+            }
+            _ => match key.strip_prefix("http.header.") {
+                Some(name) => {
+                    let name = header(key, name, value)?;
+                    source.headers.insert(name, value.clone());
+                }
+                None => return Err(unknown(key)),
+            },
         }
     }
     Ok(SourceOp::Http(source))
+}
+
+/// The name of a header field. BuildKit sends these two and drops all others.
+fn header(key: &str, name: &str, value: &str) -> Result<String, Problem> {
+    let name = name.to_ascii_lowercase();
+    if !matches!(name.as_str(), "accept" | "user-agent") {
+        return Err(Problem::unsupported(
+            format!("source attribute {key:?}"),
+            "leave it out: servers are sent accept and user-agent alone",
+        ));
+    }
+    if value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(Problem::value(key, value, "no value of a header field"));
+    }
+    Ok(name)
 }
 
 /// The last part of the path.
@@ -63,4 +84,20 @@ fn number(key: &str, value: &str) -> Result<Option<u32>, Problem> {
         _ => (value, 10),
     };
     u32::from_str_radix(digits, radix).map(Some).map_err(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_one_line() {
+        let of = |value: &str| {
+            let attrs = [("http.header.accept".to_owned(), value.to_owned())];
+            convert("http://e.org/", &BTreeMap::from(attrs))
+        };
+        assert!(of("text/plain,\t*/*").is_ok());
+        let refused = of("x\r\nCookie: y").unwrap_err().to_string();
+        assert!(refused.ends_with("no value of a header field"), "{refused}");
+    }
 }

@@ -21,15 +21,28 @@ pub(super) fn convert(
     if reference.tag().is_none() && reference.digest().is_none() {
         return Err(Problem::Invalid(format!("image {name:?}: object required")));
     }
-    let mut source = ImageSource {
+    let (reference, pull) = image_attributes(attrs, reference, given.options.pull)?;
+    Ok(SourceOp::Image(ImageSource {
         reference,
         platform: platform(given),
-        pull: given.options.pull,
-    };
+        pull,
+    }))
+}
+
+/// The image, and when registries are asked about it, as the attributes of its source say; what they
+/// are silent about stays.
+///
+/// # Errors
+/// One is unknown or makes no sense.
+pub fn image_attributes(
+    attrs: &BTreeMap<String, String>,
+    mut reference: Reference,
+    mut policy: PullPolicy,
+) -> Result<(Reference, PullPolicy), Problem> {
     for (key, value) in attrs {
         match key.as_str() {
-            "image.resolvemode" => source.pull = pull(key, value, given)?,
-            "image.checksum" => source.reference = pinned(source.reference, key, value)?,
+            "image.resolvemode" => policy = pull(key, value, policy)?,
+            "image.checksum" => reference = pinned(reference, key, value)?,
             // It says for how long the builder keeps the image, which its use decides here.
             "image.recordtype"
                 if matches!(value.as_str(), "" | "regular" | "internal" | "frontend") => {}
@@ -37,11 +50,12 @@ pub(super) fn convert(
             _ => return Err(unknown(key)),
         }
     }
-    Ok(SourceOp::Image(source))
+    Ok((reference, policy))
 }
 
-/// What an op says that it is for.
-pub(super) fn normalised(platform: &pb::Platform) -> Platform {
+/// What an op, or who asks for an image, says that it is for.
+#[must_use]
+pub fn normalised(platform: &pb::Platform) -> Platform {
     let mut wanted = Platform::new(&platform.os, &platform.architecture, &platform.variant);
     wanted.os_version.clone_from(&platform.os_version);
     wanted.normalised()
@@ -60,9 +74,9 @@ pub(super) fn platform(given: &Given<'_>) -> Platform {
     named.unwrap_or_else(|| default().normalised())
 }
 
-fn pull(key: &str, value: &str, given: &Given<'_>) -> Result<PullPolicy, Problem> {
+fn pull(key: &str, value: &str, default: PullPolicy) -> Result<PullPolicy, Problem> {
     match value {
-        "" | "default" => Ok(given.options.pull),
+        "" | "default" => Ok(default),
         "pull" => Ok(PullPolicy::Always),
         "local" => Ok(PullPolicy::Missing),
         _ => Err(Problem::value(key, value, "invalid resolvemode")),

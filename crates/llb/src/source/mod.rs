@@ -2,7 +2,7 @@
 
 mod git;
 mod http;
-mod image;
+pub(crate) mod image;
 pub(crate) mod layout;
 mod local;
 pub(crate) mod result;

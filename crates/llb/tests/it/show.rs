@@ -45,6 +45,8 @@ fn graph(out: &mut String, graph: &Graph) {
         let inputs: Vec<String> = vertex.inputs.iter().map(|edge| place(*edge)).collect();
         let cache = if vertex.meta.ignore_cache {
             " (no cache)"
+        } else if vertex.meta.unexported {
+            " (in no cache that is exported)"
         } else {
             ""
         };

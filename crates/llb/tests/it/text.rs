@@ -56,7 +56,10 @@ fn describe(definition: &mut pb::Definition, line: &str, names: &Names) {
         "capability" => {
             metadata.caps.insert(value, true);
         }
-        "export-cache" => metadata.export_cache = Some(pb::ExportCache { value: true }),
+        "export-cache" => {
+            let value = value == "true";
+            metadata.export_cache = Some(pb::ExportCache { value });
+        }
         "group" => {
             metadata.progress_group = Some(pb::ProgressGroup {
                 id: "id".to_owned(),

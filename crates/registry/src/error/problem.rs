@@ -9,7 +9,6 @@ use reqwest::Response;
 use reqwest::header::{self, HeaderMap};
 
 use super::{At, Error, What};
-use crate::http_date;
 
 /// How much of an error's body is read.
 const MAX_BODY: u64 = 64 << 10;
@@ -141,11 +140,9 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let (then, now) = (
-        http_date::parse(value)?,
-        http_date::parse(text(header::DATE)?)?,
-    );
-    Some(Duration::from_secs(then.saturating_sub(now)))
+    let then = httpdate::parse_http_date(value).ok()?;
+    let now = httpdate::parse_http_date(text(header::DATE)?).ok()?;
+    Some(then.duration_since(now).unwrap_or_default())
 }
 
 impl Problems {

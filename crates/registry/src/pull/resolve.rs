@@ -157,7 +157,8 @@ impl Client {
     }
 }
 
-fn document_call<'a>(
+/// Asks for what `reference` names, in any form that kiln reads.
+pub(crate) fn document_call<'a>(
     endpoint: &'a Arc<Endpoint>,
     reference: &Reference,
     method: Method,

@@ -12,7 +12,7 @@ use crate::client::slot;
 use crate::endpoint::Endpoint;
 use crate::error::{What, read_bounded};
 use crate::exchange::{Body, Call, Target};
-use crate::pull::stated_digest;
+use crate::pull::{document_call, stated_digest};
 use crate::{Client, Error};
 
 const MAX_TAGS_PAGE: u64 = 4 << 20;
@@ -34,6 +34,16 @@ impl Client {
         let put = |endpoint| self.try_put(endpoint, reference, &descriptor, bytes.clone());
         self.on_registry(reference, put).await?;
         Ok(descriptor)
+    }
+
+    /// Whether the repository of `reference` itself, and not only a mirror of it, has the manifest or
+    /// index that it names.
+    ///
+    /// # Errors
+    /// The registry does not say.
+    pub async fn has_manifest(&self, reference: &Reference) -> Result<bool, Error> {
+        let ask = |endpoint| self.ask_for_manifest(endpoint, reference);
+        self.on_registry(reference, ask).await
     }
 
     /// The tags of the repository of `reference`, in the registry's order.
@@ -58,6 +68,22 @@ impl Client {
             tags.extend(page);
         }
         Ok(tags)
+    }
+
+    async fn ask_for_manifest(
+        &self,
+        endpoint: Arc<Endpoint>,
+        reference: &Reference,
+    ) -> Result<bool, Error> {
+        let _slot = slot(&endpoint.requests).await;
+        let mut call = document_call(&endpoint, reference, Method::HEAD);
+        call.scopes = Scopes::push(reference);
+        let answer = self.exchange(&call).await?;
+        // A registry that does not answer such a question is sent the manifest.
+        if matches!(answer.response.status().as_u16(), 400 | 404 | 405 | 501) {
+            return Ok(false);
+        }
+        answer.success(What::Manifest).await.map(|_| true)
     }
 
     async fn try_put(

@@ -7,6 +7,7 @@
 //!
 //! In a user namespace no node can be made. There the host's own are mounted on empty files.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,7 +30,7 @@ use crate::spec::{DeviceKind, DeviceNode, Security, Spec};
 const SIZE: u64 = 64 << 20;
 
 struct Node {
-    name: &'static str,
+    name: Cow<'static, str>,
     file_type: FileType,
     mode: u32,
     major: u32,
@@ -45,7 +46,7 @@ impl Node {
     }
 
     fn is_on_host(&self) -> bool {
-        let path = Path::new("/dev").join(self.name);
+        let path = Path::new("/dev").join(&*self.name);
         is_on_host(&path, self.file_type, self.device())
     }
 }
@@ -75,22 +76,14 @@ const USUAL: [Node; 6] = [
     character("tty", 0o666, 5, 0),
 ];
 
-/// What a process that is not held back has as well.
-const INSECURE: [Node; 14] = [
+/// What a process that is not held back has as well, with [`loops`].
+const INSECURE: [Node; 6] = [
     character("kmsg", 0o600, 1, 11),
     character("cuse", 0o600, 10, 203),
     character("fuse", 0o600, 10, 229),
     character("kvm", 0o600, 10, 232),
     character("net/tun", 0o600, 10, 200),
     character("loop-control", 0o600, 10, 237),
-    disk("loop0", 0),
-    disk("loop1", 1),
-    disk("loop2", 2),
-    disk("loop3", 3),
-    disk("loop4", 4),
-    disk("loop5", 5),
-    disk("loop6", 6),
-    disk("loop7", 7),
 ];
 
 const LINKS: [(&str, &str); 6] = [
@@ -101,6 +94,9 @@ const LINKS: [(&str, &str); 6] = [
     ("core", "/proc/kcore"),
     ("ptmx", "pts/ptmx"),
 ];
+
+/// Where the kernel lists block devices.
+const BLOCK: &str = "/sys/block";
 
 /// Mount points of what is beneath.
 const DIRECTORIES: [&str; 3] = ["pts", "shm", "mqueue"];
@@ -144,7 +140,7 @@ pub(super) fn restrict(spec: &Spec, host: &Host, steps: &mut Steps) -> Result<()
 }
 
 fn keep(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxError> {
-    let usual = USUAL.iter().filter(|node| !is_replaced(node, spec));
+    let usual = USUAL.into_iter().filter(|node| !is_replaced(node, spec));
     let usual = usual.map(|node| format!("/dev/{}", node.name));
     let own = spec
         .devices
@@ -164,7 +160,7 @@ fn keep(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxError> {
 /// What the process does once it is mounted where no nodes can be made.
 pub(super) fn borrow(spec: &Spec, steps: &mut Steps) -> Result<(), SandboxError> {
     for node in all_usual(spec) {
-        let path = Path::new("/dev").join(node.name);
+        let path = Path::new("/dev").join(&*node.name);
         // Of what is not in every process's /dev the host may lack some.
         if node.is_on_host() {
             attach_from_host(&path, steps)?;
@@ -224,9 +220,9 @@ fn fill(dev: BorrowedFd<'_>, spec: &Spec, makes_nodes: bool, terminal: bool) -> 
     }
     for node in all_usual(spec) {
         if makes_nodes {
-            make(dev, node)?;
+            make(dev, &node)?;
         } else if node.is_on_host() {
-            make_place(dev, Path::new(node.name))?;
+            make_place(dev, Path::new(&*node.name))?;
         }
     }
     for node in &spec.devices {
@@ -246,15 +242,32 @@ fn fill(dev: BorrowedFd<'_>, spec: &Spec, makes_nodes: bool, terminal: bool) -> 
 }
 
 /// The usual nodes that the caller does not replace.
-fn all_usual(spec: &Spec) -> impl Iterator<Item = &'static Node> + '_ {
-    let more: &[Node] = match spec.security {
-        Security::Sandbox => &[],
-        Security::Insecure => &INSECURE,
+fn all_usual(spec: &Spec) -> impl Iterator<Item = Node> + '_ {
+    let more = match spec.security {
+        Security::Sandbox => Vec::new(),
+        Security::Insecure => INSECURE
+            .into_iter()
+            .chain(loops(Path::new(BLOCK)))
+            .collect(),
     };
     USUAL
-        .iter()
+        .into_iter()
         .chain(more)
         .filter(|node| !is_replaced(node, spec))
+}
+
+/// Loop devices, and so many that some are free whichever the machine uses: `mount -o loop` takes
+/// the one that the kernel says is free.
+fn loops(block: &Path) -> impl Iterator<Item = Node> {
+    const FREE: u32 = 8;
+    const MOST: u32 = 1024;
+    let is_used = |minor: &u32| {
+        let file = block.join(format!("loop{minor}/loop/backing_file"));
+        file.exists()
+    };
+    let used = (0..MOST).take_while(is_used).count();
+    let used = u32::try_from(used).unwrap_or(MOST);
+    (0..used + FREE).map(disk)
 }
 
 /// An empty file, to mount something on.
@@ -267,7 +280,7 @@ fn make_place(dev: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 
 /// Whether the caller has something else at the path of a usual node.
 fn is_replaced(node: &Node, spec: &Spec) -> bool {
-    let at = Path::new("/dev").join(node.name);
+    let at = Path::new("/dev").join(&*node.name);
     spec.devices.iter().any(|own| own.path == at)
 }
 
@@ -306,10 +319,10 @@ fn make_directories(dev: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 }
 
 fn make(dev: BorrowedFd<'_>, node: &Node) -> io::Result<()> {
-    make_directories(dev, Path::new(node.name))?;
+    make_directories(dev, Path::new(&*node.name))?;
     node::create(
         dev,
-        OsStr::new(node.name),
+        OsStr::new(&*node.name),
         node.file_type,
         Mode::from_raw_mode(node.mode),
         node.device(),
@@ -318,7 +331,7 @@ fn make(dev: BorrowedFd<'_>, node: &Node) -> io::Result<()> {
 
 const fn character(name: &'static str, mode: u32, major: u32, minor: u32) -> Node {
     Node {
-        name,
+        name: Cow::Borrowed(name),
         file_type: FileType::CharacterDevice,
         mode,
         major,
@@ -326,13 +339,32 @@ const fn character(name: &'static str, mode: u32, major: u32, minor: u32) -> Nod
     }
 }
 
-const fn disk(name: &'static str, minor: u32) -> Node {
+fn disk(minor: u32) -> Node {
     const LOOP: u32 = 7;
     Node {
-        name,
+        name: format!("loop{minor}").into(),
         file_type: FileType::BlockDevice,
         mode: 0o660,
         major: LOOP,
         minor,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loop_devices_beyond_those_in_use() {
+        let block = tempfile::tempdir().unwrap();
+        let names = || -> Vec<_> { loops(block.path()).map(|node| node.name).collect() };
+        assert_eq!(names().last().map(|name| &**name), Some("loop7"));
+        for used in [0, 1, 3] {
+            let device = block.path().join(format!("loop{used}/loop"));
+            std::fs::create_dir_all(&device).unwrap();
+            std::fs::write(device.join("backing_file"), "/disk").unwrap();
+        }
+        let names = names();
+        assert_eq!((names.len(), &*names[9]), (10, "loop9"));
     }
 }

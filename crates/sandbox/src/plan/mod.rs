@@ -251,7 +251,7 @@ pub(crate) struct Joined {
 impl Plan {
     /// Plans a process beside another one.
     pub(crate) fn joining(
-        process: &Process,
+        (process, security): (&Process, Security),
         host: &Host,
         joined: Joined,
         terminal: bool,
@@ -269,7 +269,7 @@ impl Plan {
             network: joined.has_network,
         };
         steps.push("enter the container", join);
-        let rights = Rights::in_namespaces(process, Security::Sandbox, host).asking(ask);
+        let rights = Rights::in_namespaces(process, security, host).asking(ask);
         steps.become_process(process, &[], rights, host)?;
         Ok(steps.with(execute))
     }

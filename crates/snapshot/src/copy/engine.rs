@@ -273,7 +273,11 @@ impl<'a> Engine<'a> {
     }
 
     fn time(&self, source: &Stat) -> Time {
-        self.copy.modified.unwrap_or(source.modified)
+        let time = self.copy.modified.unwrap_or(source.modified);
+        match self.copy.latest {
+            Some(latest) if time > latest => latest,
+            _ => time,
+        }
     }
 
     /// Whether layer `number` of the source may be linked to.

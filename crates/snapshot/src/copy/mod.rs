@@ -52,6 +52,8 @@ pub struct Copy {
     pub created: Option<Time>,
     /// The time of the copies; that of the source if none.
     pub modified: Option<Time>,
+    /// Times of copies that would be later become this one.
+    pub latest: Option<Time>,
 }
 
 /// Who owns what is copied.

@@ -307,6 +307,14 @@ fn privileged_only_what_is_included_and_with_a_time() {
         "dir out @9\ndir out/a 0711 1:1 @9\ndir out/a/empty @9\nfile out/x.md @9 \"x\"",
     );
     check(context, "", copied(&["a/z", "y"], None), "dir out");
+    let mut latest = copied(&["**/*.md", "a"], None);
+    latest.latest = Some(snapshot::Time::from_seconds(5));
+    check(
+        context,
+        "",
+        latest,
+        "dir out\ndir out/a 0711 1:1 @5\ndir out/a/b @5\nfile out/a/b/c.md \"c\"\nfile out/a/b/c.rs\ndir out/a/empty\nfile out/x.md \"x\"",
+    );
 }
 
 #[test]

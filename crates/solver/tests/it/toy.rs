@@ -164,11 +164,8 @@ pub(crate) trait Add {
     fn keyed(&mut self, name: &str) -> VertexId {
         let op = Op::Source(SourceOp::Http(HttpSource {
             url: name.to_owned(),
-            checksum: None,
             file_name: "file".to_owned(),
-            mode: None,
-            uid: None,
-            gid: None,
+            ..HttpSource::default()
         }));
         self.vertex(name, op, &[], false)
     }
@@ -199,23 +196,11 @@ pub(crate) trait Add {
         let op = Op::File(FileOp {
             actions: vec![FileAction {
                 input: FileInput::Input(0),
-                kind: FileActionKind::Copy(Copy {
-                    from: FileInput::Input(1),
-                    source: file.to_owned(),
-                    destination: format!("/{name}"),
-                    owner: None,
-                    mode: None,
-                    follow_links: false,
-                    directory_contents: false,
-                    wildcard: false,
-                    allow_empty_wildcard: false,
-                    create_destination: true,
-                    unpack: false,
-                    parents: false,
-                    include: Vec::new(),
-                    exclude: Vec::new(),
-                    created: None,
-                }),
+                kind: FileActionKind::Copy(Copy::plain(
+                    FileInput::Input(1),
+                    file.to_owned(),
+                    format!("/{name}"),
+                )),
                 output: Some(0),
             }],
         });
@@ -231,9 +216,8 @@ impl Add for Graph {
     fn vertex(&mut self, name: &str, op: Op, inputs: &[VertexId], fresh: bool) -> VertexId {
         let meta = Meta {
             name: name.to_owned(),
-            written: None,
             ignore_cache: fresh,
-            locations: Vec::new(),
+            ..Meta::default()
         };
         let inputs = inputs.iter().map(|&id| id.into()).collect();
         self.add(op, inputs, meta).unwrap()
@@ -250,7 +234,8 @@ fn exec(name: &str, inputs: usize) -> Op {
         source: MountSource::Bind {
             input: Some(input),
             selector: String::new(),
-            output: (input == 0).then_some(0),
+            // What becomes a result is looked at whole.
+            output: Some(input),
         },
         read_only: false,
     };

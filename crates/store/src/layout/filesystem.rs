@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use sys::mount::{Mounted, mounted};
+
 use crate::error::{Result, StoreError, io};
 
 /// Magic numbers of `statfs(2)`.
@@ -39,23 +41,18 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 /// virtiofs has the number of FUSE; only the mount table tells them apart.
 fn virtiofs(root: &Path) -> Result<Option<&'static str>> {
     let table = Path::new("/proc/self/mountinfo");
-    let text = std::fs::read_to_string(table).map_err(io("read", table))?;
+    let all = mounted().map_err(io("read", table))?;
     let root = root.canonicalize().map_err(io("resolve", root))?;
-    Ok((kind_of_mount(&text, &root) == Some("virtiofs")).then_some("virtiofs"))
+    Ok((kind_of_mount(&all, &root) == Some("virtiofs")).then_some("virtiofs"))
 }
 
 /// The type of the innermost mount that `path` lies in.
-fn kind_of_mount<'a>(table: &'a str, path: &Path) -> Option<&'a str> {
-    table
-        .lines()
-        .filter_map(|line| {
-            let (mount, kind) = line.split_once(" - ")?;
-            let point = mount.split(' ').nth(4)?.replace("\\040", " ");
-            let kind = kind.split(' ').next()?;
-            path.starts_with(&point).then_some((point.len(), kind))
-        })
-        .max_by_key(|(length, _)| *length)
-        .map(|(_, kind)| kind)
+fn kind_of_mount<'a>(all: &'a [Mounted], path: &Path) -> Option<&'a str> {
+    let around = all
+        .iter()
+        .filter(|mounted| path.starts_with(&mounted.point));
+    let innermost = around.max_by_key(|mounted| mounted.point.components().count());
+    innermost.map(|mounted| mounted.kind.as_str())
 }
 
 #[cfg(test)]
@@ -64,16 +61,26 @@ mod tests {
 
     #[test]
     fn innermost_mount_decides() {
-        let table = "22 1 254:0 / / rw - ext4 /dev/vda rw\n\
-                     30 22 0:25 / /data rw shared:1 - virtiofs data rw\n\
-                     31 30 0:26 / /data/a\\040b rw - tmpfs tmpfs rw\n";
+        let mounted = |point: &str, kind: &str| Mounted {
+            device: "0:25".to_owned(),
+            part: "/".into(),
+            point: point.into(),
+            kind: kind.to_owned(),
+        };
+        let all = [
+            mounted("/", "ext4"),
+            mounted("/data", "ext4"),
+            // Upon the one before.
+            mounted("/data", "virtiofs"),
+            mounted("/data/a b", "tmpfs"),
+        ];
         for (path, kind) in [
             ("/var/lib/kiln", "ext4"),
             ("/data/kiln", "virtiofs"),
             ("/database", "ext4"),
             ("/data/a b/kiln", "tmpfs"),
         ] {
-            assert_eq!(kind_of_mount(table, Path::new(path)), Some(kind), "{path}");
+            assert_eq!(kind_of_mount(&all, Path::new(path)), Some(kind), "{path}");
         }
     }
 }

@@ -11,6 +11,7 @@ mod classic;
 mod detached;
 mod guard;
 mod overlay;
+mod table;
 
 use std::ffi::OsString;
 use std::io;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 pub use detached::{attach, detach, restrict};
 pub use guard::MountGuard;
+pub use table::{Mounted, mounted};
 
 /// One mount of a root file system.
 #[derive(Clone, Debug, PartialEq, Eq)]

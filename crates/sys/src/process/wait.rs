@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid,
+};
 
 /// A process that has been started and not yet reaped.
 #[derive(Debug)]
@@ -46,6 +48,17 @@ impl Child {
     /// `ESRCH` if it has ended and been reaped.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         Ok(crate::raw::pidfd_send_signal(self.pidfd.as_fd(), signal)?)
+    }
+
+    /// Kills all processes of the group that this one leads, as it does after
+    /// [`super::Step::NewSession`]. To be called before it is reaped: until then its number, which is
+    /// the group's, is nobody else's.
+    ///
+    /// # Errors
+    /// `ESRCH` if it leads no group, or all of them have ended.
+    pub fn kill_group(&self) -> io::Result<()> {
+        let group = Pid::from_raw(self.pid).ok_or(Errno::SRCH)?;
+        Ok(kill_process_group(group, Signal::KILL)?)
     }
 
     /// Blocks until the process has ended, and reaps it.

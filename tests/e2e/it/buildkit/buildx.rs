@@ -1,6 +1,8 @@
 //! What `docker buildx` and `docker compose` ask for by themselves, and what only they have. Where
 //! they are not there is nothing to run.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -222,9 +224,50 @@ fn reads_the_history() {
     for part in [">>> RUN echo begun; exit 3", "exit code: 3"] {
         assert!(shown.contains(part), "{shown}");
     }
+    let attachment = [
+        "history",
+        "inspect",
+        "attachment",
+        "--type",
+        "manifest",
+        "^1",
+    ];
+    let manifest: Value = serde_json::from_str(&run(&attachment).ok()).unwrap();
+    assert_eq!(manifest["mediaType"], kind);
+    check_bundle(&run, &project.join("bundle"));
     run(&["history", "rm", "--all"]).ok();
     assert_eq!(run(&["history", "ls", "--format", "{{.Name}}"]).ok(), "");
     assert_eq!(daemon.stop().code, 0);
+}
+
+/// The records of two builds as an OCI layout: all that their manifests name is in it.
+fn check_bundle(run: &dyn Fn(&[&str]) -> Ran, bundle: &Path) {
+    std::fs::create_dir(bundle).unwrap();
+    let archive = bundle.join("bundle.tar.gz");
+    let archive = archive.to_str().unwrap();
+    run(&["history", "export", "--output", archive, "--all"]).ok();
+    tool("tar", &["-xzf", archive, "-C", bundle.to_str().unwrap()]);
+    let blob = |descriptor: &Value| -> Value {
+        let digest = descriptor["digest"].as_str().unwrap();
+        let (kind, hex) = digest.split_once(':').unwrap();
+        let bytes = std::fs::read(bundle.join("blobs").join(kind).join(hex)).unwrap();
+        assert_eq!(bytes.len() as u64, descriptor["size"].as_u64().unwrap());
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    };
+    let index = std::fs::read(bundle.join("index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let records = blob(&index["manifests"][0]);
+    let records = records["manifests"].as_array().unwrap();
+    assert_eq!(records.len(), 2);
+    for (record, is_failed) in records.iter().zip([true, false]) {
+        let manifest = blob(record);
+        let config = blob(&manifest["config"]);
+        assert_eq!(config["error"].is_object(), is_failed, "{config}");
+        // The failure with its details, or the image.
+        let layers = manifest["layers"].as_array().unwrap();
+        assert_eq!(layers.len(), 1, "{manifest}");
+        layers.iter().for_each(|layer| drop(blob(layer)));
+    }
 }
 
 #[test]

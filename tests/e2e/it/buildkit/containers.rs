@@ -13,6 +13,7 @@ use super::client::{Client, Wanted, of};
 use super::definitions::{Steps, solve};
 use super::offers::Offers;
 use super::run;
+use crate::kiln::Kiln;
 use crate::serving::Daemon;
 
 /// The build that the calls are about.
@@ -53,6 +54,10 @@ impl Talk {
     }
 
     fn start(&self, process: &str, script: &str, tty: bool) {
+        self.start_held(process, script, tty, pb::SecurityMode::Sandbox);
+    }
+
+    fn start_held(&self, process: &str, script: &str, tty: bool, security: pb::SecurityMode) {
         let meta = pb::Meta {
             args: ["/bin/sh", "-c", script].map(str::to_owned).into(),
             env: vec!["A=b".to_owned()],
@@ -63,6 +68,7 @@ impl Talk {
             meta: Some(meta),
             fds: vec![0, 1, 2],
             tty,
+            security: security.into(),
             ..gateway::InitMessage::default()
         };
         self.send(process, Input::Init(init));
@@ -179,7 +185,10 @@ async fn release(client: &Client) -> Result<(), Status> {
 
 /// Does `work` while a build goes on that makes nothing.
 fn during(work: impl AsyncFnOnce(&Client)) {
-    let daemon = Daemon::new();
+    during_of(Daemon::new(), &Wanted::default(), work);
+}
+
+fn during_of(daemon: Daemon, wanted: &Wanted, work: impl AsyncFnOnce(&Client)) {
     run(async {
         let client = Client::connect(&daemon.socket).await;
         let _session = client
@@ -193,7 +202,7 @@ fn during(work: impl AsyncFnOnce(&Client)) {
             };
             client.bridge().r#return(of(BUILD, nothing)).await.unwrap();
         };
-        let (built, ()) = client.during(BUILD, &Wanted::default(), None, inside).await;
+        let (built, ()) = client.during(BUILD, wanted, None, inside).await;
         built.ok();
     });
     assert_eq!(daemon.stop().code, 0);
@@ -330,10 +339,53 @@ fn what_is_left_running_ends_with_the_build() {
         talk.send("p", Input::Init(init.clone()));
         talk.until("p", "hush").await;
         // What would not be honoured is refused.
-        init.security = pb::SecurityMode::Insecure.into();
-        let mut refused = Talk::begin(client).await;
-        refused.send("q", Input::Init(init));
-        let status = refused.next().await.unwrap_err();
-        assert_eq!(status.message(), "security.insecure is not allowed");
+        for (security, message) in [
+            (1, "security.insecure is not allowed"),
+            (2, "invalid security mode 2"),
+        ] {
+            init.security = security;
+            let mut refused = Talk::begin(client).await;
+            refused.send("q", Input::Init(init.clone()));
+            assert_eq!(refused.ended("q").await.error, message);
+        }
+    });
+}
+
+#[test]
+fn a_process_has_all_rights_if_the_first_one_has() {
+    use pb::SecurityMode::{Insecure, Sandbox};
+    const FILTER: &str =
+        "grep ^Seccomp: /proc/self/status; mount -t tmpfs x /dev/shm && echo mounted";
+    let daemon = Daemon::of_kiln(Kiln::configured(
+        "[serve]\nentitlements = [\"security.insecure\"]\n",
+    ));
+    let wanted = Wanted {
+        entitlements: vec!["security.insecure".to_owned()],
+        ..Wanted::default()
+    };
+    during_of(daemon, &wanted, async |client| {
+        for first in [Sandbox, Insecure] {
+            new_container(client, "box").await;
+            let mut talk = Talk::begin(client).await;
+            talk.start_held("p", "echo there; cat", false, first);
+            talk.until("p", "there").await;
+            for later in [Sandbox, Insecure] {
+                let mut beside = Talk::begin(client).await;
+                beside.start_held("q", FILTER, false, later);
+                let ended = beside.ended("q").await;
+                let said = ended.said.get(&1).map(String::as_str);
+                match (first, later) {
+                    (Sandbox, Insecure) => {
+                        let refused = "security.insecure beside a process without it is not";
+                        assert!(ended.error.starts_with(refused), "{ended:?}");
+                    }
+                    (_, Sandbox) => assert_eq!(said, Some("Seccomp:\t2\n"), "{ended:?}"),
+                    _ => assert_eq!(said, Some("Seccomp:\t0\nmounted\n"), "{ended:?}"),
+                }
+            }
+            talk.write("p", "", true);
+            assert_eq!(talk.ended("p").await.code, 0);
+            release(client).await.unwrap();
+        }
     });
 }

@@ -10,6 +10,8 @@ use serde_json::json;
 use super::client::{Client, Wanted, details, of};
 use super::offers::Offers;
 use super::{build, image, run};
+use crate::kiln::Project;
+use crate::repository::Repository;
 use crate::serving::Daemon;
 
 const FILES: &[(&str, &str)] = &[
@@ -108,6 +110,21 @@ impl Steps {
 
     /// As `RUN` makes it.
     pub(super) fn run(&mut self, on: &pb::Input, script: &str, env: &[String]) -> pb::Input {
+        self.run_held(on, script, env, pb::SecurityMode::Sandbox)
+    }
+
+    /// As `RUN --security=insecure` makes it.
+    pub(super) fn run_insecure(&mut self, on: &pb::Input, script: &str) -> pb::Input {
+        self.run_held(on, script, &[], pb::SecurityMode::Insecure)
+    }
+
+    fn run_held(
+        &mut self,
+        on: &pb::Input,
+        script: &str,
+        env: &[String],
+        security: pb::SecurityMode,
+    ) -> pb::Input {
         let args = ["/bin/sh", "-c", script];
         let exec = pb::ExecOp {
             meta: Some(pb::Meta {
@@ -121,6 +138,7 @@ impl Steps {
                 dest: "/".to_owned(),
                 ..pb::Mount::default()
             }],
+            security: security.into(),
             ..pb::ExecOp::default()
         };
         self.add(std::slice::from_ref(on), pb::op::Op::Exec(exec))
@@ -353,6 +371,266 @@ fn a_diff_laid_over_the_one_gives_the_other() {
     assert_eq!(daemon.stop().code, 0);
 }
 
+/// One file action; `output` is -1 when nothing is made of it beside later actions.
+fn action(input: i64, from: i64, output: i64, action: pb::file_action::Action) -> pb::FileAction {
+    pb::FileAction {
+        input,
+        secondary_input: from,
+        output,
+        action: Some(action),
+    }
+}
+
+fn written(path: &str) -> pb::file_action::Action {
+    pb::file_action::Action::Mkfile(pb::FileActionMkFile {
+        path: path.to_owned(),
+        mode: 0o644,
+        data: path.as_bytes().to_vec(),
+        owner: None,
+        timestamp: 0,
+    })
+}
+
+fn copied(from: &str, to: &str) -> pb::file_action::Action {
+    pb::file_action::Action::Copy(pb::FileActionCopy {
+        src: from.to_owned(),
+        dest: to.to_owned(),
+        mode: -1,
+        timestamp: -1,
+        ..pb::FileActionCopy::default()
+    })
+}
+
+fn removed(path: &str) -> pb::file_action::Action {
+    pb::file_action::Action::Rm(pb::FileActionRm {
+        path: path.to_owned(),
+        ..pb::FileActionRm::default()
+    })
+}
+
+#[test]
+fn several_things_are_made_of_one_file_action() {
+    let daemon = Daemon::new();
+    run(async {
+        let mut steps = Steps::default();
+        let below = steps.files(&[("/below", "below")]);
+        // Actions are counted from the input on: /a is made by 1, which is an output as well.
+        let actions = vec![
+            action(0, -1, 1, written("/a")),
+            action(1, -1, -1, removed("/a")),
+            action(2, -1, -1, written("/b")),
+            action(3, 1, 0, copied("/a", "/from-a")),
+            action(1, 1, 2, copied("/a", "/within")),
+            action(1, 3, 3, copied("/b", "/from-b")),
+        ];
+        let made = pb::op::Op::File(pb::FileOp { actions });
+        let made = steps.add(&[below], made);
+        let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
+        let mut all = base;
+        for output in 0..4 {
+            let to = pb::file_action::Action::Copy(pb::FileActionCopy {
+                src: "/".to_owned(),
+                dest: format!("/{output}"),
+                mode: -1,
+                timestamp: -1,
+                dir_copy_contents: true,
+                create_dest_path: true,
+                ..pb::FileActionCopy::default()
+            });
+            let part = pb::Input {
+                index: output,
+                ..made.clone()
+            };
+            let file = pb::FileOp {
+                actions: vec![action(0, 1, 0, to)],
+            };
+            all = steps.add(&[all, part], pb::op::Op::File(file));
+        }
+        let last = steps.run(
+            &all,
+            "cat 0/from-a; for i in 0 1 2 3; do echo; ls $i | xargs; done",
+            &[],
+        );
+        let said = told(&daemon, steps.end(&last)).await;
+        let expected = "/a\nb below from-a\n\na below\n\na below within\n\na below from-b\n";
+        assert_eq!(said, expected);
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn what_is_not_to_be_exported_is_in_no_cache() {
+    let (daemon, registry) = (Daemon::new(), testkit::FakeRegistry::start());
+    let host = registry.host();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        for (id, value, expected) in [
+            ("one", None, 2),
+            ("two", Some(true), 2),
+            ("three", Some(false), 1),
+        ] {
+            let mut steps = Steps::default();
+            let first = steps.files(&[("/a", id)]);
+            let file = pb::FileOp {
+                actions: vec![action(0, -1, 0, written("/b"))],
+            };
+            let second = steps.add(std::slice::from_ref(&first), pb::op::Op::File(file));
+            let mut definition = steps.end(&second);
+            let metadata = pb::OpMetadata {
+                export_cache: value.map(|value| pb::ExportCache { value }),
+                ..pb::OpMetadata::default()
+            };
+            definition.metadata.insert(first.digest.clone(), metadata);
+            let to = format!("{host}/cache:{id}");
+            let wanted = Wanted {
+                cache_to: vec![("registry", vec![("ref", to.leak()), ("mode", "max")])],
+                ..Wanted::default()
+            };
+            let _session = client.session(id, "shared", Offers::build(&[])).await;
+            client.define(id, &wanted, definition).await.ok();
+            let (_, manifest) = registry.manifest("cache", id).unwrap();
+            let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+            let config = manifest["config"]["digest"].as_str().unwrap();
+            let config = registry.blob("cache", config.parse().unwrap()).unwrap();
+            let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+            let records = config["records"].as_array().unwrap();
+            let results = records.iter().filter(|record| !record["layers"].is_null());
+            assert_eq!(results.count(), expected, "{id}: {config}");
+        }
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_definition_without_steps_makes_nothing() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let (offers, blobs) = Offers::build(&[]).store("local:/c");
+        let _session = client.session("one", "shared", offers).await;
+        let empty = pb::Definition::default();
+        let wanted = Wanted {
+            cache_to: vec![("local", vec![("dest", "/c")])],
+            ..Wanted::default()
+        };
+        let made = client.define("one", &wanted, empty.clone()).await;
+        assert!(made.ok().is_empty(), "{:?}", made.ok());
+        assert!(blobs.lock().unwrap().is_empty());
+        let _session = client.session("two", "shared", Offers::build(&[])).await;
+        let refused = client.define("two", &image("made"), empty).await;
+        assert_eq!(refused.error().code(), tonic::Code::Unimplemented);
+
+        // A cache that nothing is in is none either.
+        let (offers, blobs) = Offers::build(&[]).store("local:/c");
+        let _session = client.session("three", "shared", offers).await;
+        let mut steps = Steps::default();
+        let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
+        let mut definition = steps.end(&base);
+        let unexported = pb::OpMetadata {
+            export_cache: Some(pb::ExportCache { value: false }),
+            ..pb::OpMetadata::default()
+        };
+        definition.metadata.insert(base.digest, unexported);
+        let made = client.define("three", &wanted, definition).await;
+        assert!(!made.ok().contains_key("cache.manifest"), "{:?}", made.ok());
+        assert!(blobs.lock().unwrap().is_empty());
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn why_a_step_failed_is_said_in_full() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let _session = client.session("one", "shared", Offers::build(&[])).await;
+        let mut steps = Steps::default();
+        let file = steps.source("http://127.0.0.1:1/file", &[]);
+        let failed = client
+            .define("one", &Wanted::default(), steps.end(&file))
+            .await;
+        let message = failed.error().message();
+        let cause = message.split_once("http://127.0.0.1:1/file: ");
+        assert!(
+            cause.is_some_and(|(_, cause)| !cause.is_empty()),
+            "{message}"
+        );
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// Serves one file to whoever asks, and tells the heads of what was asked.
+fn listening() -> (u16, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, heads) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let lines = lines.map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
+            stream.write_all(answer).unwrap();
+            // Nobody may be left to hear it.
+            let _ = sender.send(head.join("\n"));
+        }
+    });
+    (port, heads)
+}
+
+#[test]
+fn a_server_is_asked_as_the_definition_says() {
+    let daemon = Daemon::new();
+    let (port, heads) = listening();
+    let url = format!("http://127.0.0.1:{port}/f");
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let offers = Offers::build(FILES).secret("mine", "Basic eDp5\n");
+        let _session = client.session("one", "shared", offers).await;
+        let mut steps = Steps::default();
+        let plain = steps.source(&url, &[]);
+        let attrs = [
+            ("http.header.Accept", "text/plain"),
+            ("http.header.user-agent", "mine/1"),
+            ("http.authheadersecret", "mine"),
+        ];
+        let asked = steps.source(&url, &attrs);
+        let both = pb::MergeOp {
+            inputs: [0, 1].map(|input| pb::MergeInput { input }).to_vec(),
+        };
+        let both = steps.add(&[plain, asked], pb::op::Op::Merge(both));
+        let definition = steps.end(&both);
+        client
+            .define("one", &Wanted::default(), definition)
+            .await
+            .ok();
+        let mut heads: Vec<String> = heads.try_iter().collect();
+        heads.sort_by_key(|head| head.contains("authorization"));
+        let [plain, asked] = heads.as_slice() else {
+            panic!("{heads:?}");
+        };
+        assert!(plain.contains("user-agent: kiln/"), "{plain}");
+        for line in [
+            "accept: text/plain",
+            "user-agent: mine/1",
+            "authorization: Basic eDp5",
+        ] {
+            assert!(asked.lines().any(|found| found == line), "{asked}");
+        }
+
+        let _session = client.session("two", "shared", Offers::build(FILES)).await;
+        let mut steps = Steps::default();
+        let source = steps.source(&url, &attrs);
+        let refused = client
+            .define("two", &Wanted::default(), steps.end(&source))
+            .await;
+        let message = refused.error().message().to_owned();
+        assert!(message.ends_with("secret mine: not found"), "{message}");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
 #[test]
 fn what_is_wrong_with_a_definition_is_said() {
     let daemon = Daemon::new();
@@ -398,20 +676,7 @@ fn what_is_wrong_with_a_definition_is_said() {
 
         let mut steps = Steps::default();
         let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
-        let exec = pb::ExecOp {
-            security: pb::SecurityMode::Insecure as i32,
-            meta: Some(pb::Meta {
-                args: vec!["x".to_owned()],
-                cwd: "/".to_owned(),
-                ..pb::Meta::default()
-            }),
-            mounts: vec![pb::Mount {
-                dest: "/".to_owned(),
-                ..pb::Mount::default()
-            }],
-            ..pb::ExecOp::default()
-        };
-        let done = steps.add(&[base], pb::op::Op::Exec(exec));
+        let done = steps.run_insecure(&base, "true");
         let _session = client.session("two", "shared", Offers::build(FILES)).await;
         let refused = client
             .define("two", &Wanted::default(), steps.end(&done))
@@ -420,6 +685,61 @@ fn what_is_wrong_with_a_definition_is_said() {
         assert_eq!(status.code(), tonic::Code::PermissionDenied);
         let said = "security.insecure is not allowed: the build needs that entitlement";
         assert!(status.message().ends_with(said), "{status:?}");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// Stands in for `ssh`: what it was to run on a host it runs here, if the host's key is known.
+const SSH: &str = r#"#!/bin/sh
+for word; do
+    case $word in
+        UserKnownHostsFile=*) known=${word#*=} ;;
+        StrictHostKeyChecking=*) check=${word#*=} ;;
+    esac
+done
+if [ "$check" != yes ] || ! grep -qx 'host.invalid ssh-ed25519 AAAA' "$known"; then
+    echo 'Host key verification failed.' >&2
+    exit 255
+fi
+exec sh -c "$word"
+"#;
+
+#[test]
+fn a_repository_is_fetched_by_ssh_from_hosts_that_the_client_knows() {
+    let project = Project::new(&[("bin/ssh", SSH)]);
+    let (program, path) = (project.join("bin/ssh"), project.join("repository"));
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    Repository::new(path.clone()).commit(&[("a", "first\n")]);
+    let programs = format!(
+        "{}:/usr/local/bin:/usr/bin:/bin",
+        project.join("bin").display()
+    );
+    let daemon = Daemon::with_variable("PATH", programs);
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let url = format!("ssh://git@host.invalid{}", path.display());
+        let define = |known: &str| {
+            let attrs = [("git.fullurl", url.as_str()), ("git.knownsshhosts", known)];
+            let mut steps = Steps::default();
+            let source = steps.source("git://host.invalid/repository#main", &attrs);
+            steps.end(&source)
+        };
+        let known = "other.invalid ssh-ed25519 BBBB\nhost.invalid ssh-ed25519 AAAA\n";
+        for (id, known, is_refused) in [
+            ("one", "host.invalid ssh-ed25519 BBBB\n", true),
+            ("two", known, false),
+        ] {
+            let _session = client.session(id, "shared", Offers::build(FILES)).await;
+            let built = client.define(id, &Wanted::default(), define(known)).await;
+            if is_refused {
+                let message = built.error().message().to_owned();
+                let said = "Host key verification failed.";
+                assert!(message.contains(said), "{message}");
+            } else {
+                built.ok();
+            }
+        }
     });
     assert_eq!(daemon.stop().code, 0);
 }

@@ -14,7 +14,7 @@ use tonic_prost::ProstCodec;
 
 use super::client::{Client, Wanted};
 use super::offers::Offers;
-use super::stores::{Info, Named, Piece};
+use super::stores::{Filters, Found, Info, Listed, Named, Piece};
 use super::{build, image, run};
 use crate::serving::Daemon;
 
@@ -85,15 +85,64 @@ async fn content(client: &Client, digest: &str, offset: i64) -> Result<(Vec<u8>,
     Ok((bytes, info.into_inner().info.unwrap().size))
 }
 
+/// All that there is to read, of which one of `filters` holds.
+async fn everything(client: &Client, filters: &[&str]) -> Result<Vec<Found>, Status> {
+    let filters = filters.iter().map(|text| (*text).to_owned()).collect();
+    let path = PathAndQuery::from_static("/containerd.services.content.v1.Content/List");
+    let mut grpc = Grpc::new(client.channel());
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::<Filters, Listed>::default();
+    let pieces = grpc.server_streaming(Request::new(Filters { filters }), path, codec);
+    let mut pieces = pieces.await?.into_inner();
+    let mut all = Vec::new();
+    while let Some(piece) = pieces.message().await? {
+        all.extend(piece.info);
+    }
+    Ok(all)
+}
+
+/// What is listed can be read, and is what the image is made of and what is kept of the build.
+#[test]
+fn what_can_be_read_is_listed() {
+    let daemon = Daemon::new();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        assert!(everything(&client, &[]).await.unwrap().is_empty());
+        let files = [("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")];
+        let made = build(&client, "one", Offers::build(&files), &image("made")).await;
+        let manifest = &made.ok()["containerimage.digest"];
+        let config = &made.ok()["containerimage.config.digest"];
+        let all = everything(&client, &[]).await.unwrap();
+        for found in &all {
+            let (bytes, size) = content(&client, &found.digest, 0).await.unwrap();
+            assert_eq!((bytes.len() as u64, size), (size as u64, found.size));
+        }
+        for digest in [manifest, config] {
+            assert!(all.iter().any(|found| found.digest == *digest), "{digest}");
+        }
+        let one = [
+            format!("digest=={manifest}"),
+            format!("digest=={config},labels.a"),
+        ];
+        let one = everything(&client, &one.each_ref().map(String::as_str))
+            .await
+            .unwrap();
+        assert_eq!(one.len(), 1);
+        assert_eq!(one[0].digest, *manifest);
+        let odd = everything(&client, &["size==3"]).await;
+        assert_eq!(odd.unwrap_err().code(), Code::InvalidArgument);
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// What was typed is there too.
 #[test]
 fn past_builds_are_listed_told_again_pinned_and_forgotten() {
     let daemon = Daemon::new();
-    // What was typed is there too.
     let typed = crate::kiln::Project::new(&[("Dockerfile", "FROM scratch\nCOPY . /\n")]);
-    daemon
-        .kiln
-        .run(["build", typed.path().to_str().unwrap()])
-        .ok();
+    let output = format!("type=oci,dest={}/a", daemon.kiln.scratch("o").display());
+    let path = typed.path().to_str().unwrap();
+    daemon.kiln.run(["build", "-o", &output, path]).ok();
     run(async {
         let client = Client::connect(&daemon.socket).await;
         let files = [("Dockerfile", "FROM alpine\nARG A\nRUN echo told\n")];
@@ -117,6 +166,7 @@ fn past_builds_are_listed_told_again_pinned_and_forgotten() {
         assert!(all.iter().all(|event| event.r#type == COMPLETE));
         let record = typed.record.clone().unwrap();
         assert_eq!(record.frontend_attrs["filename"], "Dockerfile");
+        assert_eq!(record.exporters[0].r#type, "oci");
 
         let record = good.record.clone().unwrap();
         assert_eq!(record.frontend, "dockerfile.v0");

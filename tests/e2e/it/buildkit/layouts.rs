@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bollard_buildkit_proto::moby::buildkit::v1::frontend as gateway;
+use bollard_buildkit_proto::pb;
 use serde_json::Value;
 
 use super::client::{Client, Wanted, of};
@@ -159,6 +160,7 @@ fn a_layout_is_a_source_of_a_definition() {
 
         // Front ends ask for its config first.
         let offers = Offers::build(&[]).with_store("oci:mine", blobs);
+        let read = offers.read();
         let _session = client.session("seven", "shared", offers).await;
         let work = async {
             let mut bridge = client.bridge();
@@ -173,6 +175,32 @@ fn a_layout_is_a_source_of_a_definition() {
             assert_eq!(found.digest, digest);
             let config: Value = serde_json::from_slice(&found.config).unwrap();
             assert_eq!(config["os"], "linux");
+            let source = |session: &str| pb::SourceOp {
+                identifier: identifier.clone(),
+                attrs: [("oci.store", "mine"), ("oci.session", session)]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+            };
+            let ask = |session| gateway::ResolveSourceMetaRequest {
+                source: Some(source(session)),
+                ..gateway::ResolveSourceMetaRequest::default()
+            };
+            let again = bridge.resolve_source_meta(of("seven", ask("seven"))).await;
+            assert_eq!(again.unwrap().into_inner().image.unwrap().digest, digest);
+            let refused = bridge.resolve_source_meta(of("seven", ask("two"))).await;
+            let message = refused.unwrap_err().message().to_owned();
+            assert!(message.contains("a store of session \"two\""), "{message}");
+            // The daemon's store has its blobs, so that there is nothing else to read, and no copy
+            // stays beside them.
+            assert_eq!(*read.lock().unwrap(), std::slice::from_ref(&digest));
+            let contexts = std::fs::read_dir(daemon.kiln.root().join("contexts")).unwrap();
+            let names: Vec<_> = contexts.map(|entry| entry.unwrap().file_name()).collect();
+            assert!(
+                names
+                    .iter()
+                    .all(|name| !name.to_string_lossy().starts_with("tmp-")),
+                "{names:?}"
+            );
             let nothing = gateway::ReturnRequest {
                 result: Some(gateway::Result::default()),
                 error: None,

@@ -39,6 +39,10 @@ pub(crate) struct Offers {
     tokens: Option<Tokens>,
     /// What was exported as an archive.
     archive: Option<Received<Vec<u8>>>,
+    /// The digest that was told of it first.
+    pub(crate) digest: Received<String>,
+    /// It is there already.
+    has_archive: bool,
     /// What was exported as files.
     files: Option<Received<Files>>,
     /// Paths whose content was asked for, in their order.
@@ -84,8 +88,13 @@ impl Offers {
     }
 
     pub(super) fn with_store(mut self, id: &str, blobs: Blobs) -> Self {
-        self.stores.0.insert(id.to_owned(), blobs);
+        self.stores.all.insert(id.to_owned(), blobs);
         self
+    }
+
+    /// Digests of what is read in the stores.
+    pub(super) fn read(&self) -> Received<Vec<String>> {
+        Arc::clone(&self.stores.read)
     }
 
     /// Takes an archive.
@@ -93,6 +102,12 @@ impl Offers {
         let received = Received::default();
         self.archive = Some(Arc::clone(&received));
         (self, received)
+    }
+
+    /// Says of any archive that it is there.
+    pub(crate) fn has_archive(mut self) -> Self {
+        self.has_archive = true;
+        self
     }
 
     /// Takes files.
@@ -110,7 +125,7 @@ impl Offers {
         if self.archive.is_some() || self.files.is_some() {
             methods.push("/moby.filesync.v1.FileSend/DiffCopy");
         }
-        if !self.stores.0.is_empty() {
+        if !self.stores.all.is_empty() {
             methods.push("/containerd.services.content.v1.Content/Info");
         }
         if !self.secrets.is_empty() {
@@ -161,7 +176,8 @@ impl sync::FileSync for Offers {
         let files = files.ok_or_else(|| Status::not_found(format!("no directory {name:?}")))?;
         let (follow, exclude) = (all("followpaths"), all("exclude-patterns"));
         let wanted = files.iter().filter(|(path, _)| {
-            (follow.is_empty() || follow.contains(path)) && !exclude.contains(path)
+            (follow.is_empty() || follow.iter().any(|wanted| leads_to(wanted, path)))
+                && !exclude.contains(path)
         });
         let wanted: Vec<_> = wanted
             .map(|(path, file)| (path.clone(), file.clone()))
@@ -178,6 +194,18 @@ impl sync::FileSync for Offers {
         _: Request<Streaming<Packet>>,
     ) -> Result<Response<Messages<Packet>>, Status> {
         Err(Status::unimplemented("TarStream"))
+    }
+}
+
+/// The file at `path` is there, on the way, or in a directory there. There are no links.
+fn leads_to(wanted: &str, path: &str) -> bool {
+    let beneath = |above: &str, path: &str| {
+        let rest = path.strip_prefix(above);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    match wanted.split_once('*') {
+        Some((start, end)) => path.starts_with(start) && path.ends_with(end),
+        None => beneath(wanted, path) || beneath(path, wanted),
     }
 }
 
@@ -233,6 +261,12 @@ impl archives::FileSend for Offers {
         &self,
         request: Request<Streaming<BytesMessage>>,
     ) -> Result<Response<Messages<BytesMessage>>, Status> {
+        let digest = request.metadata().get("exporter-md-containerimage.digest");
+        let digest = digest.map(|digest| digest.to_str().unwrap().to_owned());
+        *self.digest.lock().unwrap() = digest.unwrap_or_default();
+        if self.has_archive {
+            return Err(Status::already_exists("target already exists"));
+        }
         let mut incoming = request.into_inner();
         let mut whole = Vec::new();
         while let Some(message) = incoming.message().await? {

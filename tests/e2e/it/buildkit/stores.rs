@@ -16,6 +16,8 @@ use tonic::server::{Grpc, NamedService, ServerStreamingService, StreamingService
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
+use super::client::Received;
+
 /// `InfoRequest`, and `ReadContentRequest`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Named {
@@ -41,6 +43,20 @@ pub(super) struct Found {
     pub(super) digest: String,
     #[prost(int64, tag = "2")]
     pub(super) size: i64,
+}
+
+/// `ListContentRequest`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Filters {
+    #[prost(string, repeated, tag = "1")]
+    pub(super) filters: Vec<String>,
+}
+
+/// `ListContentResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Listed {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) info: Vec<Found>,
 }
 
 /// `ReadContentResponse`.
@@ -81,9 +97,14 @@ pub(super) struct Written {
 /// Blobs by their digests.
 pub(super) type Blobs = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-/// The stores of a client, by what the daemon calls them.
+/// The stores of a client.
 #[derive(Clone, Default)]
-pub(super) struct Stores(pub(super) HashMap<String, Blobs>);
+pub(super) struct Stores {
+    /// By what the daemon calls them.
+    pub(super) all: HashMap<String, Blobs>,
+    /// Digests of what was read, in order.
+    pub(super) read: Received<Vec<String>>,
+}
 
 /// A store as an OCI layout has it: its blobs.
 pub(super) fn read(layout: &std::path::Path) -> Blobs {
@@ -106,7 +127,7 @@ impl Stores {
             .unwrap()
             .to_str()
             .unwrap();
-        let found = self.0.get(id).cloned();
+        let found = self.all.get(id).cloned();
         found.ok_or_else(|| Status::not_found(format!("unknown store {id}")))
     }
 
@@ -175,7 +196,9 @@ impl ServerStreamingService<Named> for Stores {
     type Future = BoxFuture<'static, Result<Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<Named>) -> Self::Future {
-        let found = self.blob(&request, &request.get_ref().digest);
+        let digest = &request.get_ref().digest;
+        self.read.lock().unwrap().push(digest.clone());
+        let found = self.blob(&request, digest);
         Box::pin(async move {
             let bytes = found?;
             let pieces = bytes.chunks(1000).map(|data| {

@@ -175,3 +175,99 @@ fn signals_are_passed_on() {
     assert!(ran.stdout.ends_with("ended\n"), "{}", ran.stdout);
     assert_eq!(daemon.stop().code, 0);
 }
+
+#[test]
+fn nobody_reads_what_it_writes() {
+    let daemon = Daemon::new();
+    built(&daemon);
+    // Nothing goes on there. Here the program writes to the pipe itself, and says how it ended: no
+    // signal of the kernel's ends the first process of a container.
+    let script = "(timeout 20 \"$0\" run --rm app yes; echo $? >&2) | head -n 1";
+    let there = format!("unix://{}", daemon.socket.display());
+    for (host, code) in [(there, "141\n"), (String::new(), "1\n")] {
+        let ran = finish(daemon.kiln.shell(script).env("KILN_HOST", host));
+        assert_eq!(ran.stdout, "y\n");
+        assert!(ran.stderr.ends_with(code), "{}", ran.stderr);
+        assert_eq!(ok(&daemon, &["ps", "-aq"]), "");
+    }
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// Runs a command on a terminal, types the keys that leave it once it has said that it is ready, and
+/// says how the command ended.
+const LEAVE: &str = r#"
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+said = b""
+while b"ready" not in said:
+    said += os.read(terminal, 1024)
+os.write(terminal, b"a\x10")
+os.write(terminal, b"\x11")
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+#[test]
+fn a_terminal_is_left_by_keys() {
+    let daemon = Daemon::new();
+    built(&daemon);
+    let run = client(&daemon);
+    let mut python = crate::kiln::command("timeout");
+    python.args(["20", "python3", "-c", LEAVE]);
+    python.arg(run.get_program()).env_clear();
+    for (name, value) in run.get_envs() {
+        python.envs(value.map(|value| (name, value)));
+    }
+    let script = "echo ready; read x; sleep 100";
+    let words = [
+        "run", "-it", "--rm", "--name", "left", "app", "sh", "-c", script,
+    ];
+    assert_eq!(finish(python.args(words)).ok(), "0\n");
+    let state = ["ps", "--format", "{{.State}}"];
+    assert_eq!(ok(&daemon, &state), "running\n", "it goes on");
+    ok(&daemon, &["rm", "-f", "left"]);
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn unnamed_volumes_go_with_their_container() {
+    let daemon = Daemon::new();
+    built(&daemon);
+    let volumes = || {
+        let listed = daemon.ask("GET /volumes", b"").json();
+        listed["Volumes"].as_array().unwrap().len()
+    };
+    for remove in [client(&daemon), daemon.kiln.command()] {
+        let mut remove = remove;
+        let asked = br#"{"Image":"app","Volumes":{"/data":{}}}"#;
+        let answer = daemon.ask("POST /containers/create?name=one", asked);
+        assert_eq!((answer.status, volumes()), (201, 1), "{}", answer.text());
+        assert_eq!(finish(remove.args(["rm", "-v", "one"])).ok(), "one\n");
+        assert_eq!(volumes(), 0);
+    }
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn labels_are_the_containers_own() {
+    let daemon = Daemon::new();
+    built(&daemon);
+    let prune = ["system", "prune", "--force", "--filter", "label=mine=1"];
+    for prune_it in [client(&daemon), daemon.kiln.command()] {
+        let mut prune_it = prune_it;
+        for (name, labels) in [("one", "\"mine\":\"1\""), ("two", "")] {
+            let asked = format!("{{\"Image\":\"app\",\"Labels\":{{{labels}}}}}");
+            let line = format!("POST /containers/create?name={name}");
+            assert_eq!(daemon.ask(&line, asked.as_bytes()).status, 201);
+        }
+        let gone = finish(prune_it.args(prune)).ok();
+        assert!(gone.starts_with("Deleted Containers:\n"), "{gone}");
+        assert_eq!(
+            ok(&daemon, &["ps", "-a", "--format", "{{.Names}}"]),
+            "two\n"
+        );
+        ok(&daemon, &["rm", "two"]);
+    }
+    assert_eq!(daemon.stop().code, 0);
+}

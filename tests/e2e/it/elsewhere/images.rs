@@ -73,6 +73,19 @@ fn what_is_shown_is_what_is_shown_here() {
 }
 
 #[test]
+fn an_image_of_1970_is_one() {
+    let daemon = Daemon::new();
+    let project = Project::of("FROM scratch\nLABEL a=b\n");
+    let epoch = ["--build-arg", "SOURCE_DATE_EPOCH=0", "-t", "old"];
+    assert_eq!(build(&daemon, &project, &epoch).code, 0);
+    let shown = same(&daemon, &["images", "--format", "{{.CreatedAt}}"]);
+    assert_eq!(shown, "1970-01-01 00:00:00 +0000 UTC\n");
+    let made = ["history", "--format", "{{.CreatedAt}}", "old"];
+    assert_eq!(same(&daemon, &made), "1970-01-01T00:00:00Z\n");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
 fn names_come_and_go() {
     let daemon = Daemon::new();
     built(&daemon);
@@ -129,8 +142,17 @@ fn archives_come_and_go() {
     assert_eq!(ran.error(), "ERROR: No such image: nothing:latest");
     assert!(!missing.exists());
     fs::write(&archive, "no archive").unwrap();
-    let there = ask(&daemon, &["load", "-i", path]).error();
-    assert_eq!(there, daemon.kiln.run(["load", "-i", path]).error());
+    let directory = project.path().to_str().unwrap();
+    let nowhere = missing.to_str().unwrap();
+    for (path, why) in [
+        (path, ""),
+        (directory, ": is a directory"),
+        (nowhere, ": no such file or directory"),
+    ] {
+        let there = ask(&daemon, &["load", "-i", path]).error();
+        assert_eq!(there, daemon.kiln.run(["load", "-i", path]).error());
+        assert!(there.ends_with(why), "{there}");
+    }
     assert_eq!(daemon.stop().code, 0);
 }
 

@@ -218,7 +218,7 @@ fn a_client_among_other_mounts() {
 fn a_client_of_another_user() {
     let daemon = Daemon::new();
     let project = Project::new(&[
-        ("Dockerfile", "FROM scratch\nCOPY a /\n"),
+        ("Dockerfile", "FROM scratch\nCOPY . /\n"),
         ("a", "everybody's\n"),
         ("secret", "root's\n"),
     ]);

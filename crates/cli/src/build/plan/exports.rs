@@ -1,21 +1,18 @@
 //! What becomes of the result.
 
 use engine::{
-    ArchiveKind, AttestationFormat, Destination, Export, FilesExport, ImageExport, LayerFormat,
+    Annotation, Annotations, ArchiveKind, AttestationFormat, Destination, Export, FilesExport,
+    ImageExport, LayerFormat, Times,
 };
 use oci::Platform;
 
 use crate::args::build::Build;
 use crate::environment::Environment;
-use crate::error::{CliError, Error, choice};
+use crate::error::{CliError, Error};
 use crate::values::output;
 
 /// What becomes of the result: an image in the store when nothing else is said.
-pub(super) fn exports(
-    typed: &Build,
-    has_epoch: bool,
-    environment: &Environment,
-) -> Result<Vec<Export>, Error> {
+pub(super) fn exports(typed: &Build, environment: &Environment) -> Result<Vec<Export>, Error> {
     let mut exports = Vec::new();
     for text in &typed.output {
         let output = output::parse(text).map_err(|source| CliError::Flag {
@@ -23,15 +20,7 @@ pub(super) fn exports(
             value: text.clone(),
             source,
         })?;
-        let expected = match (output.rewrite_timestamp, has_epoch) {
-            (Some(true), false) => Some("rewrite-timestamp=true needs SOURCE_DATE_EPOCH"),
-            (Some(false), true) => Some("with SOURCE_DATE_EPOCH kiln always rewrites timestamps"),
-            _ => None,
-        };
-        if let Some(expected) = expected {
-            return Err(choice("--output", text, expected));
-        }
-        exports.push(absolute(output.export, environment));
+        exports.push(absolute(output, environment));
     }
     let stores = |export: &Export| matches!(export, Export::Image(_));
     if typed.push {
@@ -50,8 +39,29 @@ pub(super) fn exports(
     if is_kept && !exports.iter().any(stores) {
         exports.push(image(false));
     }
+    annotate(typed, &mut exports)?;
     check_exports(typed, &exports, environment)?;
     Ok(exports)
+}
+
+/// All images get what `--annotation` says, beside what their own output says.
+fn annotate(typed: &Build, exports: &mut [Export]) -> Result<(), Error> {
+    let given = typed.annotation.iter().filter(|text| !text.is_empty());
+    for text in given {
+        let parsed = Annotation::parse(text);
+        let parsed = parsed.map_err(|error| Error::new(error.to_string()))?;
+        let mut images = exports
+            .iter_mut()
+            .filter_map(Export::annotations_mut)
+            .peekable();
+        if images.peek().is_none() {
+            return Err(Error::new(
+                "--annotation is for images, and no output is one",
+            ));
+        }
+        images.for_each(|annotations| annotations.extend(parsed.clone()));
+    }
+    Ok(())
 }
 
 fn check_exports(
@@ -74,7 +84,9 @@ fn check_exports(
     }
     let to_stdout = |export: &&Export| match export {
         Export::Archive(archive) => matches!(archive.destination, Destination::Stdout),
-        Export::Files(FilesExport::Tar(destination)) => matches!(destination, Destination::Stdout),
+        Export::Files(FilesExport::Tar { destination, .. }) => {
+            matches!(destination, Destination::Stdout)
+        }
         Export::Image(_) | Export::Files(FilesExport::Directory { .. }) => false,
     };
     let streams = exports.iter().filter(to_stdout).count();
@@ -111,9 +123,13 @@ fn image(push: bool) -> Export {
     Export::Image(ImageExport {
         names: Vec::new(),
         push,
+        by_digest: false,
+        insecure: false,
         store: true,
         layers: LayerFormat::default(),
         attestations: AttestationFormat::IMAGE,
+        times: Times::default(),
+        annotations: Annotations::default(),
     })
 }
 
@@ -128,13 +144,22 @@ fn absolute(export: Export, environment: &Environment) -> Export {
             archive.destination = place(archive.destination);
             Export::Archive(archive)
         }
-        Export::Files(FilesExport::Directory { path, split }) => {
-            let path = environment.absolute(&path);
-            Export::Files(FilesExport::Directory { path, split })
-        }
-        Export::Files(FilesExport::Tar(destination)) => {
-            Export::Files(FilesExport::Tar(place(destination)))
-        }
+        Export::Files(FilesExport::Directory {
+            path,
+            split,
+            latest,
+        }) => Export::Files(FilesExport::Directory {
+            path: environment.absolute(&path),
+            split,
+            latest,
+        }),
+        Export::Files(FilesExport::Tar {
+            destination,
+            latest,
+        }) => Export::Files(FilesExport::Tar {
+            destination: place(destination),
+            latest,
+        }),
         Export::Image(image) => Export::Image(image),
     }
 }

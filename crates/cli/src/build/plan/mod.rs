@@ -10,11 +10,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use engine::{
-    CacheFrom, CacheMountsTo, CacheTo, Export, ExtraHost, MoreTarget, NamedContext, NetworkMode,
-    NoCache, OfferedSecret, Provenance, PullPolicy, Remote, Resources, StepNetwork, Ulimit,
-};
-use oci::{Platform, Reference};
+use engine::{BuildRequest, KeepFailed, Remote};
 
 use crate::args::build::Build;
 use crate::environment::Environment;
@@ -23,13 +19,13 @@ use crate::values::{ValueError, pair, ulimit};
 
 pub(crate) use sources::context_key;
 pub use values::{Allowed, asked_platform, hosts, network};
-pub(crate) use values::{agents, secrets, shm_size};
+pub(crate) use values::{agents, allowed, mode_of, secrets, shm_size};
 
 use exports::{check_platforms, exports};
 use sources::{named_contexts, sources};
 use targets::targets;
 use values::{
-    Epoch, allowed, jobs, networks, no_cache, on_failure, platforms, progress, pull, resources,
+    Epoch, jobs, networks, no_cache, on_failure, platforms, progress, pull, resources,
     source_date_epoch,
 };
 
@@ -40,64 +36,12 @@ pub struct BuildPlan {
     pub dockerfile: DockerfileAt,
     /// Where the context is.
     pub context: ContextAt,
-    /// Further contexts by name.
-    pub named_contexts: BTreeMap<String, NamedContext>,
-    /// The stage that is wanted.
-    pub target: Option<String>,
-    /// Further stages that are wanted.
-    pub more_targets: Vec<MoreTarget>,
-    /// Stages that must succeed.
-    pub require: Vec<String>,
-    /// Values for `ARG`.
-    pub build_args: BTreeMap<String, String>,
-    /// Labels for the result.
-    pub labels: BTreeMap<String, String>,
-    /// Which steps run even when their results are known.
-    pub no_cache: NoCache,
-    /// When registries are asked about base images.
-    pub pull: PullPolicy,
-    /// What the result runs on: an image for each.
-    pub platforms: Vec<Platform>,
-    /// Network of `RUN` steps.
-    pub network: NetworkMode,
-    /// What their default network is; what the configuration says when none.
-    pub default_network: Option<StepNetwork>,
-    /// Further lines of `/etc/hosts`.
-    pub extra_hosts: Vec<ExtraHost>,
-    /// What steps may ask for beyond what all have.
-    pub allowed: Allowed,
-    /// Size of `/dev/shm`.
-    pub shm_size: Option<u64>,
-    /// Limits of steps.
-    pub ulimits: Vec<Ulimit>,
-    /// What each step may take.
-    pub resources: Resources,
-    /// What steps may ask for.
-    pub secrets: BTreeMap<String, OfferedSecret>,
-    /// Agents that steps may use: a socket, or files with keys.
-    pub ssh: BTreeMap<String, Vec<PathBuf>>,
-    /// Names for the result.
-    pub tags: Vec<Reference>,
-    /// What becomes of the result.
-    pub exports: Vec<Export>,
-    /// Caches to look in.
-    pub cache_from: Vec<CacheFrom>,
-    /// Caches to write.
-    pub cache_to: Vec<CacheTo>,
-    /// Where cache mounts come from that the machine does not have.
-    pub cache_mounts_from: Vec<CacheFrom>,
-    /// Where the cache mounts of the build go.
-    pub cache_mounts_to: Vec<CacheMountsTo>,
-    /// Steps at once.
-    pub jobs: Option<usize>,
-    /// Tell why steps run.
-    pub explain: bool,
+    /// Agents that steps may use.
+    pub ssh: BTreeMap<String, AgentAt>,
+    /// All else that is asked for. What the fields above lead to is put in when it is read.
+    pub request: BuildRequest,
     /// What becomes of a step that fails.
     pub on_failure: OnFailure,
-    /// The time that stands for all later ones.
-    pub source_date_epoch: Option<i64>,
-    /// What is stated about the images.
-    pub provenance: Option<Provenance>,
     /// How progress is shown.
     pub progress: ProgressMode,
     /// Print the image ID alone.
@@ -137,6 +81,15 @@ pub enum ContextAt {
     Stdin,
 }
 
+/// Where an SSH agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentAt {
+    /// The one of the environment, at this socket.
+    Default(PathBuf),
+    /// At a socket, or in files with keys.
+    Paths(Vec<PathBuf>),
+}
+
 /// What becomes of a step that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
@@ -166,19 +119,41 @@ pub enum ProgressMode {
 /// # Errors
 /// A value is none, or flags contradict each other.
 pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error> {
-    let variable = |name: &str| environment.raw(name);
-    let mut build_args = pair::map(&typed.build_arg, variable)?;
-    let epoch = source_date_epoch(&mut build_args, environment)?;
+    let file = |typed: &Option<String>| {
+        let path = typed.as_ref().map(Path::new);
+        path.map(|path| environment.absolute(path))
+    };
     let (dockerfile, context) = sources(typed, environment)?;
-    let targets = targets(&typed.target, &typed.tag)?;
-    let platforms = platforms(&typed.platform, environment)?;
-    let exports = exports(typed, epoch.is_some(), environment)?;
-    check_platforms(&exports, &platforms)?;
-    let provenance = attestations::provenance(typed, &build_args)?;
-    let (network, default_network) = networks(&typed.network)?;
+    let on_failure = on_failure(typed.on_failure.as_deref(), environment)?;
+    let request = BuildRequest {
+        keep_failed: (on_failure != OnFailure::Discard).then(KeepFailed::default),
+        ..request(typed, environment)?
+    };
     Ok(BuildPlan {
         dockerfile,
         context,
+        ssh: agents(&typed.ssh, environment)?,
+        request,
+        on_failure,
+        progress: progress(typed, environment)?,
+        quiet: typed.quiet,
+        iidfile: file(&typed.iidfile),
+        metadata_file: file(&typed.metadata_file),
+    })
+}
+
+/// All that takes no file to be known.
+fn request(typed: &Build, environment: &Environment) -> Result<BuildRequest, Error> {
+    let mut build_args = pair::map(&typed.build_arg, |name| environment.raw(name))?;
+    let epoch = source_date_epoch(&mut build_args, environment)?;
+    let targets = targets(&typed.target, &typed.tag)?;
+    let platforms = platforms(&typed.platform, environment)?;
+    let exports = exports(typed, environment)?;
+    check_platforms(&exports, &platforms)?;
+    let provenance = attestations::provenance(typed, &build_args)?;
+    let (network, default_network) = networks(&typed.network)?;
+    let allowed = allowed(&typed.allow)?;
+    Ok(BuildRequest {
         named_contexts: named_contexts(typed, environment)?,
         target: targets.target,
         more_targets: targets.more,
@@ -191,12 +166,13 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         network,
         default_network,
         extra_hosts: hosts(&typed.add_host)?,
-        allowed: allowed(&typed.allow)?,
+        allow_host_network: allowed.host_network,
+        allow_insecure: allowed.insecure,
+        allow_devices: allowed.devices,
         shm_size: shm_size(typed.shm_size.as_deref())?,
         resources: resources(typed)?,
         ulimits: each(&typed.ulimit, "--ulimit", ulimit::parse)?,
         secrets: secrets(&typed.secret, environment)?,
-        ssh: agents(&typed.ssh, environment)?,
         tags: targets.tags,
         exports,
         cache_from: caches::from(typed, environment)?,
@@ -205,19 +181,9 @@ pub fn plan(typed: &Build, environment: &Environment) -> Result<BuildPlan, Error
         cache_mounts_to: caches::mounts_to(typed, environment)?,
         jobs: jobs(typed.jobs.as_deref())?,
         explain: typed.explain,
-        on_failure: on_failure(typed.on_failure.as_deref(), environment)?,
         source_date_epoch: epoch.and_then(Epoch::seconds),
         provenance,
-        progress: progress(typed, environment)?,
-        quiet: typed.quiet,
-        iidfile: typed
-            .iidfile
-            .as_ref()
-            .map(|path| environment.absolute(Path::new(path))),
-        metadata_file: typed
-            .metadata_file
-            .as_ref()
-            .map(|path| environment.absolute(Path::new(path))),
+        ..BuildRequest::default()
     })
 }
 

@@ -9,7 +9,7 @@ use engine::{
 };
 use oci::Platform;
 
-use super::{OnFailure, ProgressMode, each};
+use super::{AgentAt, OnFailure, ProgressMode, each};
 use crate::args::build::Build;
 use crate::environment::Environment;
 use crate::error::{CliError, Error, choice};
@@ -155,7 +155,7 @@ pub struct Allowed {
 }
 
 /// What `--allow` allows.
-pub(super) fn allowed(entitlements: &[String]) -> Result<Allowed, Error> {
+pub(crate) fn allowed(entitlements: &[String]) -> Result<Allowed, Error> {
     let mut allowed = Allowed::default();
     for text in entitlements {
         if let Some(device) = text.strip_prefix("device=") {
@@ -272,20 +272,19 @@ pub(crate) fn secrets(
 pub(crate) fn agents(
     typed: &[String],
     environment: &Environment,
-) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
+) -> Result<BTreeMap<String, AgentAt>, Error> {
     let mut agents = BTreeMap::new();
     for agent in each(typed, "--ssh", ssh::parse)? {
-        let typed = agent.paths.iter();
-        let mut paths: Vec<PathBuf> = typed
-            .map(|path| environment.absolute(Path::new(path)))
-            .collect();
-        if paths.is_empty() {
+        let at = if agent.paths.is_empty() {
             let socket = environment.os("SSH_AUTH_SOCK").ok_or_else(|| {
                 Error::new("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
             })?;
-            paths.push(PathBuf::from(socket));
-        }
-        agents.insert(agent.id, paths);
+            AgentAt::Default(PathBuf::from(socket))
+        } else {
+            let paths = agent.paths.iter().map(Path::new);
+            AgentAt::Paths(paths.map(|path| environment.absolute(path)).collect())
+        };
+        agents.insert(agent.id, at);
     }
     Ok(agents)
 }
@@ -364,6 +363,11 @@ pub(super) fn progress(typed: &Build, environment: &Environment) -> Result<Progr
             ))),
         };
     }
+    mode_of(mode, environment)
+}
+
+/// How progress is shown that is asked for by the name `mode`.
+pub(crate) fn mode_of(mode: &str, environment: &Environment) -> Result<ProgressMode, Error> {
     match mode {
         "auto" if environment.terminals.stderr => Ok(ProgressMode::Tty),
         "auto" | "plain" => Ok(ProgressMode::Plain),

@@ -6,7 +6,7 @@ mod flags;
 
 use std::path::{Path, PathBuf};
 
-use client::{TlsFiles, Way};
+use client::{OwnFiles, TlsFiles, Way};
 
 use super::Called;
 use crate::args::NamedDaemon;
@@ -130,10 +130,16 @@ fn daemon(globals: &mut Flags, environment: &Environment) -> Result<Option<Named
         None if Path::new(USUAL).exists() => format!("unix://{USUAL}"),
         None => return Ok(None),
     };
+    let tls = certificates(globals, environment)?;
+    let server = globals.take("tlsservername");
+    if server.is_some() && tls.is_none() {
+        let text = "--tlsservername is about certificates: add --tlscacert, --tlscert and --tlskey";
+        return Err(Error::new(text).exit(USAGE));
+    }
     Ok(Some(NamedDaemon {
         address,
-        tls: certificates(globals, environment)?,
-        server: globals.take("tlsservername"),
+        tls,
+        server,
         way: Way::Straight,
     }))
 }
@@ -154,8 +160,7 @@ fn certificates(globals: &mut Flags, environment: &Environment) -> Result<Option
     match files {
         [Some(authority), Some(certificate), Some(key)] => Ok(Some(TlsFiles {
             authority,
-            certificate,
-            key,
+            own: Some(OwnFiles { certificate, key }),
         })),
         [None, None, None] => Ok(None),
         _ => Err(Error::new("--tlscacert, --tlscert and --tlskey go together").exit(USAGE)),

@@ -1,70 +1,162 @@
 //! What targets may do that was not typed: a bake file may come from others, and what it asks for
 //! beyond the working directory is allowed by name.
+//!
+//! Looked at is what the builds come to, not the text of the file, and before anything of them is
+//! opened.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
-use bake::{Selection, TARGET, Target};
+use engine::{AllowedDevices, NetworkMode};
 
 use crate::args::bake::Bake;
+use crate::build::{BuildPlan, plan};
 use crate::environment::Environment;
 use crate::error::{Error, choice};
 use crate::values::go_bool;
 
+/// The kernel follows no more links than this on one way.
+const MAX_LINKS: usize = 40;
+
+const KNOWN: &str = "kiln knows device, fs, fs.read, fs.write, network.host, security.insecure \
+                     and ssh";
+
 /// What is allowed.
-#[derive(Debug, Default)]
-struct Allowed {
-    rights: Vec<String>,
+#[derive(Debug)]
+pub(super) struct Allowed {
+    rights: plan::Allowed,
     ssh: bool,
-    read: Vec<PathBuf>,
-    write: Vec<PathBuf>,
-    all_read: bool,
-    all_write: bool,
+    /// Nothing is asked about paths.
+    ignores_files: bool,
+    read: Places,
+    write: Places,
 }
 
-/// Refuses targets that ask for more than `--allow` and the working directory are.
-pub(super) fn check(
-    args: &Bake,
-    selection: &Selection,
-    environment: &Environment,
-) -> Result<(), Error> {
-    let allowed = allowed(args, environment)?;
-    let ignores_files = environment
-        .text("BUILDX_BAKE_ENTITLEMENTS_FS")?
-        .and_then(go_bool)
-        == Some(false);
-    let mut missing: Vec<String> = Vec::new();
-    for target in selection.targets.values() {
-        for right in &target.entitlements {
-            if !allowed.rights.contains(right) {
-                missing.push(right.clone());
+/// Where may be read or written.
+#[derive(Debug)]
+struct Places {
+    everywhere: bool,
+    beneath: Vec<PathBuf>,
+}
+
+impl Allowed {
+    /// What `--allow` and the working directory are.
+    pub(super) fn of(args: &Bake, environment: &Environment) -> Result<Self, Error> {
+        let here = || Places {
+            everywhere: false,
+            beneath: vec![real(&environment.working_directory)],
+        };
+        let fs = environment.text("BUILDX_BAKE_ENTITLEMENTS_FS")?;
+        let mut allowed = Self {
+            rights: plan::Allowed::default(),
+            ssh: false,
+            ignores_files: fs.and_then(go_bool) == Some(false),
+            read: here(),
+            write: here(),
+        };
+        let mut rights = Vec::new();
+        for text in &args.allow {
+            match text.split_once('=') {
+                None if text == "ssh" => allowed.ssh = true,
+                Some(("fs.read", value)) => allowed.read.add(value, environment),
+                Some(("fs.write", value)) => allowed.write.add(value, environment),
+                Some(("fs", value)) => {
+                    allowed.read.add(value, environment);
+                    allowed.write.add(value, environment);
+                }
+                _ if is_right(text) => rights.push(text.clone()),
+                _ => return Err(choice("--allow", text, KNOWN)),
             }
         }
-        if ignores_files {
-            continue;
+        allowed.rights = plan::allowed(&rights)?;
+        Ok(allowed)
+    }
+
+    /// Refuses builds that are more than this.
+    pub(super) fn check<'a>(
+        &self,
+        plans: impl IntoIterator<Item = &'a BuildPlan>,
+        environment: &Environment,
+    ) -> Result<(), Error> {
+        let (mut missing, mut reads, mut writes) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for plan in plans {
+            self.rights_beyond(plan, &mut missing);
+            if !self.ssh && plan.uses_default_agent() {
+                missing.insert("ssh".to_owned());
+            }
+            reads.extend(plan.reads(environment));
+            writes.extend(plan.writes());
         }
-        if !allowed.ssh && target.ssh.iter().any(|agent| agent.paths.is_empty()) {
-            missing.push("ssh".to_owned());
+        if !self.ignores_files {
+            missing.extend(self.read.beyond("fs.read", reads));
+            missing.extend(self.write.beyond("fs.write", writes));
         }
-        let outside = |paths: Vec<String>, of: &[PathBuf]| {
-            let paths = paths
-                .into_iter()
-                .map(|path| real(Path::new(&path), environment));
-            let outside = paths.filter(|path| !of.iter().any(|allowed| path.starts_with(allowed)));
-            outside
-                .map(|path| path.display().to_string())
-                .collect::<Vec<_>>()
-        };
-        if !allowed.all_read {
-            let read = outside(reads(target), &allowed.read);
-            missing.extend(read.into_iter().map(|path| format!("fs.read={path}")));
-        }
-        if !allowed.all_write {
-            let write = outside(writes(target), &allowed.write);
-            missing.extend(write.into_iter().map(|path| format!("fs.write={path}")));
+        refuse(&missing)
+    }
+
+    /// Refuses to read what is at `path`.
+    pub(super) fn check_read(&self, path: PathBuf) -> Result<(), Error> {
+        match self.ignores_files {
+            true => Ok(()),
+            false => refuse(&self.read.beyond("fs.read", BTreeSet::from([path]))),
         }
     }
-    missing.sort();
-    missing.dedup();
+
+    fn rights_beyond(&self, plan: &BuildPlan, missing: &mut BTreeSet<String>) {
+        let (wanted, given) = (&plan.request, &self.rights);
+        let wants_host = wanted.allow_host_network || wanted.network == NetworkMode::Host;
+        if wants_host && !given.host_network {
+            missing.insert("network.host".to_owned());
+        }
+        if wanted.allow_insecure && !given.insecure {
+            missing.insert("security.insecure".to_owned());
+        }
+        if given.devices.all {
+            return;
+        }
+        if wanted.allow_devices.all {
+            missing.insert("device".to_owned());
+        }
+        let given: BTreeSet<&String> = devices(&given.devices).collect();
+        let beyond = devices(&wanted.allow_devices).filter(|name| !given.contains(name));
+        missing.extend(beyond.map(|name| format!("device={name}")));
+    }
+}
+
+impl Places {
+    fn add(&mut self, text: &str, environment: &Environment) {
+        match text {
+            "*" => self.everywhere = true,
+            path => self
+                .beneath
+                .push(real(&environment.absolute(Path::new(path)))),
+        }
+    }
+
+    /// What would have to be allowed for `paths`, as `right`.
+    fn beyond(&self, right: &str, paths: BTreeSet<PathBuf>) -> BTreeSet<String> {
+        let mut beyond: Vec<PathBuf> = Vec::new();
+        if self.everywhere {
+            return BTreeSet::new();
+        }
+        let real: BTreeSet<PathBuf> = paths.iter().map(|path| real(path)).collect();
+        // A directory comes before what is in it.
+        for path in real {
+            let mut places = self.beneath.iter().chain(&beyond);
+            if !places.any(|place| path.starts_with(place)) {
+                beyond.push(path);
+            }
+        }
+        let beyond = beyond.iter();
+        beyond
+            .map(|path| format!("{right}={}", path.display()))
+            .collect()
+    }
+}
+
+fn refuse(missing: &BTreeSet<String>) -> Result<(), Error> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -73,100 +165,78 @@ pub(super) fn check(
     Err(Error::new("additional privileges requested").hint(format!("to grant them: {flags}")))
 }
 
-fn allowed(args: &Bake, environment: &Environment) -> Result<Allowed, Error> {
-    let here = real(Path::new("."), environment);
-    let mut allowed = Allowed {
-        read: vec![here.clone()],
-        write: vec![here],
-        ..Allowed::default()
-    };
-    for text in &args.allow {
-        let path = |value: &str| real(Path::new(value), environment);
-        match text.split_once('=') {
-            None if text == "ssh" => allowed.ssh = true,
-            None if matches!(
-                text.as_str(),
-                "network.host" | "security.insecure" | "device"
-            ) =>
-            {
-                allowed.rights.push(text.clone());
-            }
-            Some(("device", _)) => allowed.rights.push(text.clone()),
-            Some(("fs.read", "*")) => allowed.all_read = true,
-            Some(("fs.write", "*")) => allowed.all_write = true,
-            Some(("fs", "*")) => (allowed.all_read, allowed.all_write) = (true, true),
-            Some(("fs.read", value)) => allowed.read.push(path(value)),
-            Some(("fs.write", value)) => allowed.write.push(path(value)),
-            Some(("fs", value)) => {
-                allowed.read.push(path(value));
-                allowed.write.push(path(value));
-            }
-            _ => {
-                let known = "kiln knows device, fs, fs.read, fs.write, network.host, \
-                             security.insecure and ssh";
-                return Err(choice("--allow", text, known));
-            }
-        }
-    }
-    Ok(allowed)
+fn is_right(text: &str) -> bool {
+    let name = text.split(['=', ',']).next();
+    matches!(name, Some("device" | "network.host" | "security.insecure"))
 }
 
-/// Paths of this machine that the build of a target reads.
-fn reads(target: &Target) -> Vec<String> {
-    let mut paths = Vec::new();
-    let context = target.context.as_deref().unwrap_or(".");
-    if !bake::is_remote(context) {
-        paths.push(context.to_owned());
-        let dockerfile = target.dockerfile.as_deref().unwrap_or_default();
-        let file = match dockerfile.strip_prefix("cwd://") {
-            Some(local) => PathBuf::from(local),
-            None => Path::new(context).join(dockerfile),
+/// The machine's names of single devices.
+fn devices(allowed: &AllowedDevices) -> impl Iterator<Item = &String> {
+    allowed.names.iter().chain(allowed.aliases.values())
+}
+
+/// Where `path` leads, without links and `..`, whether or not something is there: the kernel creates
+/// also what a link leads to.
+fn real(path: &Path) -> PathBuf {
+    let mut at = PathBuf::from("/");
+    let mut ahead = parts(path);
+    let mut links = 0;
+    while let Some(part) = ahead.pop() {
+        if part == ".." {
+            at.pop();
+            continue;
+        }
+        at.push(&part);
+        let Ok(target) = fs::read_link(&at) else {
+            continue;
         };
-        if target.dockerfile_inline.is_none() && !bake::is_remote(dockerfile) {
-            paths.push(file.to_string_lossy().into_owned());
+        if links == MAX_LINKS {
+            // Nobody can open it.
+            return at;
         }
-    }
-    for from in target.contexts.values() {
-        let is_path = !from.starts_with(TARGET)
-            && !from.starts_with("docker-image:")
-            && !bake::is_remote(from);
-        if is_path {
-            let path = from.strip_prefix("cwd://").unwrap_or(from);
-            let path = path.strip_prefix("oci-layout://").unwrap_or(path);
-            paths.push(path.split(['@', ':']).next().unwrap_or(path).to_owned());
+        links += 1;
+        match target.is_absolute() {
+            true => at = PathBuf::from("/"),
+            false => drop(at.pop()),
         }
+        ahead.extend(parts(&target));
     }
-    let caches = target
-        .cache_from
-        .iter()
-        .filter(|cache| cache.kind == "local");
-    paths.extend(caches.filter_map(|cache| cache.attributes.get("src").cloned()));
-    let secrets = target.secret.iter().filter(|secret| !secret.src.is_empty());
-    paths.extend(secrets.map(|secret| secret.src.clone()));
-    paths.extend(target.ssh.iter().flat_map(|agent| agent.paths.clone()));
-    paths
+    at
 }
 
-/// Paths that it writes.
-fn writes(target: &Target) -> Vec<String> {
-    let outputs = target.output.iter().flatten();
-    let caches = target
-        .cache_to
-        .iter()
-        .flatten()
-        .filter(|cache| cache.kind == "local");
-    let all = outputs.chain(caches);
-    let paths = all.filter_map(|entry| entry.attributes.get("dest").cloned());
-    paths.filter(|path| path != "-").collect()
-}
-
-/// The path without links, as far as it is there.
-fn real(path: &Path, environment: &Environment) -> PathBuf {
-    let clean = bake::clean(&environment.absolute(path).to_string_lossy());
-    let whole = PathBuf::from(clean);
-    let found = whole.ancestors().find_map(|there| {
-        let real = there.canonicalize().ok()?;
-        Some(real.join(whole.strip_prefix(there).ok()?))
+/// The names on a way, the first one last.
+fn parts(path: &Path) -> Vec<std::ffi::OsString> {
+    let parts = path.components().rev().filter_map(|part| match part {
+        Component::Normal(_) | Component::ParentDir => Some(part.as_os_str().to_owned()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
     });
-    found.unwrap_or(whole)
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_the_kernel_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        symlink("a/b", root.join("inner")).unwrap();
+        symlink("/nowhere/file", root.join("dangling")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        for (path, expected) in [
+            ("a/./b", "a/b"),
+            ("inner/..", "a"),
+            ("inner/x/../y", "a/b/y"),
+            ("missing/../inner", "a/b"),
+            ("loop", "loop"),
+        ] {
+            assert_eq!(real(&root.join(path)), root.join(expected), "{path}");
+        }
+        assert_eq!(real(&root.join("dangling")), Path::new("/nowhere/file"));
+        assert_eq!(real(&root.join("missing/../../../../..")), Path::new("/"));
+    }
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use bake::{Definitions, File, Given};
+use bake::{BakeError, Definitions, File, Given};
 use jiff::Timestamp;
 
+use super::allow::Allowed;
 use crate::args::bake::Bake;
 use crate::environment::Environment;
 use crate::error::{Error, io_text};
@@ -15,6 +16,9 @@ use crate::values::go_bool;
 
 /// Longer files are no bake files.
 const MAX_TEXT: u64 = 4 << 20;
+
+/// The file of variables that all compose files may use.
+const DOT_ENV: &str = ".env";
 
 /// What the files define that were named, or else those that are there.
 pub(super) fn read(args: &Bake, environment: &Environment) -> Result<Definitions, Error> {
@@ -40,8 +44,43 @@ pub(super) fn read(args: &Bake, environment: &Environment) -> Result<Definitions
             "write docker-bake.hcl, docker-bake.json or compose.yaml here, or name a file with -f",
         ));
     }
-    let given = given(args, environment)?;
-    bake::read(&files, &given).map_err(|error| Error::new(error.to_string()))
+    let mut given = given(args, environment)?;
+    if bake::has_compose(&files) {
+        variables(args, &files, environment, &mut given)?;
+    }
+    bake::read(&files, &given).map_err(wrong)
+}
+
+/// Reads the files of variables that compose files may use.
+fn variables(
+    args: &Bake,
+    files: &[File],
+    environment: &Environment,
+    given: &mut Given,
+) -> Result<(), Error> {
+    let allowed = Allowed::of(args, environment)?;
+    let read = |name: &str| -> Result<Option<String>, Error> {
+        let path = environment.absolute(Path::new(name));
+        if !path.exists() || name == DOT_ENV && path.is_dir() {
+            return Ok(None);
+        }
+        allowed.check_read(path.clone())?;
+        let read = fs::File::open(&path).and_then(text);
+        read.map(Some)
+            .map_err(|error| Error::new(format!("open {name}: {}", io_text(&error))))
+    };
+    if let Some(text) = read(DOT_ENV)? {
+        given.dot_env = bake::dot_env(&text, &given.environment).map_err(wrong)?;
+    }
+    for name in bake::variable_files(files, given).map_err(wrong)? {
+        let text = read(&name)?;
+        given.variable_files.extend(text.map(|text| (name, text)));
+    }
+    Ok(())
+}
+
+fn wrong(error: BakeError) -> Error {
+    Error::new(error.to_string())
 }
 
 fn usual(environment: &Environment) -> Result<Vec<File>, Error> {
@@ -88,6 +127,9 @@ fn given(args: &Bake, environment: &Environment) -> Result<Given, Error> {
         ("BAKE_CMD_CONTEXT".to_owned(), "cwd://".to_owned()),
         ("BAKE_LOCAL_PLATFORM".to_owned(), platform),
     ];
+    let mut random = [0; 32];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| Error::new(format!("the machine has no random numbers: {error}")))?;
     Ok(Given {
         environment: variables.collect(),
         variables: args
@@ -96,9 +138,10 @@ fn given(args: &Bake, environment: &Environment) -> Result<Given, Error> {
             .map(|text| pair(text))
             .collect::<Result<_, _>>()?,
         built_in: built_in.into(),
-        dot_env: dot_env(environment)?,
         now: Timestamp::try_from((environment.now)()).unwrap_or_default(),
         home: environment.raw("HOME"),
+        random,
+        ..Given::default()
     })
 }
 
@@ -107,15 +150,4 @@ fn pair(text: &str) -> Result<(String, String), Error> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(crate::error::choice("--var", text, "expected NAME=VALUE")),
     }
-}
-
-/// Variables for compose files.
-fn dot_env(environment: &Environment) -> Result<std::collections::BTreeMap<String, String>, Error> {
-    let path = environment.absolute(Path::new(".env"));
-    if !path.is_file() {
-        return Ok(std::collections::BTreeMap::new());
-    }
-    let read = fs::File::open(&path).and_then(text);
-    let read = read.map_err(|error| Error::new(format!("open .env: {}", io_text(&error))))?;
-    bake::dot_env(&read).map_err(|error| Error::new(error.to_string()))
 }

@@ -3,20 +3,24 @@
 mod allow;
 mod files;
 mod list;
-mod named;
+pub(super) mod named;
+mod question;
 mod target;
 mod together;
 
-use bake::{Definitions, Selection};
+#[cfg(test)]
+mod tests;
+
+use allow::Allowed;
+use bake::{Definitions, Selection, Target};
+use question::Question;
 use serde_json::{Map, Value};
+use target::Planned;
 
 use super::build::{metadata, replace};
-use super::check;
 use super::session::Session;
 use crate::args::bake::Bake;
-use crate::build::call;
 use crate::error::{Error, choice};
-use crate::remote;
 use crate::values::go_bool;
 
 /// Builds, or shows what would be built; 0 when it went well.
@@ -37,14 +41,30 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Bake) -> Result<u8, Erro
     if args.print {
         return session.ui.line(&selection.to_json()).map(|()| 0);
     }
-    let calls = selection
-        .targets
-        .values()
-        .any(|target| asks(target.call.as_deref()));
-    match calls {
-        true => ask(session, args, &selection),
-        false => build(session, args, &selection).map(|()| 0),
+    carry_out(session, args, selection)
+}
+
+/// Builds the targets of which nothing is asked, then answers what is asked of the others. All of
+/// them are allowed before anything that they name is opened.
+fn carry_out(
+    session: &mut Session<'_, '_>,
+    args: &Bake,
+    selection: Selection,
+) -> Result<u8, Error> {
+    let environment = session.environment;
+    let questions = question::all(args, &selection, environment)?;
+    let is_built = |target: &Target| !questions.iter().any(|asked| asked.name() == target.name);
+    let builds = target::plans(args, &selection, environment, is_built)?;
+    let plans = questions.iter().map(Question::plan);
+    let plans = plans.chain(builds.iter().map(|planned| &planned.plan));
+    Allowed::of(args, environment)?.check(plans, environment)?;
+    if !builds.is_empty() {
+        build(session, args, builds)?;
+    } else if args.metadata_file.is_some() {
+        let error = Error::new("--metadata-file is for targets that are built");
+        return Err(error.hint("leave it out, or leave out --call and --check"));
     }
+    question::answer(session, args, selection, questions)
 }
 
 /// The targets that were typed, with what flags set.
@@ -104,38 +124,9 @@ fn overrides(args: &Bake) -> Result<Vec<String>, Error> {
     Ok(set)
 }
 
-/// Whether something is asked in place of a build.
-fn asks(call: Option<&str>) -> bool {
-    call.is_some_and(|call| !matches!(call, "" | "build"))
-}
-
-/// Answers what is asked of each target; the worst of the exit codes.
-fn ask(session: &mut Session<'_, '_>, args: &Bake, selection: &Selection) -> Result<u8, Error> {
-    let mut worst = 0;
-    let mut is_first = true;
-    for (name, target) in &selection.targets {
-        if !asks(target.call.as_deref()) {
-            continue;
-        }
-        let mut typed = target::typed(args, target)?;
-        typed.call = target.call.clone().unwrap_or_default();
-        let Some(asked) = call(&typed)? else { continue };
-        let before = if is_first { "" } else { "\n" };
-        is_first = false;
-        if !asked.json {
-            session.ui.print(&format!("{before}{name}\n\n"))?;
-        }
-        let code = check::run(session, &typed, &asked);
-        worst = worst.max(code.map_err(|error| error.context(&format!("target {name}")))?);
-    }
-    Ok(worst)
-}
-
-fn build(session: &mut Session<'_, '_>, args: &Bake, selection: &Selection) -> Result<(), Error> {
-    allow::check(args, selection, session.environment)?;
-    let builder = remote::builder(args.builder.as_ref(), &session.global, session.environment)?;
-    let requests = target::requests(args, selection, session.environment)?;
-    let made = together::build(session, requests, builder.as_ref())?;
+fn build(session: &mut Session<'_, '_>, args: &Bake, builds: Vec<Planned>) -> Result<(), Error> {
+    let requests = target::requests(builds, session.environment)?;
+    let made = together::build(session, requests)?;
     let Some(path) = &args.metadata_file else {
         return Ok(());
     };

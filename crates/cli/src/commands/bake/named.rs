@@ -98,12 +98,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// What is told of `task` for one target.
-fn own(name: &str, VertexDigest(task): VertexDigest) -> VertexDigest {
+pub(in crate::commands) fn own(name: &str, VertexDigest(task): VertexDigest) -> VertexDigest {
     VertexDigest(Digest::of(format!("{name} {task}").as_bytes()))
 }
 
 /// `[name 1/2] step`, or `[name] work`.
-fn prefixed(name: &str, step: &str) -> String {
+pub(in crate::commands) fn prefixed(name: &str, step: &str) -> String {
     match step.strip_prefix('[') {
         Some(rest) => format!("[{name} {rest}"),
         None => format!("[{name}] {step}"),

@@ -1,18 +1,33 @@
-//! A target as the build that it is: the flags of `build` that say the same, and its request.
+//! A target as the build that it is: the flags of `build` that say the same, what they mean, and its
+//! request.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use bake::{Entry, Selection, TARGET, Target};
-use engine::{BuildRequest, NamedContext, NoCache, PullPolicy};
+use engine::{BuildRequest, NamedContext, NoCache, PullPolicy, SecretSource};
 
 use crate::args::bake::Bake;
 use crate::args::build::Build;
 use crate::build::plan::context_key;
-use crate::build::{ProgressMode, load, plan};
+use crate::build::{BuildPlan, ProgressMode, load, plan};
 use crate::environment::Environment;
 use crate::error::Error;
+
+/// A build has no more builds in it, those of its contexts and of theirs.
+const MAX_BUILDS: u64 = 1000;
+
+/// The build of a target of which nothing was opened yet.
+pub(super) struct Planned {
+    pub(super) name: String,
+    pub(super) typed: Build,
+    pub(super) plan: BuildPlan,
+    /// Targets whose results are contexts of it, by what they are called there.
+    needs: BTreeMap<String, String>,
+    /// How many builds it is made of.
+    builds: u64,
+}
 
 /// The builds of all targets, in an order in which none comes before those that it needs.
 pub(super) struct Requests {
@@ -29,55 +44,123 @@ pub(super) struct Wanted {
     pub(super) needs: Vec<String>,
 }
 
-pub(super) fn requests(
+/// The build of the target `name`.
+pub(super) fn planned(
+    args: &Bake,
+    target: &Target,
+    environment: &Environment,
+) -> Result<Planned, Error> {
+    let of_target = |error: Error| error.context(&format!("target {}", target.name));
+    let typed = typed(args, target, environment).map_err(of_target)?;
+    let plan = plan(&typed, environment).map_err(of_target)?;
+    let needs = linked(target).map(|(name, needed)| (name.clone(), needed.to_owned()));
+    Ok(Planned {
+        name: target.name.clone(),
+        typed,
+        plan,
+        needs: needs.collect(),
+        builds: 1,
+    })
+}
+
+/// The builds of the targets that `is_wanted`, each after those that it needs.
+pub(super) fn plans(
     args: &Bake,
     selection: &Selection,
     environment: &Environment,
-) -> Result<Requests, Error> {
+    is_wanted: impl Fn(&Target) -> bool,
+) -> Result<Vec<Planned>, Error> {
+    let mut plans = Vec::new();
+    for target in selection
+        .targets
+        .values()
+        .filter(|target| is_wanted(target))
+    {
+        add(target, (args, selection), environment, &mut plans)?;
+    }
+    Ok(plans)
+}
+
+fn add(
+    target: &Target,
+    (args, selection): (&Bake, &Selection),
+    environment: &Environment,
+    plans: &mut Vec<Planned>,
+) -> Result<(), Error> {
+    if plans.iter().any(|known| known.name == target.name) {
+        return Ok(());
+    }
+    for (_, needed) in linked(target) {
+        let needed = &selection.targets[needed];
+        add(needed, (args, selection), environment, plans)?;
+    }
+    let mut planned = planned(args, target, environment)?;
+    for (_, needed) in linked(target) {
+        let known = plans.iter().find(|known| known.name == needed);
+        let builds = known.map_or(0, |known| known.builds);
+        planned.builds = planned.builds.saturating_add(builds);
+    }
+    if planned.builds > MAX_BUILDS {
+        let message = format!("needs more than {MAX_BUILDS} builds");
+        return Err(Error::new(message).context(&format!("target {}", target.name)));
+    }
+    plans.push(planned);
+    Ok(())
+}
+
+/// Opens what the builds name.
+pub(super) fn requests(plans: Vec<Planned>, environment: &Environment) -> Result<Requests, Error> {
     let mut requests = Requests {
         each: Vec::new(),
         progress: ProgressMode::Plain,
     };
-    for name in selection.targets.keys() {
-        add(name, (args, selection), environment, &mut requests)
+    for planned in plans {
+        let name = planned.name.clone();
+        request(planned, environment, &mut requests)
             .map_err(|error| error.context(&format!("target {name}")))?;
     }
     Ok(requests)
 }
 
-fn add(
-    name: &str,
-    (args, selection): (&Bake, &Selection),
+fn request(
+    planned: Planned,
     environment: &Environment,
     requests: &mut Requests,
 ) -> Result<(), Error> {
-    if requests.each.iter().any(|known| known.name == name) {
-        return Ok(());
-    }
-    let target = &selection.targets[name];
-    let needs: BTreeMap<&String, &str> = linked(target).collect();
-    for needed in needs.values() {
-        add(needed, (args, selection), environment, requests)?;
-    }
-    let typed = typed(args, target)?;
-    let plan = plan(&typed, environment)?;
+    let Planned {
+        name,
+        typed,
+        plan,
+        needs,
+        builds: _,
+    } = planned;
     requests.progress = plan.progress;
     let mut request = load(plan, environment, io::empty())?;
+    read_secrets(&mut request)?;
     for (context, needed) in &needs {
-        let known = requests.each.iter().find(|known| known.name == **needed);
+        let known = requests.each.iter().find(|known| known.name == *needed);
         if let Some(known) = known {
-            same_offers(target, &selection.targets[*needed])?;
             let context = context_key(context)?;
             let inner = NamedContext::Build(Box::new(made_before(&known.request)));
             request.named_contexts.insert(context, inner);
         }
     }
     requests.each.push(Wanted {
-        name: name.to_owned(),
+        name,
         typed,
         request,
-        needs: needs.values().map(|needed| (*needed).to_owned()).collect(),
+        needs: needs.into_values().collect(),
     });
+    Ok(())
+}
+
+/// Reads secrets that are in files before any build begins, one of which could put a link in the place
+/// of a file.
+fn read_secrets(request: &mut BuildRequest) -> Result<(), Error> {
+    for (id, secret) in &mut request.secrets {
+        let of_secret = |error| Error::from(error).context(&format!("secret {id}"));
+        secret.source = SecretSource::Value(secret.source.read().map_err(of_secret)?);
+    }
     Ok(())
 }
 
@@ -102,33 +185,8 @@ fn made_before(request: &BuildRequest) -> BuildRequest {
     }
 }
 
-/// Steps of both are steps of one build, in which a name stands for one secret and one agent.
-fn same_offers(target: &Target, needed: &Target) -> Result<(), Error> {
-    let secret = target.secret.iter().find(|secret| {
-        let other = needed.secret.iter().find(|other| other.id == secret.id);
-        other.is_some_and(|other| other != *secret)
-    });
-    let agent = target.ssh.iter().find(|agent| {
-        let other = needed.ssh.iter().find(|other| other.id == agent.id);
-        other.is_some_and(|other| other != *agent)
-    });
-    let (what, id) = match (secret, agent) {
-        (Some(secret), _) => ("secret", &secret.id),
-        (None, Some(agent)) => ("SSH agent", &agent.id),
-        (None, None) => return Ok(()),
-    };
-    let name = &needed.name;
-    let message =
-        format!("{what} {id:?} is another one in target {name}, which is a context of it");
-    Err(Error::new(message).hint("give one of them another id"))
-}
-
 /// The flags of `build` that say what `target` says.
-pub(super) fn typed(args: &Bake, target: &Target) -> Result<Build, Error> {
-    if !target.annotations.is_empty() {
-        let error = Error::new("kiln does not support annotations: use labels");
-        return Err(error.context(&format!("target {}", target.name)));
-    }
+fn typed(args: &Bake, target: &Target, environment: &Environment) -> Result<Build, Error> {
     let pairs = |map: &BTreeMap<String, String>| {
         let pairs = map.iter().map(|(name, value)| format!("{name}={value}"));
         pairs.collect::<Vec<String>>()
@@ -147,6 +205,7 @@ pub(super) fn typed(args: &Bake, target: &Target) -> Result<Build, Error> {
     Ok(Build {
         add_host: pairs(&target.extra_hosts),
         allow: target.entitlements.clone(),
+        annotation: target.annotations.clone(),
         attest: attests.map(bake::Attest::to_flag).collect(),
         build_arg: pairs(&target.args),
         build_context: pairs(&own),
@@ -158,9 +217,9 @@ pub(super) fn typed(args: &Bake, target: &Target) -> Result<Build, Error> {
             .flatten()
             .map(Entry::to_flag)
             .collect(),
-        call: "build".to_owned(),
+        call: target.call.clone().unwrap_or_default(),
         dockerfile_text: target.dockerfile_inline.clone(),
-        file: Some(dockerfile(target, &context)),
+        file: Some(dockerfile(target, &context, environment)),
         context,
         label: pairs(&target.labels),
         network: target
@@ -186,15 +245,17 @@ pub(super) fn typed(args: &Bake, target: &Target) -> Result<Build, Error> {
 }
 
 /// The Dockerfile, which is looked for in the context alone.
-fn dockerfile(target: &Target, context: &str) -> String {
+fn dockerfile(target: &Target, context: &str, environment: &Environment) -> String {
     let name = target.dockerfile.clone().unwrap_or_default();
-    if let Some(local) = name.strip_prefix("cwd://") {
-        return local.to_owned();
-    }
-    match bake::is_remote(context) || bake::is_remote(&name) {
-        true => name,
-        false => Path::new(context).join(name).to_string_lossy().into_owned(),
-    }
+    let here = |path: &str| environment.absolute(Path::new(path));
+    let path = match name.strip_prefix("cwd://") {
+        // Absolute, so that it is no file of a context that is elsewhere.
+        Some(local) => here(local),
+        None if here(context).is_dir() => Path::new(context).join(name),
+        // In the repository or archive.
+        None => return name,
+    };
+    path.to_string_lossy().into_owned()
 }
 
 /// Outputs, and whether there is to be none.

@@ -13,23 +13,19 @@ use tokio_util::sync::CancellationToken;
 use super::named::{Named, Told};
 use super::target::{Requests, Wanted};
 use crate::build::ProgressMode;
-use crate::commands::build::{Ended, ask, shows_more, warnings};
+use crate::commands::build::{Ended, Loading, Nodes, Parts, note_use, push, shows_more, warnings};
 use crate::commands::session::{LOG_BYTES, Session};
 use crate::error::{Error, INTERRUPTED, of_build};
 use crate::progress::Summary;
-use crate::remote::{self, Asked, Host};
+use crate::remote::{self, Builder};
 
 /// Images by the names of their targets.
 type Made = BTreeMap<String, Option<ExportedImage>>;
 
 /// Builds all; the image of each that makes one.
-pub(super) fn build(
-    session: &mut Session<'_, '_>,
-    requests: Requests,
-    builder: Option<&Host>,
-) -> Result<Made, Error> {
-    match builder {
-        Some(host) => elsewhere(session, requests, host),
+pub(super) fn build(session: &mut Session<'_, '_>, requests: Requests) -> Result<Made, Error> {
+    match session.builder.take() {
+        Some(builder) => elsewhere(session, requests, &builder),
         None => here(session, requests),
     }
 }
@@ -88,18 +84,23 @@ fn is_worse(first: Option<&(&Wanted, Box<EngineError>)>, error: &EngineError) ->
 fn elsewhere(
     session: &mut Session<'_, '_>,
     requests: Requests,
-    host: &Host,
+    builder: &Builder,
 ) -> Result<Made, Error> {
+    note_use(session, builder);
+    let nodes = Nodes::new(builder);
     let mode = requests.progress;
-    let mut asked: Vec<(Wanted, Option<Asked>)> = Vec::new();
-    for one in requests.each {
-        let request = remote::request(&one.typed, one.request.clone(), session.environment);
+    let mut asked: Vec<(Wanted, Option<Parts>)> = Vec::new();
+    let mut loadings = Vec::new();
+    for mut one in requests.each {
+        let loading = Loading::of(session, builder, &one.typed, &mut one.request);
+        loadings.extend(loading.map_err(|error| of_target(&one.name, error))?);
+        let request = Parts::of(&nodes, &one.typed, one.request.clone(), session);
         let request = request.map_err(|error| of_target(&one.name, error))?;
         asked.push((one, Some(request)));
     }
-    let (mut wanted, mut requests): (Vec<Wanted>, Vec<Option<Asked>>) = asked.into_iter().unzip();
+    let (mut wanted, mut requests): (Vec<Wanted>, Vec<Option<Parts>>) = asked.into_iter().unzip();
     let names: Vec<String> = wanted.iter().map(|one| one.name.clone()).collect();
-    let mut by_name: BTreeMap<String, Option<Asked>> =
+    let mut by_name: BTreeMap<String, Option<Parts>> =
         names.iter().cloned().zip(requests.drain(..)).collect();
     let by_name = std::sync::Mutex::new(&mut by_name);
     let (ends, mut summary) = session.show(mode, false, |progress, cancel| {
@@ -116,18 +117,21 @@ fn elsewhere(
                     return Err(Ended::Cancelled);
                 };
                 tokio::select! {
-                    built = ask(host, request, sender) => built,
+                    built = request.ask(sender) => built,
                     () = cancel.cancelled() => Err(Ended::Cancelled),
                 }
             })
             .await
         }
     })?;
-    let mut made = Made::new();
+    let (mut made, mut pushes) = (Made::new(), Vec::new());
     let mut failed: Option<(String, Ended)> = None;
     for (name, end) in names.iter().zip(ends) {
         match end {
-            End::Made(response) => drop(made.insert(name.clone(), remote::image(&response))),
+            End::Made(built) => {
+                made.insert(name.clone(), remote::image(&built.response));
+                pushes.extend(built.pushes);
+            }
             End::Failed(ended) => {
                 let worse = failed
                     .as_ref()
@@ -143,10 +147,15 @@ fn elsewhere(
         let has_failures = tell_failures(session, mode, &mut summary);
         return Err(match ended {
             Ended::Failed(failure) => told_failure(&name, failure, has_failures),
-            Ended::NoBuilder(error) => of_target(&name, Error::new(error.to_string())),
+            Ended::NoBuilder(error) => of_target(&name, error.into()),
+            Ended::NoIndex(error) => of_target(&name, error),
             Ended::Cancelled => cancelled(),
         });
     }
+    for loading in loadings {
+        loading.finish(session)?;
+    }
+    push(session, &pushes, mode)?;
     told(session, mode, &mut summary, made, names.len())
 }
 
@@ -252,7 +261,7 @@ fn tell_warnings(
 fn tell_failures(session: &mut Session<'_, '_>, mode: ProgressMode, summary: &mut Summary) -> bool {
     let failures = summary.failures();
     if mode != ProgressMode::RawJson {
-        session.ui.ask(&failures);
+        session.ui.output(&failures);
     }
     !failures.is_empty()
 }

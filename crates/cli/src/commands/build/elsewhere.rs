@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 
-use client::{Client, ConnectError, Failure};
+use client::{Client, ConnectError, Failure, Way};
 use engine::events::ProgressSender;
 use engine::{BuildRequest, ExportedImage};
+use oci::Reference;
 use tokio::sync::mpsc;
 
+use super::loading::Loading;
+use super::parts::{Nodes, Parts};
 use super::shows_more;
 use crate::args::build::Build;
 use crate::build::ProgressMode;
+use crate::builders::Store;
 use crate::commands::session::Session;
 use crate::error::{Error, INTERRUPTED};
-use crate::remote::{self, Asked, Host, Narrator};
+use crate::keeper::{Keeper, There};
+use crate::remote::{self, Asked, Builder, Host, Narrator};
 
 /// What the builder tells that waits to be shown, in messages.
 const WAITING: usize = 16;
@@ -23,42 +28,42 @@ pub(in crate::commands) enum Ended {
     Cancelled,
     /// Nobody listens there.
     NoBuilder(ConnectError),
+    /// What nodes pushed cannot be made one image.
+    NoIndex(Error),
     /// The build failed.
     Failed(Failure),
 }
 
-/// Builds what `request` asks for, which was typed as `args`, through the builder at `host`.
+/// Builds what `request` asks for, which was typed as `args`, through `builder`.
 pub(super) fn build(
     session: &mut Session<'_, '_>,
     args: &Build,
-    request: BuildRequest,
-    (host, mode): (&Host, ProgressMode),
+    mut request: BuildRequest,
+    (builder, mode): (&Builder, ProgressMode),
 ) -> Result<Option<ExportedImage>, Error> {
-    let asked = remote::request(args, request, session.environment)
+    note_use(session, builder);
+    let loading = Loading::of(session, builder, args, &mut request)?;
+    let parts = Parts::of(&Nodes::new(builder), args, request, session)
         .map_err(|error| error.context("failed to build"))?;
     let (built, mut summary) = session.show(mode, false, |progress, cancel| async move {
         tokio::select! {
-            built = ask(host, asked, progress) => built,
+            built = parts.ask(progress) => built,
             () = cancel.cancelled() => Err(Ended::Cancelled),
         }
     })?;
-    let response = match built {
-        Ok(response) => response,
+    let Built { response, pushes } = match built {
+        Ok(built) => built,
         Err(Ended::Failed(failure)) => {
             let failures = summary.failures();
             if mode != ProgressMode::RawJson {
-                session.ui.ask(&failures);
+                session.ui.output(&failures);
             }
             return Err(remote::failure(failure, !failures.is_empty()));
         }
         Err(Ended::NoBuilder(error)) => {
-            return Err(Error::new(error.to_string())
-                .context("failed to build")
-                .hint(format!(
-                    "is a builder running? kiln serve --host {}",
-                    host.url()
-                )));
+            return Err(Error::from(error).context("failed to build"));
         }
+        Err(Ended::NoIndex(error)) => return Err(error.context("failed to push")),
         Err(Ended::Cancelled) => {
             let error = Error::new("canceled").exit(INTERRUPTED);
             return Err(error.context("failed to build: failed to solve"));
@@ -67,18 +72,60 @@ pub(super) fn build(
     if shows_more(mode) {
         session.ui.ask(&summary.warnings(session.global.debug));
     }
+    if let Some(loading) = loading {
+        loading.finish(session)?;
+    }
+    push(session, &pushes, mode)?;
     Ok(remote::image(&response))
+}
+
+/// Notes in buildx's files that the builder is built with.
+pub(in crate::commands) fn note_use(session: &mut Session<'_, '_>, builder: &Builder) {
+    let Some(name) = &builder.name else { return };
+    let store = Store::of(session.environment);
+    let noted = store.and_then(|store| store.touch(name, session.now()));
+    if let Err(error) = noted {
+        let text = format!("WARNING: when {name} was last used is not noted: {error}");
+        session.ui.say(&text);
+    }
+}
+
+/// Has dockers push what was built, where their builders do not.
+pub(in crate::commands) fn push(
+    session: &mut Session<'_, '_>,
+    pushes: &[(Host, Reference)],
+    mode: ProgressMode,
+) -> Result<(), Error> {
+    for (host, name) in pushes {
+        let keeper = Keeper::There(There::new(host, session.environment));
+        let pushed = session.transfer_in(mode, |progress| keeper.push(name, progress));
+        pushed.map_err(|error| error.context("failed to push"))?;
+    }
+    Ok(())
+}
+
+/// What a builder answered, and what is still to be pushed, by whom.
+#[derive(Debug)]
+pub(in crate::commands) struct Built {
+    pub(in crate::commands) response: HashMap<String, String>,
+    pub(in crate::commands) pushes: Vec<(Host, Reference)>,
 }
 
 /// Asks the builder, and passes on what it tells. When this is dropped, it is asked for nothing more.
 pub(in crate::commands) async fn ask(
     host: &Host,
-    asked: Asked,
+    mut asked: Asked,
     progress: ProgressSender,
-) -> Result<HashMap<String, String>, Ended> {
+) -> Result<Built, Ended> {
     let client = Client::connect(&host.address, host.way)
         .await
         .map_err(Ended::NoBuilder)?;
+    let pushes = match client.way() {
+        Way::Straight => Vec::new(),
+        Way::ByDocker => asked.for_docker(),
+    };
+    let pushes = pushes.into_iter().map(|name| (host.clone(), name));
+    let pushes = pushes.collect();
     let (told, mut heard) = mpsc::channel(WAITING);
     let built = client.build(asked.request, asked.offers, told);
     let showing = async {
@@ -90,5 +137,6 @@ pub(in crate::commands) async fn ask(
         }
     };
     let (built, ()) = tokio::join!(built, showing);
-    built.map_err(Ended::Failed)
+    let response = built.map_err(Ended::Failed)?;
+    Ok(Built { response, pushes })
 }

@@ -1,8 +1,12 @@
 //! `kiln build`.
 
 mod elsewhere;
+mod loading;
+mod parts;
 
-pub(super) use elsewhere::{Ended, ask};
+pub(super) use elsewhere::{Ended, note_use, push};
+pub(super) use loading::Loading;
+pub(super) use parts::{Nodes, Parts};
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -21,14 +25,13 @@ use crate::args::build::Build;
 use crate::build::{OnFailure, ProgressMode, call, load, plan};
 use crate::error::{CliError, Error, of_build};
 use crate::progress::Summary;
-use crate::{remote, ui};
+use crate::ui;
 
 /// Builds; 0 when it went well.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Error> {
     if let Some(call) = call(args)? {
         return check::run(session, args, &call);
     }
-    let builder = remote::builder(args.builder.as_ref(), &session.global, session.environment)?;
     let plan = plan(args, session.environment)?;
     let (mode, on_failure, quiet) = (plan.progress, plan.on_failure, plan.quiet);
     let (iidfile, metadata_file) = (plan.iidfile.clone(), plan.metadata_file.clone());
@@ -37,8 +40,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Build) -> Result<u8, Err
     }
     let request = load(plan, session.environment, ui::input())
         .map_err(|error| error.context("failed to build"))?;
-    let image = match builder {
-        Some(host) => elsewhere::build(session, args, request, (&host, mode))?,
+    let image = match session.builder.take() {
+        Some(builder) => elsewhere::build(session, args, request, (&builder, mode))?,
         None => here(session, request, mode, on_failure)?,
     };
     if let (Some(path), Some(image)) = (&iidfile, &image) {
@@ -134,7 +137,7 @@ fn tell_failure(
         ProgressMode::RawJson => check::error_line(error, dockerfile)?,
         _ => summary.failures(),
     };
-    session.ui.ask(&text);
+    session.ui.output(&text);
     Ok(())
 }
 
@@ -194,7 +197,9 @@ pub(super) fn metadata(image: Option<&ExportedImage>) -> Value {
             let id = json!(id.to_string());
             object.insert("containerimage.config.digest".to_owned(), id);
         }
-        object.insert("containerimage.descriptor".to_owned(), descriptor);
+        if manifest.size > 0 {
+            object.insert("containerimage.descriptor".to_owned(), descriptor);
+        }
         let digest = json!(manifest.digest.to_string());
         object.insert("containerimage.digest".to_owned(), digest);
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();

@@ -6,12 +6,12 @@ use engine::{BuildStatus, HistoryStep, PastBuild, StepState, rfc3339};
 use serde_json::{Map, Value, json};
 
 use super::kept::Kept;
-use super::{Session, duration, ls, shown, why, word};
+use super::{Session, duration, ls, why, word};
 use crate::args::history::Inspect;
 use crate::commands::images::shown_time;
 use crate::error::{CliError, Error};
-use crate::ui::table;
 use crate::ui::template::Template;
+use crate::ui::{one_line, table};
 
 /// Shows a build.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Inspect) -> Result<(), Error> {
@@ -36,7 +36,7 @@ fn pretty(session: &Session<'_, '_>, build: &PastBuild, steps: &[HistoryStep]) -
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            let _ = writeln!(text, "{:<16}{}", format!("{name}:"), shown(value));
+            let _ = writeln!(text, "{:<16}{}", format!("{name}:"), one_line(value));
         }
     };
     line("Name", &about.name);
@@ -83,7 +83,7 @@ fn rows(steps: &[HistoryStep]) -> String {
     let mut rows = String::from("STEP\tSTATE\tDURATION\tNAME\n");
     for step in steps {
         let took = step.duration.map(duration).unwrap_or_default();
-        let name = shown(&step.name);
+        let name = one_line(&step.name);
         let _ = writeln!(
             rows,
             "{}\t{}\t{took}\t{name}",
@@ -91,7 +91,7 @@ fn rows(steps: &[HistoryStep]) -> String {
             word(step.state)
         );
         if let Some(reason) = why::reason(step) {
-            let _ = writeln!(rows, "\t\t\t  {}", shown(&reason));
+            let _ = writeln!(rows, "\t\t\t  {}", one_line(&reason));
         }
     }
     rows

@@ -1,15 +1,20 @@
 //! Who keeps past builds: the store of this process, or a builder that is another one.
 
+use std::cmp::Reverse;
+
+use client::Client;
 use client::messages::BuildHistoryRecord;
-use client::{Client, Failure};
 use engine::events::Progress;
-use engine::{BuildStatus, Engine, HistoryBuild, HistoryStep, HistorySteps, PastBuild, StepState};
+use engine::{
+    BuildStatus, Engine, HistoryBuild, HistoryImage, HistoryStep, HistorySteps, PastBuild,
+    StepState,
+};
 use tokio::sync::mpsc;
 
 use super::Session;
 use crate::commands::elsewhere::ask_builder;
 use crate::error::Error;
-use crate::remote::{self, Host, Narrator};
+use crate::remote::{self, Builder, Host, Narrator};
 
 /// What the builder tells that waits to be shown, in messages.
 const WAITING: usize = 16;
@@ -19,13 +24,13 @@ const CACHE: &str = "the builder's cache";
 /// Who keeps past builds.
 pub(super) enum Kept {
     Here(Engine),
-    There(Host),
+    There(Builder),
 }
 
 impl Kept {
     pub(super) fn of(session: &Session<'_, '_>) -> Result<Self, Error> {
-        Ok(match session.host()? {
-            Some(host) => Self::There(host),
+        Ok(match &session.builder {
+            Some(builder) => Self::There(builder.clone()),
             None => Self::Here(session.engine()?),
         })
     }
@@ -51,17 +56,22 @@ impl Kept {
         match self {
             Self::Here(engine) => {
                 let builds = engine.history()?.into_iter();
-                Ok(builds.map(HistoryBuild::into_past).collect())
+                Ok(builds.map(|build| build.past).collect())
             }
-            Self::There(host) => Ok(records(host)?.iter().map(remote::past).collect()),
+            Self::There(builder) => Ok(past(&all_records(builder)?)),
         }
     }
 
     /// The build that `reference` means, with all that is known of it.
     pub(super) fn build(&self, reference: &str) -> Result<PastBuild, Error> {
-        let mut build = engine::meant_build(self.builds()?, reference)?;
-        if let Self::There(host) = self {
-            build.images = images(host, &build.id)?;
+        let Self::There(builder) = self else {
+            return Ok(engine::meant_build(self.builds()?, reference)?);
+        };
+        let records = all_records(builder)?;
+        let mut build = engine::meant_build(past(&records), reference)?;
+        let mut records = records.iter();
+        if let Some((host, record)) = records.find(|(_, record)| record.r#ref == build.id) {
+            build.images = images(host, record)?;
         }
         Ok(build)
     }
@@ -88,7 +98,7 @@ impl Kept {
     ) -> Result<(), Error> {
         let host = match self {
             Self::Here(engine) => return Ok(engine.replay(&found(engine, build)?, tell)?),
-            Self::There(host) => host,
+            Self::There(builder) => keeps(builder, &build.id)?,
         };
         ask_builder(host, async |client: Client| {
             let (told, mut heard) = mpsc::channel(WAITING);
@@ -114,34 +124,62 @@ impl Kept {
                 }
                 Ok(())
             }
-            Self::There(host) => ask_builder(host, async |client: Client| {
+            Self::There(builder) => {
                 for build in builds {
-                    client.forget(&build.id).await?;
+                    let forget = async |client: Client| client.forget(&build.id).await;
+                    ask_builder(keeps(builder, &build.id)?, forget)?;
                 }
                 Ok(())
-            }),
+            }
         }
     }
 }
 
 /// The build with its log. It may have been removed since it was looked up.
 fn found(engine: &Engine, build: &PastBuild) -> Result<HistoryBuild, Error> {
-    let missing = || engine::EngineError::NoBuild(build.id.clone());
     let found = engine.history_of(&build.id)?;
-    Ok(found.ok_or_else(missing)?)
+    found.ok_or_else(|| missing(&build.id))
+}
+
+fn missing(id: &str) -> Error {
+    engine::EngineError::NoBuild(id.to_owned()).into()
+}
+
+/// The node that a build was made by.
+fn keeps<'a>(builder: &'a Builder, id: &str) -> Result<&'a Host, Error> {
+    let (last, others) = builder.nodes.split_last().ok_or_else(|| missing(id))?;
+    for node in others {
+        if records(&node.host)?.iter().any(|record| record.r#ref == id) {
+            return Ok(&node.host);
+        }
+    }
+    Ok(&last.host)
+}
+
+/// What all nodes keep, and which does.
+fn all_records(builder: &Builder) -> Result<Vec<(&Host, BuildHistoryRecord)>, Error> {
+    let mut all = Vec::new();
+    for node in &builder.nodes {
+        let records = records(&node.host)?.into_iter();
+        all.extend(records.map(|record| (&node.host, record)));
+    }
+    Ok(all)
+}
+
+/// As builds, latest first.
+fn past(records: &[(&Host, BuildHistoryRecord)]) -> Vec<PastBuild> {
+    let builds = records.iter().map(|(_, record)| remote::past(record));
+    let mut builds: Vec<PastBuild> = builds.collect();
+    builds.sort_by_key(|build| Reverse(build.started));
+    builds
 }
 
 fn records(host: &Host) -> Result<Vec<BuildHistoryRecord>, Error> {
     ask_builder(host, async |client: Client| client.history().await)
 }
 
-fn images(host: &Host, id: &str) -> Result<Vec<engine::HistoryImage>, Error> {
-    ask_builder(host, async |client: Client| -> Result<_, Failure> {
-        let records = client.history().await?;
-        let record = records.iter().find(|record| record.r#ref == id);
-        Ok(match record {
-            Some(record) => remote::images(&client, record).await,
-            None => Vec::new(),
-        })
+fn images(host: &Host, record: &BuildHistoryRecord) -> Result<Vec<HistoryImage>, Error> {
+    ask_builder(host, async |client: Client| {
+        Ok(remote::images(&client, record).await)
     })
 }

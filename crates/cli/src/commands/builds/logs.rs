@@ -73,7 +73,7 @@ impl Log {
     }
 }
 
-/// Prints what has been collected when it is more than some.
+/// Prints what has been collected when it is more than some; colours that steps wrote, too.
 struct Printer<'a, 'ui> {
     ui: &'a mut Ui<'ui>,
     text: String,
@@ -84,7 +84,7 @@ impl Printer<'_, '_> {
     fn add(&mut self, text: &str, room: usize) {
         self.text.push_str(text);
         if self.text.len() > room && self.failed.is_none() {
-            self.failed = self.ui.print(&self.text).err();
+            self.failed = self.ui.bytes(self.text.as_bytes()).err();
             self.text.clear();
         }
     }

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::filter::Filter;
 use super::kept::Kept;
-use super::{Session, duration, shown};
+use super::{Session, duration};
 use crate::args::history::Ls;
 use crate::commands::images::seconds_since;
 use crate::error::{CliError, Error};
 use crate::ui::human;
 use crate::ui::listing::Listing;
+use crate::ui::one_line;
 
 /// How much of a name a table shows, as in buildx.
 const NAME: usize = 36;
@@ -71,7 +72,7 @@ pub(super) const fn status(status: BuildStatus) -> &'static str {
 }
 
 fn row(build: &PastBuild, cuts: bool, now: SystemTime) -> Vec<String> {
-    let name = shown(&build.about.name);
+    let name = one_line(&build.about.name);
     let created = human::duration(seconds_since(build.started, now));
     let mut took = build.duration(now).map(duration).unwrap_or_default();
     if build.status == BuildStatus::Running {
@@ -89,7 +90,7 @@ fn row(build: &PastBuild, cuts: bool, now: SystemTime) -> Vec<String> {
         took,
         build.steps.total.to_string(),
         build.steps.cached.to_string(),
-        shown(build.error.as_deref().unwrap_or_default()),
+        one_line(build.error.as_deref().unwrap_or_default()),
     ]
 }
 

@@ -76,13 +76,6 @@ fn duration(duration: Duration) -> String {
     }
 }
 
-/// On one line, without anything that could move a cursor.
-fn shown(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

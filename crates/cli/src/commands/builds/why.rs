@@ -6,10 +6,11 @@ use engine::{HistoryStep, StepState};
 use serde_json::Value;
 
 use super::kept::Kept;
-use super::{Session, duration, inspect, shown, word};
+use super::{Session, duration, inspect, word};
 use crate::args::history::Why;
 use crate::error::{CliError, Error};
 use crate::progress::explain::origin;
+use crate::ui::one_line;
 use crate::ui::template::Template;
 
 /// Says why.
@@ -56,7 +57,7 @@ fn is_meant(step: &HistoryStep, wanted: &str) -> bool {
 }
 
 fn pretty(step: &HistoryStep) -> String {
-    let mut text = format!("#{} {}", step.number, shown(&step.name));
+    let mut text = format!("#{} {}", step.number, one_line(&step.name));
     if !matches!(step.state, StepState::Cached(_)) {
         let _ = write!(text, "\n   {}", word(step.state));
         if let Some(took) = step.duration {
@@ -64,10 +65,10 @@ fn pretty(step: &HistoryStep) -> String {
         }
     }
     if let Some(reason) = reason(step) {
-        let _ = write!(text, "\n   {}", shown(&reason));
+        let _ = write!(text, "\n   {}", one_line(&reason));
     }
     if let Some(error) = &step.error {
-        let _ = write!(text, "\n   {}", shown(error));
+        let _ = write!(text, "\n   {}", one_line(error));
     }
     text.push('\n');
     text

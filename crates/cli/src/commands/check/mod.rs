@@ -15,51 +15,91 @@ use std::path::Path;
 use daemon::view::call::{self, describe};
 use engine::events::channel;
 use engine::{
-    BuildRequest, Change, Context, Diagnostic, Dockerfile, Engine, EngineError, NamedContext,
-    PullPolicy, Severity, Source,
+    BuildRequest, Change, Checks, Context, Diagnostic, Dockerfile, Engine, EngineError,
+    NamedContext, PullPolicy, Severity, Source,
 };
 
 use super::session::{Session, block_on};
 use crate::args::build::Build;
-use crate::build::{Call, Method, dockerfile_path, load, plan};
+use crate::build::{BuildPlan, Call, Method, dockerfile_path, load, plan};
 use crate::error::{Error, of_build};
 use crate::ui;
 
 /// How much of what bringing a context in says may wait, though nobody shows it.
 const LOG_BYTES: u32 = 4 << 20;
 
+/// What is answered to a question.
+pub(super) struct Answer {
+    /// For people, or JSON when that was asked for.
+    pub(super) text: String,
+    /// The exit code of the process.
+    code: u8,
+    /// What is wrong with the Dockerfile, for people.
+    wrong: Option<Error>,
+}
+
+impl Answer {
+    /// The code; or the error, after the text was told.
+    pub(super) fn end(self) -> Result<u8, Error> {
+        match self.wrong {
+            Some(error) => Err(error),
+            None => Ok(self.code),
+        }
+    }
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            code: 0,
+            wrong: None,
+        }
+    }
+}
+
 /// Answers; the exit code of the process.
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Build, asked: &Call) -> Result<u8, Error> {
-    if asked.method == Method::Describe {
-        let answer = match asked.json {
-            true => format!("{}\n", describe::json()),
-            false => describe::text(),
-        };
-        return session.ui.print(&answer).map(|()| 0);
-    }
     let plan = plan(args, session.environment)?;
-    let path = dockerfile_path(&plan, session.environment)?;
+    let answer = planned(session, plan, args.pull.is_some(), asked)?;
+    session.ui.print(&answer.text)?;
+    answer.end()
+}
+
+/// The answer of what `plan` would build; `refreshes` when registries may be asked.
+pub(super) fn planned(
+    session: &mut Session<'_, '_>,
+    plan: BuildPlan,
+    refreshes: bool,
+    asked: &Call,
+) -> Result<Answer, Error> {
+    if asked.method == Method::Describe {
+        return Ok(match asked.json {
+            true => format!("{}\n", describe::json()).into(),
+            false => describe::text().into(),
+        });
+    }
+    let path = dockerfile_path(&plan, session.environment);
     let mut request = load(plan, session.environment, ui::input())
         .map_err(|error| error.context("failed to build"))?;
-    if args.pull.is_none() {
+    if !refreshes {
         request.pull = PullPolicy::Never;
     }
     if asked.method == Method::Context {
         let files = engine::context_files(&request)?;
-        let answer = match asked.json {
-            true => context::json(&files),
-            false => context::text(&files),
-        };
-        return session.ui.print(&answer).map(|()| 0);
+        return Ok(match asked.json {
+            true => context::json(&files).into(),
+            false => context::text(&files).into(),
+        });
     }
     let mut request = brought_in(session, request)?;
-    let engine = store(session, args.pull.is_some())?;
+    let engine = store(session, refreshes)?;
     let engine = engine.as_ref();
     let changes = match asked.fix {
         true => fix(&mut request, engine, path.as_deref())?,
         false => Vec::new(),
     };
-    answer(session, asked, &request, engine, &changes)
+    answer(asked, &request, engine, &changes)
 }
 
 /// The request with all that is elsewhere brought here.
@@ -77,21 +117,20 @@ fn brought_in(session: &mut Session<'_, '_>, request: BuildRequest) -> Result<Bu
 }
 
 fn answer(
-    session: &mut Session<'_, '_>,
     asked: &Call,
     request: &BuildRequest,
     engine: Option<&Engine>,
     changes: &[Change],
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let dockerfile = &request.dockerfile;
     let failed = |error: EngineError| of_build(error, dockerfile);
     let answer = match asked.method {
         Method::Check => {
-            let found = block_on(engine::check(request, engine))?.map_err(failed)?;
-            return show_check(session, asked, changes, &found, dockerfile);
+            let found = block_on(engine::check(request, Checks::All, engine))?.map_err(failed)?;
+            return checked(asked, changes, &found, dockerfile);
         }
         // Answered already.
-        Method::Context | Method::Describe => return Ok(0),
+        Method::Context | Method::Describe => String::new(),
         Method::Outline => {
             let outline = block_on(engine::outline(request, engine))?.map_err(failed)?;
             match asked.json {
@@ -107,7 +146,7 @@ fn answer(
             }
         }
     };
-    session.ui.print(&answer).map(|()| 0)
+    Ok(answer.into())
 }
 
 /// An answer with the end of its last line.
@@ -154,31 +193,30 @@ fn store(session: &Session<'_, '_>, needed: bool) -> Result<Option<Engine>, Erro
     Ok(None)
 }
 
-fn show_check(
-    session: &mut Session<'_, '_>,
+fn checked(
     asked: &Call,
     changes: &[Change],
     found: &[Diagnostic],
     dockerfile: &Dockerfile,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let source = Source {
         name: dockerfile.name.clone(),
         text: dockerfile.text.clone(),
     };
     let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
     let (errors, warnings): (Vec<_>, Vec<_>) = found.iter().partition(is_error);
-    if asked.json {
-        let answer = json::check(changes, &warnings, &errors, &source)?;
-        session.ui.print(&answer)?;
-    } else {
-        session.ui.print(&text::changes(changes, &source))?;
-        session
-            .ui
-            .print(&text::check(&warnings, !errors.is_empty(), &source))?;
-        if let Some(error) = text::errors(&errors, &source) {
-            return Err(error);
+    let (text, wrong) = match asked.json {
+        true => (json::check(changes, &warnings, &errors, &source)?, None),
+        false => {
+            let changes = text::changes(changes, &source);
+            let found = text::check(&warnings, !errors.is_empty(), &source);
+            (changes + &found, text::errors(&errors, &source))
         }
-    }
+    };
     let status = !asked.ignore_status && !found.is_empty();
-    Ok(u8::from(status))
+    Ok(Answer {
+        text,
+        code: u8::from(status),
+        wrong,
+    })
 }

@@ -43,11 +43,7 @@ pub(super) fn run(
         all.push(checks::store(&root, &engine));
         all.push(checks::disk(&root));
         all.push(steps::limits(&engine));
-        all.push(steps::network(
-            network,
-            &engine.connectors(),
-            found.in_chroot,
-        ));
+        all.push(steps::network(&engine, network, found.in_chroot));
         all.push(steps::emulators());
         all.extend(checks::registries(&ask(&engine, domains)?));
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use engine::{Emulator, Engine, StepNetwork};
+use engine::{Emulator, Engine, EngineError, StepNetwork};
 use oci::Platform;
 use sandbox::{Connector, ConnectorKind, GroupVersion, Means};
 
 use super::checks::{Check, State, check};
-use crate::error::chain;
+use crate::error::{chain, hint};
 
 /// What would have the kernel run other machines' programs.
 const REGISTER: &str = "on the machine itself: install the package qemu-user-binfmt (or \
@@ -51,8 +51,27 @@ fn limited(means: &[Means]) -> Check {
 }
 
 /// Which network steps have, and whether they can have one of their own.
-pub(super) fn network(chosen: StepNetwork, found: &[Connector], in_chroot: bool) -> Check {
-    connected(chosen, found, in_chroot, sandbox::network::can_connect())
+pub(super) fn network(engine: &Engine, chosen: StepNetwork, in_chroot: bool) -> Check {
+    if chosen == StepNetwork::Cni && !in_chroot {
+        return plugged(engine.cni_network());
+    }
+    let interface = sandbox::network::can_connect();
+    connected(chosen, &engine.connectors(), in_chroot, interface)
+}
+
+fn plugged(found: Result<String, EngineError>) -> Check {
+    match found {
+        Ok(name) => {
+            let text = format!("steps have one of their own by plugins of CNI, {name}");
+            check("network", State::Ok, text, None)
+        }
+        Err(error) => lacking(&chain(&error), hint(&error).as_deref()),
+    }
+}
+
+fn lacking(why: &str, to_do: Option<&str>) -> Check {
+    let text = format!("steps are to have one of their own, and cannot: {why}");
+    check("network", State::Error, text, to_do)
 }
 
 fn connected(
@@ -66,9 +85,6 @@ fn connected(
     let lack = if in_chroot {
         let why = "it takes namespaces and mounts".to_owned();
         Some((why, "what is better above allows it".to_owned()))
-    } else if chosen == StepNetwork::Cni {
-        let text = "steps have one of their own by plugins of CNI";
-        return check("network", State::Ok, text, None);
     } else if let Err(error) = interface {
         let to_do = "as root: modprobe tun && chmod 0666 /dev/net/tun; in a container: docker run \
                      --device /dev/net/tun";
@@ -87,10 +103,7 @@ fn connected(
             let text = format!("steps have the machine's, and can have none of their own: {why}");
             check("network", State::Warning, text, Some(&to_do))
         }
-        Some((why, to_do)) => {
-            let text = format!("steps are to have one of their own, and cannot: {why}");
-            check("network", State::Error, text, Some(&to_do))
-        }
+        Some((why, to_do)) => lacking(&why, Some(&to_do)),
     }
 }
 
@@ -256,10 +269,11 @@ mod tests {
         );
         check(
             StepNetwork::Cni,
-            &[],
-            false,
-            false,
-            "network ok: steps have one of their own by plugins of CNI | -",
+            &both,
+            true,
+            true,
+            "network error: steps are to have one of their own, and cannot: it takes namespaces and \
+             mounts | what is better above allows it",
         );
         check(
             pasta,
@@ -268,6 +282,24 @@ mod tests {
             true,
             "network error: steps are to have one of their own, and cannot: it takes namespaces and \
              mounts | what is better above allows it",
+        );
+    }
+
+    #[test]
+    fn networks_that_plugins_set_up() {
+        let check = |found, expected: &str| {
+            let found = plugged(found);
+            let remedy = found.remedy.as_deref().unwrap_or("-");
+            assert_eq!(format!("{} | {remedy}", told(&found)), expected);
+        };
+        check(
+            Ok("tests".to_owned()),
+            "network ok: steps have one of their own by plugins of CNI, tests | -",
+        );
+        check(
+            Err(EngineError::NoCni),
+            "network error: steps are to have one of their own, and cannot: networks of CNI are not \
+             configured | set config or bridge of [build.cni] in kiln.toml",
         );
     }
 

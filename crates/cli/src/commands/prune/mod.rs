@@ -4,6 +4,7 @@ mod report;
 mod request;
 mod there;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::BufRead as _;
 
@@ -99,11 +100,11 @@ pub(super) fn builder(session: &mut Session<'_, '_>, args: &BuilderPrune) -> Res
     } else {
         "WARNING! This will remove all dangling build cache.\n"
     };
-    if let Some(host) = session.host()? {
+    if let Some(builder) = session.builder.take() {
         there::refuse_dry_run(args.care)?;
         confirm(session, args.care, question)?;
         let request = elsewhere::prune_request(&rule, filters.of_cache(args.all));
-        return elsewhere::prune(session, &host, request, args.verbose);
+        return elsewhere::prune(session, &builder, &request, args.verbose);
     }
     confirm(session, args.care, question)?;
     let engine = session.engine()?;
@@ -188,15 +189,9 @@ impl Removal<'_> {
         for container in self.engine.containers()? {
             let until = self.filters.until;
             let is_old = until.is_none_or(|until| container.created <= until);
-            if container.state == ContainerState::Running || !is_old {
-                continue;
-            }
-            let image = self.engine.inspect_image(&container.image);
-            let is_meant = match image {
-                Ok(image) => self.has_labels(&image.summary),
-                Err(_) => self.filters.labels.is_empty(),
-            };
-            if !is_meant {
+            // Its own labels, which it has of its image too.
+            let is_meant = is_old && self.has_labels(&container.settings.more.labels);
+            if container.state == ContainerState::Running || !is_meant {
                 continue;
             }
             let id = if self.dry_run {
@@ -223,7 +218,7 @@ impl Removal<'_> {
         });
         for image in &images {
             let goes = (self.all || image.reference.is_none()) && !used.contains(&image.id);
-            if !goes || !self.is_old(image) || !self.has_labels(image) {
+            if !goes || !self.is_old(image) || !self.has_labels(&image.labels) {
                 continue;
             }
             let name = match &image.reference {
@@ -252,9 +247,9 @@ impl Removal<'_> {
         })
     }
 
-    fn has_labels(&self, image: &ImageSummary) -> bool {
-        let mut labels = self.filters.labels.iter();
-        labels.all(|label| has_label(&image.labels, &label.text) == label.is_wanted)
+    fn has_labels(&self, labels: &BTreeMap<String, String>) -> bool {
+        let mut wanted = self.filters.labels.iter();
+        wanted.all(|label| has_label(labels, &label.text) == label.is_wanted)
     }
 
     fn headed(&self, what: &str, lines: &str) -> String {

@@ -14,13 +14,13 @@ pub(super) struct Filters {
     /// Only what was not used since then.
     pub(super) until: Option<SystemTime>,
     until_text: String,
-    /// Labels that images must have, or must not.
+    /// Labels that images and containers must have, or must not.
     pub(super) labels: Vec<Label>,
     /// What records and cache mounts must be, in the words of the cache.
     conditions: Vec<String>,
 }
 
-/// A label that images must have, or must not.
+/// A label that images and containers must have, or must not.
 #[derive(Debug)]
 pub(super) struct Label {
     pub(super) is_wanted: bool,
@@ -32,7 +32,7 @@ pub(super) struct Label {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     Everything,
-    /// Labels are asked for, which only images have.
+    /// Labels are asked for, which only images and containers have.
     Images,
     /// A type or a bound is asked for, which only the cache has.
     Cache,
@@ -87,7 +87,8 @@ impl Filters {
             (false, true) => Ok(Scope::Images),
             (true, false) => Ok(Scope::Cache),
             (false, false) => Err(Error::new(
-                "labels are of images, types and bounds of the build cache: nothing has both",
+                "labels are of images and containers, types and bounds of the build cache: nothing has \
+                 both",
             )),
         }
     }

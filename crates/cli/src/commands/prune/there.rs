@@ -49,19 +49,21 @@ impl Prune {
         scope: Scope,
         cache: Option<PruneRequest>,
     ) -> Result<(), Error> {
-        let mut bytes = 0;
+        let mut bytes = 0_u64;
         if scope != Scope::Cache {
             let gone = self.ask("containers", conditions(filters))?;
             let ids = gone.containers_deleted.unwrap_or_default();
             let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
             session.ui.print(&headed("Deleted", "Containers", &lines))?;
-            bytes += gone.space_reclaimed + self.remove_images(session, filters, all)?;
+            // A daemon may say any number.
+            bytes = gone.space_reclaimed;
+            bytes = bytes.saturating_add(self.remove_images(session, filters, all)?);
         }
         let (rows, cache) = match cache {
             Some(request) => elsewhere::pruned(&self.host, request)?,
             None => (Vec::new(), 0),
         };
-        Report::DELETED.tell(session, Detail::Ids, rows, bytes + cache)
+        Report::DELETED.tell(session, Detail::Ids, rows, bytes.saturating_add(cache))
     }
 
     /// Removes images.

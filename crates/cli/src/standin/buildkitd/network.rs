@@ -18,9 +18,10 @@ const BRIDGE: &str = "bridge";
 /// The name that it has when it is not told.
 const BRIDGE_NAME: &str = "buildkit0";
 
+/// A flag comes after the file: what asks for the usual takes back what stands there.
 pub(super) fn mode(lowering: &mut Lowering, value: &Value) -> Result<(), String> {
     match text(value) {
-        "auto" | "" => {}
+        "auto" | "" => drop(lowering.unset(&NETWORK)),
         mode @ ("host" | "cni" | BRIDGE) => lowering.set(&NETWORK, mode.into()),
         other => return Err(format!("invalid network mode: {other:?}")),
     }
@@ -48,8 +49,10 @@ pub(super) fn subnet(lowering: &mut Lowering, value: &Value) -> Result<(), Strin
 }
 
 fn given(lowering: &mut Lowering, key: &str, given: &Value, value: Value) {
-    if !text(given).is_empty() {
-        lowering.set(&["build", "cni", key], value);
+    let path = ["build", "cni", key];
+    match text(given) {
+        "" => drop(lowering.unset(&path)),
+        _ => lowering.set(&path, value),
     }
 }
 
@@ -58,7 +61,7 @@ fn given(lowering: &mut Lowering, key: &str, given: &Value, value: Value) {
 /// # Errors
 /// The one that was asked for cannot be had.
 pub(super) fn complete(lowering: &mut Lowering, environment: &Environment) -> Result<(), String> {
-    let told = lowering.unset("build", "cni").unwrap_or_default();
+    let told = lowering.unset(&["build", "cni"]).unwrap_or_default();
     let told = |key: &str| told.get(key).cloned();
     let path = match told("config") {
         Some(path) => PathBuf::from(text(&path)),

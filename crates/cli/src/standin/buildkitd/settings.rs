@@ -7,11 +7,13 @@ use crate::standin::effects::{debug, log_level, max_used, min_free, nothing, res
 use crate::standin::lowering::Lowering;
 use crate::standin::setting::Does::{Becomes, Is, Nothing, Refused};
 use crate::standin::setting::Kind::{Any, Number, Switch, Text, Texts};
-use crate::standin::setting::Setting;
+use crate::standin::setting::{Setting, asks_for_nothing};
 use crate::standin::{gc, registry};
 
 const OWN_WORKER: &str = "kiln runs steps and keeps layers itself";
 const CONTAINERD: &str = "kiln is the worker and needs no containerd";
+/// What a worker has for steps that kiln has not.
+const SECURITY: [&str; 3] = ["apparmor-profile", "selinux", "defaultCgroupParent"];
 const OWN_NETWORKS: &str = "a network is made for each step, and for it alone";
 
 /// All that it can be told.
@@ -301,8 +303,8 @@ fn entitlements(lowering: &mut Lowering, value: &Value) -> Result<(), String> {
     let mut granted = Vec::new();
     for name in value.as_array().into_iter().flatten().map(text) {
         match name {
-            "network.host" => granted.push(Value::from(name)),
-            "security.insecure" | "device" => lowering.warn(format!(
+            "network.host" | "security.insecure" => granted.push(Value::from(name)),
+            "device" => lowering.warn(format!(
                 "has no effect for {name}: builds of clients that ask for it are refused"
             )),
             other => return Err(format!("invalid entitlement : {other}")),
@@ -331,12 +333,21 @@ fn front_end(_: &mut Lowering, value: &Value) -> Result<(), String> {
 
 /// The worker that uses containerd, which may be switched off.
 fn containerd(lowering: &mut Lowering, value: &Value) -> Result<(), String> {
-    let more = value.as_object().filter(|table| {
-        let is_off = table.get("enabled") == Some(&false.into());
-        !is_off && table.keys().any(|name| name != "enabled")
-    });
-    if more.is_some() {
-        lowering.warn(format!("has no effect: {CONTAINERD}"));
+    let table = value.as_object();
+    let table = table.filter(|table| table.get("enabled") != Some(&false.into()));
+    let given = table.into_iter().flatten();
+    let mut names = Vec::new();
+    for (name, value) in given.filter(|(name, _)| *name != "enabled") {
+        if SECURITY.contains(&name.as_str()) && !asks_for_nothing(value, &[]) {
+            return Err(format!(
+                "{name} = {value} is not provided by kiln: leave it out"
+            ));
+        }
+        names.push(name.as_str());
+    }
+    if !names.is_empty() {
+        let names = names.join(", ");
+        lowering.warn(format!("has no effect ({names}): {CONTAINERD}"));
     }
     Ok(())
 }

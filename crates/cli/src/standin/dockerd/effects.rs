@@ -77,10 +77,25 @@ pub(super) fn features(lowering: &mut Lowering, value: &Value) -> Result<(), Str
 }
 
 pub(super) fn network_host(lowering: &mut Lowering, value: &Value) -> Result<(), String> {
-    if value == false {
-        lowering.set(&["serve", "entitlements"], Vec::<Value>::new().into());
-    }
+    entitle(lowering, "network.host", value == true);
     Ok(())
+}
+
+pub(super) fn security_insecure(lowering: &mut Lowering, value: &Value) -> Result<(), String> {
+    entitle(lowering, "security.insecure", value == true);
+    Ok(())
+}
+
+/// Lets builds have this, or not.
+fn entitle(lowering: &mut Lowering, name: &str, grants: bool) {
+    const AT: &[&str] = &["serve", "entitlements"];
+    let before = lowering.get(AT).and_then(Value::as_array);
+    let mut granted: Vec<Value> = before.cloned().unwrap_or_default();
+    granted.retain(|other| other != name);
+    if grants {
+        granted.push(name.into());
+    }
+    lowering.set(AT, granted.into());
 }
 
 /// Certificates are for both sides, and files that are named count only all together.

@@ -7,7 +7,8 @@ use crate::standin::setting::Setting;
 use crate::standin::{gc, registry};
 
 use super::effects::{
-    features, http_proxy, https_proxy, metrics, network_host, no_proxy, pid_file, root, tls_alone,
+    features, http_proxy, https_proxy, metrics, network_host, no_proxy, pid_file, root,
+    security_insecure, tls_alone,
 };
 
 const NO_BRIDGE: &str = "kiln makes no bridge: containers have the machine's network";
@@ -107,7 +108,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::key(
         "builder.entitlements.security-insecure",
         Switch,
-        Nothing("builds of clients that ask for it are refused"),
+        Becomes(security_insecure),
     ),
     Setting::key(
         "builder.entitlements.device",

@@ -1,12 +1,20 @@
 //! A template filled in.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Block, Command, Node, Operand, Pipeline, TemplateError, functions};
 
+/// What a template is filled in from, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) value: &'a Value,
+    /// The function `json`.
+    pub(super) json: fn(&Value) -> String,
+}
+
 pub(super) fn nodes(
     list: &[Node],
-    top: &Value,
+    top: Scope<'_>,
     dot: &Value,
     text: &mut String,
 ) -> Result<(), TemplateError> {
@@ -65,7 +73,12 @@ pub(super) fn is_true(value: &Value) -> bool {
     }
 }
 
-fn range(block: &Block, top: &Value, dot: &Value, text: &mut String) -> Result<(), TemplateError> {
+fn range(
+    block: &Block,
+    top: Scope<'_>,
+    dot: &Value,
+    text: &mut String,
+) -> Result<(), TemplateError> {
     let over = value(&block.pipeline, top, dot)?;
     let items: Vec<&Value> = match &over {
         Value::Array(items) => items.iter().collect(),
@@ -82,7 +95,7 @@ fn range(block: &Block, top: &Value, dot: &Value, text: &mut String) -> Result<(
     Ok(())
 }
 
-fn value(pipeline: &Pipeline, top: &Value, dot: &Value) -> Result<Value, TemplateError> {
+fn value(pipeline: &Pipeline, top: Scope<'_>, dot: &Value) -> Result<Value, TemplateError> {
     let mut piped = None;
     for command in &pipeline.0 {
         piped = Some(run(command, piped, top, dot)?);
@@ -93,7 +106,7 @@ fn value(pipeline: &Pipeline, top: &Value, dot: &Value) -> Result<Value, Templat
 fn run(
     Command(operands): &Command,
     piped: Option<Value>,
-    top: &Value,
+    top: Scope<'_>,
     dot: &Value,
 ) -> Result<Value, TemplateError> {
     let Some((first, rest)) = operands.split_first() else {
@@ -105,7 +118,7 @@ fn run(
             arguments.push(self::operand(operand, top, dot)?);
         }
         arguments.extend(piped);
-        return functions::call(name, &arguments);
+        return functions::call(name, &arguments, top.json);
     }
     match (rest, piped) {
         ([], None) => operand(first, top, dot),
@@ -113,23 +126,25 @@ fn run(
     }
 }
 
-fn operand(operand: &Operand, top: &Value, dot: &Value) -> Result<Value, TemplateError> {
+fn operand(operand: &Operand, top: Scope<'_>, dot: &Value) -> Result<Value, TemplateError> {
     match operand {
         Operand::Literal(value) => Ok(value.clone()),
-        Operand::Name(name) => functions::call(name, &[]),
-        Operand::Path { from_top, names } => field(if *from_top { top } else { dot }, top, names),
+        Operand::Name(name) => functions::call(name, &[], top.json),
+        Operand::Path { from_top, names } => {
+            field(if *from_top { top.value } else { dot }, top, names)
+        }
         Operand::Group(pipeline, names) => field(&value(pipeline, top, dot)?, top, names),
     }
 }
 
 /// A field that is missing at the top is an error; further down it may be a key of a map.
-fn field(from: &Value, top: &Value, names: &[String]) -> Result<Value, TemplateError> {
+fn field(from: &Value, top: Scope<'_>, names: &[String]) -> Result<Value, TemplateError> {
     let mut value = from;
     for name in names {
         value = match value {
-            Value::Object(fields) => match fields.get(name) {
+            Value::Object(fields) => match fields.get(name).or_else(|| by_go_name(fields, name)) {
                 Some(inner) => inner,
-                None if std::ptr::eq(value, top) => {
+                None if std::ptr::eq(value, top.value) => {
                     return Err(TemplateError::Field(name.clone()));
                 }
                 None => return Ok(Value::Null),
@@ -139,4 +154,18 @@ fn field(from: &Value, top: &Value, names: &[String]) -> Result<Value, TemplateE
         };
     }
     Ok(value.clone())
+}
+
+/// What Go calls `name` may have another name in JSON: `MediaType` is `mediaType` there, and
+/// `DiffIDs` is `diff_ids`.
+fn by_go_name<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let is_exported = name.starts_with(|first: char| first.is_ascii_uppercase());
+    let same = |key: &str| {
+        let letters = key.bytes().filter(|byte| !matches!(byte, b'_' | b'.'));
+        letters
+            .map(|byte| byte.to_ascii_lowercase())
+            .eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+    };
+    let mut named = fields.iter().filter(|(key, _)| is_exported && same(key));
+    named.next().map(|(_, value)| value)
 }

@@ -5,10 +5,14 @@ use serde_json::Value;
 use super::TemplateError;
 use super::evaluate::{is_true, show};
 
-pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateError> {
+pub(super) fn call(
+    name: &str,
+    arguments: &[Value],
+    json: fn(&Value) -> String,
+) -> Result<Value, TemplateError> {
     let text = |value: String| Ok(Value::String(value));
     match (name, arguments) {
-        ("json", [value]) => text(value.to_string()),
+        ("json", [value]) => text(json(value)),
         ("join", [list, separator]) => text(items("join", list)?.join(&show(separator))),
         ("split", [value, separator]) => {
             let (value, separator) = (show(value), show(separator));

@@ -9,6 +9,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
+use evaluate::Scope;
 use serde_json::Value;
 
 /// A template that was understood.
@@ -102,8 +103,20 @@ impl Template {
     /// # Errors
     /// It asks for a field that is not there, or calls a function with the wrong arguments.
     pub fn render(&self, value: &Value) -> Result<String, TemplateError> {
+        self.render_with(value, Value::to_string)
+    }
+
+    /// The same, where the function `json` is another one.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render).
+    pub fn render_with(
+        &self,
+        value: &Value,
+        json: fn(&Value) -> String,
+    ) -> Result<String, TemplateError> {
         let mut text = String::new();
-        evaluate::nodes(&self.nodes, value, value, &mut text)?;
+        evaluate::nodes(&self.nodes, Scope { value, json }, value, &mut text)?;
         Ok(text)
     }
 }

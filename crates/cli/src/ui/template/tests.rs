@@ -9,6 +9,7 @@ fn templates() {
     let value = json!({
         "Id": "sha256:12", "Size": 7, "RepoTags": ["a:1", "b:2"], "Empty": [],
         "Config": {"Labels": {"x": "y"}, "Env": ["A=1", "B=2"], "Cmd": null},
+        "rootFs": {"diff_ids": ["d"], "os.version": "1"},
     });
     for (template, expected) in [
         ("plain", "plain"),
@@ -44,6 +45,8 @@ fn templates() {
         (r#"{{(index .RepoTags 0) | upper}}"#, "A:1"),
         ("{{(.Config).Labels.x}}", "y"),
         (r#"{{index (split .Id ":") 1}}"#, "12"),
+        ("{{.RootFS.DiffIDs}} {{.RootFS.OSVersion}}", "[d] 1"),
+        ("{{.Config.labels}}", "<no value>"),
         ("{{.Nope}}", "template: can't evaluate field Nope"),
         ("{{.Id", "template: unclosed action"),
         ("{{nope .Id}}", "template: function \"nope\" not defined"),

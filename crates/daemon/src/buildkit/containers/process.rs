@@ -9,10 +9,10 @@ use bollard_buildkit_proto::moby::buildkit::v1::frontend::{
     DoneMessage, ExecMessage, ExitMessage, FdMessage, InitMessage, StartedMessage,
 };
 use bollard_buildkit_proto::pb;
-use engine::{ContainerProcess, EngineError, Speaks, StepProcess};
+use engine::{ContainerProcess, EngineError, ProcessExit, SecurityMode, Speaks, StepProcess};
 use tokio::sync::mpsc;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::Container;
 use crate::buildkit::builds::Job;
@@ -25,8 +25,6 @@ const PIECE: usize = 32 << 10;
 const WAITING: usize = 16;
 /// The code of a process that ended in no way of its own.
 const UNKNOWN: u32 = 255;
-/// Where programs are looked for when the client does not say.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a client can still do to a process.
 #[derive(Debug)]
@@ -44,7 +42,7 @@ pub(super) struct Pump {
     _token: TaskTrackerToken,
     id: String,
     container: Arc<Container>,
-    process: Result<StepProcess, EngineError>,
+    process: Result<StepProcess, Status>,
     ends: Ends,
     input: mpsc::Receiver<Vec<u8>>,
     signals: mpsc::Receiver<i32>,
@@ -59,27 +57,31 @@ struct Ends {
     is_terminal: bool,
 }
 
-/// Starts a process. One that cannot be started is told as one that has ended.
+/// Starts a process. One that cannot be started is told as one that has ended, also when it asks for
+/// what kiln does not have or the build may not: clients wait for an end of what they began.
 ///
 /// # Errors
-/// Something is asked for that kiln does not have.
+/// There are no pipes left.
 pub(super) async fn start(
     job: &Arc<Job>,
     id: &str,
     container: Arc<Container>,
     init: InitMessage,
 ) -> Result<(Handle, Pump), Status> {
-    let process = asked(job, &init).await?;
     let is_open = |fd: u32| init.fds.contains(&fd);
     let broken = |error: io::Error| Status::internal(error.to_string());
     let (mut ends, speaks) = match init.tty {
         true => (Ends::default(), Speaks::Terminal),
         false => files(is_open).map_err(broken)?,
     };
-    let started = container.step.start(process, speaks).await;
-    let (process, terminal) = match started {
+    let started = async {
+        let process = asked(job, &init).await?;
+        let started = container.step.start(process, speaks).await;
+        started.map_err(|error| Status::unknown(error.chain()))
+    };
+    let (process, terminal) = match started.await {
         Ok((process, terminal)) => (Ok(process), terminal),
-        Err(error) => (Err(error), None),
+        Err(status) => (Err(status), None),
     };
     if let Some(terminal) = terminal {
         ends = on_terminal(Descriptor::new(terminal).map_err(broken)?, is_open);
@@ -123,25 +125,17 @@ impl Pump {
         let (process, mut signals) = (self.process, self.signals);
         let ended = async {
             let exit = match process {
-                Ok(process) => process.wait(&mut signals).await,
-                Err(error) => Err(error),
+                Ok(process) => ended(process.wait(&mut signals).await),
+                Err(status) => failed(UNKNOWN, &status),
             };
-            let exit = match exit {
-                Ok(exit) => u32::try_from(exit.code()).unwrap_or(UNKNOWN),
-                Err(error) => return tell(Input::Exit(failed(UNKNOWN, error.chain()))).await,
-            };
-            tell(Input::Exit(match exit {
-                0 => ExitMessage::default(),
-                code => failed(code, format!("exit code: {code}")),
-            }))
-            .await;
+            tell(Input::Exit(exit)).await;
         };
         tokio::select! {
             (_, ()) = async { tokio::join!(outputs, ended) } => {}
             () = async { input.await; std::future::pending().await } => {}
             () = released.cancelled() => {
-                let message = "the container was released".to_owned();
-                tell(Input::Exit(failed(UNKNOWN, message))).await;
+                let status = Status::unknown("the container was released");
+                tell(Input::Exit(failed(UNKNOWN, &status))).await;
             }
         }
         tell(Input::Done(DoneMessage {})).await;
@@ -157,10 +151,7 @@ impl Ends {
 }
 
 async fn asked(job: &Arc<Job>, init: &InitMessage) -> Result<ContainerProcess, Status> {
-    if init.security != pb::SecurityMode::Sandbox as i32 {
-        let message = "security.insecure is not allowed";
-        return Err(Status::permission_denied(message));
-    }
+    let security = security(job, init.security)?;
     let meta = init.meta.clone().unwrap_or_default();
     let known = pb::Meta {
         args: meta.args.clone(),
@@ -182,7 +173,7 @@ async fn asked(job: &Arc<Job>, init: &InitMessage) -> Result<ContainerProcess, S
     let mut env = meta.env;
     let has = |env: &[String], name: &str| env.iter().any(|entry| entry.starts_with(name));
     if !has(&env, "PATH=") {
-        env.push(PATH.to_owned());
+        env.push(format!("PATH={}", oci::DEFAULT_PATH));
     }
     if init.tty && !has(&env, "TERM=") {
         env.push("TERM=xterm".to_owned());
@@ -198,7 +189,22 @@ async fn asked(job: &Arc<Job>, init: &InitMessage) -> Result<ContainerProcess, S
             directory => directory.to_owned(),
         },
         user: meta.user,
+        security,
     })
+}
+
+fn security(job: &Job, mode: i32) -> Result<SecurityMode, Status> {
+    match pb::SecurityMode::try_from(mode) {
+        Ok(pb::SecurityMode::Sandbox) => Ok(SecurityMode::Sandbox),
+        Ok(pb::SecurityMode::Insecure) if job.terms.insecure => Ok(SecurityMode::Insecure),
+        Ok(pb::SecurityMode::Insecure) => {
+            let message = "security.insecure is not allowed";
+            Err(Status::permission_denied(message))
+        }
+        Err(_) => Err(Status::invalid_argument(format!(
+            "invalid security mode {mode}"
+        ))),
+    }
 }
 
 /// A variable that holds a secret; none if the client does not offer it and need not.
@@ -308,13 +314,25 @@ async fn tell(to: &mpsc::Sender<ExecMessage>, process: &str, input: Input) {
     let _ = to.send(message).await;
 }
 
+/// How a process ended that was started.
+fn ended(exit: Result<ProcessExit, EngineError>) -> ExitMessage {
+    let exit = match exit {
+        Ok(exit) => u32::try_from(exit.code()).unwrap_or(UNKNOWN),
+        Err(error) => return failed(UNKNOWN, &Status::unknown(error.chain())),
+    };
+    match exit {
+        0 => ExitMessage::default(),
+        code => failed(code, &Status::unknown(format!("exit code: {code}"))),
+    }
+}
+
 /// How a process ended that did not end well.
-fn failed(code: u32, message: String) -> ExitMessage {
+fn failed(code: u32, status: &Status) -> ExitMessage {
     ExitMessage {
         code,
         error: Some(rpc::Status {
-            code: Code::Unknown.into(),
-            message,
+            code: status.code().into(),
+            message: status.message().to_owned(),
             details: Vec::new(),
         }),
     }

@@ -32,6 +32,21 @@ pub(in crate::buildkit) struct Info {
     pub(in crate::buildkit) size: i64,
 }
 
+/// `ListContentRequest`, and `ListStatusesRequest`, which is equal.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::buildkit) struct ListRequest {
+    /// One of them must hold, if there are any.
+    #[prost(string, repeated, tag = "1")]
+    pub(in crate::buildkit) filters: Vec<String>,
+}
+
+/// `ListContentResponse`, of which there are as many as it takes.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::buildkit) struct ListResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::buildkit) info: Vec<Info>,
+}
+
 /// `ReadContentRequest`.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::buildkit) struct ReadRequest {

@@ -1,6 +1,8 @@
 //! The content service of containerd, of which clients read what a past build made and stated: the
 //! store's blobs, and the documents that builds keep. It is read-only.
 
+mod filter;
+mod list;
 pub(super) mod messages;
 
 use std::fs::File;
@@ -19,7 +21,7 @@ use tonic::server::{Grpc, ServerStreamingService, UnaryService};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
-use self::messages::{Info, InfoRequest, InfoResponse, ReadRequest, ReadResponse};
+use self::messages::{Info, InfoRequest, InfoResponse, ListRequest, ReadRequest, ReadResponse};
 use super::Messages;
 use super::blocking::blocking;
 use crate::docker::Daemon;
@@ -41,12 +43,19 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: http::Request<Body>) -
     let service = Service(Arc::clone(daemon));
     match request.uri().path().rsplit('/').next() {
         Some("Info") => {
-            Grpc::new(ProstCodec::default())
-                .unary(service, request)
-                .await
+            let mut grpc = Grpc::new(ProstCodec::<_, InfoRequest>::default());
+            grpc.unary(service, request).await
+        }
+        Some("List") => {
+            let mut grpc = Grpc::new(ProstCodec::<_, ListRequest>::default());
+            grpc.server_streaming(service, request).await
+        }
+        Some("ListStatuses") => {
+            let mut grpc = Grpc::new(ProstCodec::<(), ListRequest>::default());
+            grpc.unary(service, request).await
         }
         Some("Read") => {
-            let mut grpc = Grpc::new(ProstCodec::default());
+            let mut grpc = Grpc::new(ProstCodec::<_, ReadRequest>::default());
             grpc.server_streaming(service, request).await
         }
         other => {
@@ -136,7 +145,7 @@ fn content(engine: &Engine, digest: &Digest) -> Result<Option<Content>, EngineEr
         return Ok(Some(Content::Blob(Arc::new(blob))));
     }
     let builds = engine.history()?.into_iter();
-    let mut kept = builds.flat_map(|build| build.into_past().attachments);
+    let mut kept = builds.flat_map(|build| build.past.attachments);
     let found = kept.find(|kept| Digest::of(&kept.data) == *digest);
     Ok(found.map(|kept| Content::Document(Arc::new(kept.data))))
 }

@@ -4,21 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bollard_buildkit_proto::pb;
-use engine::{About, Build, BuildRequest, CacheFrom, Definition, Dockerfile, NamedContext};
+use engine::{About, Build, BuildRequest, CacheFrom, Definition, Dockerfile, NamedContext, Reads};
 use graph::{Edge, Graph, LocalSource, MountSource, Op, SourceOp};
 use llb::{FileQuestion, KnownResult, LoadError, Loaded, Loading, Problem, Step};
 use oci::{Platform, Reference};
 use tonic::{Code, Status};
 
 use super::prepare::{agents, plain_request};
-use super::{Copied, Copies, Directory, Made};
+use super::{Contexts, Directory, LocalFiles, Made};
 use crate::buildkit::builds::{Job, Ref};
+use crate::buildkit::layouts::{self, StoredImage};
 use crate::buildkit::options::Options;
 use crate::buildkit::session::files::Selection;
-use crate::buildkit::{attestations, caches, errors, layouts, results};
+use crate::buildkit::{attestations, caches, errors, output, results};
 
-/// Images in stores of the client's that one definition may name.
-const MAX_LAYOUTS: usize = 256;
 /// What the history calls it.
 const NAME: &str = "definition";
 
@@ -37,6 +36,7 @@ pub(in crate::buildkit) async fn definition(
     };
     // The whole build was asked for them before.
     options.family(attestations::OPTION);
+    options.any(output::EPOCH);
     options.end()?;
     let cache_from = caches::bring_in(job, cache_from).await?;
     let build = job
@@ -52,8 +52,8 @@ pub(in crate::buildkit) async fn definition(
 /// Steps that a client defined, and what they read of what it offers.
 pub(super) struct Defined {
     pub(super) definition: Definition,
-    /// Copies of directories, by the names of the local sources among the steps.
-    pub(super) copies: Copies,
+    /// Files of directories, by the names of the local sources among the steps.
+    pub(super) copies: Contexts,
     /// The file that people are shown the lines of.
     shown: Dockerfile,
 }
@@ -71,6 +71,7 @@ pub(super) async fn read(
     let results = results(job, definition)?;
     let allowed = llb::Options {
         allow_host_network: job.terms.host_network,
+        allow_insecure: job.terms.insecure,
         session: job.session.as_ref().map(|session| session.id.clone()),
         results: results.steps,
         layouts: layouts(job, build, definition).await?,
@@ -107,17 +108,16 @@ async fn layouts(
     build: &Build,
     definition: &pb::Definition,
 ) -> Result<BTreeMap<llb::Layout, Reference>, Status> {
+    let session = job.session.as_ref().map(|session| session.id.as_str());
     let mut layouts = BTreeMap::new();
-    let wanted = llb::layouts_in(definition);
-    if wanted.len() > MAX_LAYOUTS {
-        return Err(Status::resource_exhausted("too many OCI layouts"));
-    }
-    for (layout, platforms) in wanted {
+    for (layout, platforms) in llb::layouts_in(definition, session) {
         let own = |platform: Option<_>| platform.unwrap_or_else(Platform::host);
-        let platforms: Vec<Platform> = platforms.into_iter().map(own).collect();
-        let image = (layout.store.as_str(), &layout.digest);
-        let reference = layouts::image(job, build, image, &platforms).await?;
-        layouts.insert(layout, reference);
+        let image = StoredImage {
+            name: layouts::NAMELESS.to_owned(),
+            layout: layout.clone(),
+            platforms: platforms.into_iter().map(own).collect(),
+        };
+        layouts.insert(layout, job.stored_image(build, image).await?);
     }
     Ok(layouts)
 }
@@ -126,8 +126,8 @@ async fn layouts(
 #[derive(Default)]
 struct Results {
     steps: BTreeMap<String, Arc<KnownResult>>,
-    /// Copies of directories, by the names of the local sources among the steps.
-    copies: BTreeMap<String, Arc<Copied>>,
+    /// Files of directories, by the names of the local sources among the steps.
+    copies: BTreeMap<String, Arc<LocalFiles>>,
 }
 
 /// Finds the results that a definition names. One that is not there is an error of whoever needs it.
@@ -178,7 +178,7 @@ async fn file(
     job: &Arc<Job>,
     build: &Build,
     (graph, question): (Graph, &FileQuestion),
-    of_results: &BTreeMap<String, Arc<Copied>>,
+    of_results: &BTreeMap<String, Arc<LocalFiles>>,
 ) -> Result<Vec<u8>, Status> {
     let failed = |error| errors::status(&error, None);
     let definition = Definition {
@@ -236,8 +236,8 @@ fn name(
     job: &Job,
     mut definition: Definition,
     prefix: &str,
-    of_results: &BTreeMap<String, Arc<Copied>>,
-) -> Result<(Definition, Copies), Status> {
+    of_results: &BTreeMap<String, Arc<LocalFiles>>,
+) -> Result<(Definition, Contexts), Status> {
     let edges = [&definition.root].into_iter().flatten();
     let edges: Vec<Edge> = edges.chain(&definition.required).copied().collect();
     let wanted = definition.graph.reached(&edges);
@@ -254,7 +254,7 @@ fn name(
 /// Which files of the client's directories a definition reads: each choice is a copy of its own.
 struct Locals<'a> {
     prefix: &'a str,
-    of_results: &'a BTreeMap<String, Arc<Copied>>,
+    of_results: &'a BTreeMap<String, Arc<LocalFiles>>,
     read: Vec<LocalSource>,
 }
 
@@ -300,7 +300,7 @@ impl Locals<'_> {
     }
 
     /// The copies, in their order.
-    fn copies(self, job: &Job) -> Result<Copies, Status> {
+    fn copies(self, job: &Job) -> Result<Contexts, Status> {
         let mut copies = Vec::with_capacity(self.read.len());
         for (number, local) in self.read.into_iter().enumerate() {
             let copy = match self.of_results.get(&local.name) {
@@ -313,7 +313,7 @@ impl Locals<'_> {
     }
 }
 
-fn copy_of(job: &Job, local: LocalSource) -> Result<Arc<Copied>, Status> {
+fn copy_of(job: &Job, local: LocalSource) -> Result<Arc<LocalFiles>, Status> {
     let session = Arc::clone(job.session()?);
     let directory = Directory {
         name: local.name.clone(),
@@ -328,7 +328,9 @@ fn copy_of(job: &Job, local: LocalSource) -> Result<Arc<Copied>, Status> {
         exclude: local.exclude,
         follow: local.follow,
     };
-    job.copy_of(directory, selection)
+    let copy = job.copy_of(directory, selection)?;
+    copy.will_be_read(&Reads::All);
+    Ok(copy)
 }
 
 /// Names of the agents that steps and repositories ask for.

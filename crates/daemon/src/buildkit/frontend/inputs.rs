@@ -8,7 +8,7 @@ use bollard_buildkit_proto::pb;
 use engine::{Build, EngineError, FilesError, Steps};
 use tonic::Status;
 
-use super::Copies;
+use super::Contexts;
 use super::definition::{self, Defined};
 use crate::buildkit::builds::Job;
 use crate::buildkit::errors;
@@ -20,8 +20,8 @@ pub(in crate::buildkit) type Inputs = HashMap<String, pb::Definition>;
 #[derive(Default)]
 pub(super) struct Input {
     pub(super) steps: Steps,
-    /// Copies of directories, by the names of the local sources among the steps.
-    pub(super) copies: Copies,
+    /// Files of directories, by the names of the local sources among the steps.
+    pub(super) copies: Contexts,
     /// Names of SSH agents.
     pub(super) agents: BTreeSet<String>,
 }
@@ -46,6 +46,7 @@ pub(super) async fn input(
             directories: directories.collect(),
             definition: defined.definition,
             config: None,
+            allow_insecure: job.terms.insecure,
         },
         copies: defined.copies,
     })
@@ -54,7 +55,7 @@ pub(super) async fn input(
 /// Those of the files at `paths` that an input has. It is made for that.
 ///
 /// # Errors
-/// As [`input`], or a step of it fails.
+/// As [`input`], it is empty, or a step of it fails.
 pub(super) async fn files(
     job: &Arc<Job>,
     build: &Build,
@@ -63,7 +64,8 @@ pub(super) async fn files(
 ) -> Result<BTreeMap<String, Vec<u8>>, Status> {
     let mut found = BTreeMap::new();
     let Some(defined) = read(job, build, (name, inputs)).await? else {
-        return Ok(found);
+        let message = format!("invalid nil input definition to definition op: {name} is empty");
+        return Err(Status::invalid_argument(message));
     };
     let failed = |error| errors::status(&error, None);
     let made = defined.plan(job, build, Vec::new()).await?;

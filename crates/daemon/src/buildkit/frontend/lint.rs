@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::{BuildRequest, Diagnostic, Dockerfile, Severity, Source};
+use engine::{BuildRequest, Checks, Diagnostic, Dockerfile, Severity, Source};
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -20,7 +20,7 @@ pub(super) async fn lint(
     job: &Job,
     request: &BuildRequest,
 ) -> Result<HashMap<String, Vec<u8>>, Status> {
-    let found = engine::check(request, Some(&job.engine)).await;
+    let found = engine::check(request, Checks::Docker, Some(&job.engine)).await;
     let found = found.map_err(|error| errors::status(&error, Some(&request.dockerfile)))?;
     let code = if found.is_empty() { "0" } else { "1" };
     let json = document(&found, &request.dockerfile).to_string();

@@ -2,11 +2,11 @@
 //! the engine. The Dockerfile is the client's, or in a context that is elsewhere. A client that is
 //! its own front end sends definitions instead.
 
-mod copied;
 mod definition;
 mod gateway;
 mod inputs;
 mod lint;
+mod local;
 mod prepare;
 mod request;
 mod subrequest;
@@ -16,7 +16,9 @@ mod values;
 use std::sync::Arc;
 
 use engine::events::{Progress, Warning};
-use engine::{Build, Diagnostic, Location, Planned, Provenance};
+use engine::{
+    Build, Diagnostic, Dockerfile, EngineError, Location, Planned, Provenance, Reads, Severity,
+};
 use tonic::Status;
 
 use super::builds::Job;
@@ -26,10 +28,10 @@ use super::options::Options;
 use super::output::Output;
 use super::results::{Metadata, Results};
 
-pub(super) use copied::{Copied, Copies, Directory};
 pub(super) use definition::{code, definition};
 pub(super) use gateway::{Call, gateway};
 use inputs::Inputs;
+pub(super) use local::{Contexts, Directory, LocalFiles};
 pub(super) use prepare::{agents, plain_request};
 use request::{Entry, Request};
 pub(super) use syntax::is_own;
@@ -45,12 +47,16 @@ pub(super) struct Terms {
     pub(super) caches: Exports,
     /// Steps may use the machine's network as their own.
     pub(super) host_network: bool,
+    /// Steps may have all rights on the machine.
+    pub(super) insecure: bool,
     /// What is stated about the result.
     pub(super) provenance: Option<Provenance>,
+    /// The platforms that were asked for, as they were written.
+    pub(super) platforms: Option<String>,
 }
 
 /// What a front end came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Made {
     pub(super) results: Results,
     /// What clients read of them, and may change before they return them.
@@ -104,27 +110,38 @@ pub(super) async fn dockerfile(
         }));
     }
     let planned = build.plan(&mut request).await;
-    let planned = planned.map_err(|error| errors::status(&error, Some(&request.dockerfile)))?;
-    warn(job, &build, &planned);
+    let dockerfile = &request.dockerfile;
+    match &planned {
+        Ok(planned) => warn(job, &build, dockerfile, planned.warnings()),
+        // What is likely a mistake may be the reason for the error.
+        Err(EngineError::Dockerfile(found)) => warn(job, &build, dockerfile, found),
+        Err(_) => {}
+    }
+    let planned = planned.map_err(|error| errors::status(&error, Some(dockerfile)))?;
     Ok(Read::Made(made(&planned, copies)?))
 }
 
-/// A context that nothing reads is not brought in.
-fn made(planned: &Planned, copies: Copies) -> Result<Made, Status> {
+/// A context that nothing reads is not brought in, nor is what nothing reads of one.
+fn made(planned: &Planned, copies: Contexts) -> Result<Made, Status> {
     let wanted: Vec<&str> = planned.local_contexts().collect();
+    let reads = planned.reads();
     let copies = copies.into_iter();
     let copies = copies.filter(|(name, _)| wanted.contains(&name.as_str()));
+    let copies = copies.inspect(|(name, copy)| {
+        copy.will_be_read(reads.get(name.as_str()).unwrap_or(&Reads::All));
+    });
     let (results, metadata) = Results::of(planned, &copies.collect())?;
     Ok(Made { results, metadata })
 }
 
 /// Tells what could be done better in the Dockerfile, as clients are told by BuildKit.
-fn warn(job: &Job, build: &Build, planned: &Planned) {
-    let dockerfile = &planned.request().dockerfile;
+fn warn(job: &Job, build: &Build, dockerfile: &Dockerfile, found: &[Diagnostic]) {
     job.narrator().about(errors::source_info(dockerfile));
-    let sender = build.progress();
-    for diagnostic in planned.warnings() {
-        sender.send(Progress::Warning(warning(diagnostic)));
+    let is_warning = |one: &&Diagnostic| one.severity == Severity::Warning;
+    for diagnostic in found.iter().filter(is_warning) {
+        build
+            .progress()
+            .send(Progress::Warning(warning(diagnostic)));
     }
 }
 

@@ -6,27 +6,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{
-    Build, BuildRequest, Context, Dockerfile, LayoutImage, NamedContext, SecretStore, SshAgent,
-    Steps,
+    Build, BuildRequest, Context, Dockerfile, NamedContext, SecretStore, SshAgent, Steps, Task,
 };
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::inputs::{self, Input, Inputs};
 use super::request::{Entry, NamedSource, Place, Request, Source};
-use super::{Copies, Directory};
+use super::{Contexts, Directory};
 use crate::buildkit::builds::Job;
+use crate::buildkit::layouts::StoredImage;
 use crate::buildkit::session::files::{self, Selection};
 use crate::buildkit::session::secrets::ClientSecrets;
 use crate::buildkit::session::ssh::{self, Agents};
 use crate::buildkit::session::upload;
-use crate::buildkit::{caches, errors, layouts};
+use crate::buildkit::{caches, errors};
 
 /// The ignore file of a directory.
 const IGNORE: &str = ".dockerignore";
 
 /// What the engine is asked for, and the copies that it reads, by the names of their contexts: the
 /// main one's is empty.
-pub(super) type Prepared = (BuildRequest, Copies);
+pub(super) type Prepared = (BuildRequest, Contexts);
 
 /// The client's files that say what is built.
 #[derive(Default)]
@@ -48,7 +48,7 @@ pub(super) async fn define(
 ) -> Result<Definition, Status> {
     match &entry.definition {
         Place::Client(name) => {
-            let directory = entry.directory(job, name).await?;
+            let directory = entry.sent(job, name).await?;
             definition(build, &directory, &entry.filename).await
         }
         Place::Input(name) => {
@@ -81,7 +81,8 @@ pub(super) async fn prepare(
             let path = offered.directory(job, String::new(), directory, &ignore)?;
             Context::Directory { path, ignore }
         }
-        Source::Remote(from) => Context::Remote {
+        Source::Remote(from, subdirectory) => Context::Remote {
+            subdirectory: subdirectory.clone(),
             from: upload::of_session(job.session.as_deref(), from).await?,
             dockerfile: definition
                 .dockerfile
@@ -113,8 +114,8 @@ pub(super) async fn prepare(
 /// What the client offers that the build reads.
 #[derive(Default)]
 struct Offered {
-    /// Copies of its directories, by the names of their contexts.
-    copies: Copies,
+    /// Files of its directories, by the names of their contexts.
+    copies: Contexts,
     /// Names of its SSH agents.
     agents: BTreeSet<String>,
 }
@@ -155,11 +156,14 @@ async fn named(
         let context = match source {
             NamedSource::Image(image) => NamedContext::Image(image.clone()),
             NamedSource::Remote(remote) => NamedContext::Remote(remote.clone()),
-            NamedSource::Layout { store, digest } => NamedContext::Layout(LayoutImage {
-                path: layouts::bring_in(job, store, digest, &request.platforms).await?,
-                tag: None,
-                digest: Some(*digest),
-            }),
+            NamedSource::Layout(layout) => {
+                let image = StoredImage {
+                    name: name.clone(),
+                    layout: layout.clone(),
+                    platforms: request.platforms.clone(),
+                };
+                NamedContext::Image(job.stored_image(build, image).await?)
+            }
             NamedSource::Client(directory) => {
                 let directory = request.entry.directory(job, directory).await?;
                 let ignore = ignore(build, &directory).await?;
@@ -234,7 +238,8 @@ fn of_files(filename: &str, mut files: BTreeMap<String, Vec<u8>>) -> Result<Defi
     })
 }
 
-/// The text of the ignore file in a directory of the client's; empty when there is none.
+/// The text of the ignore file in a directory of the client's; empty when there is none. A client
+/// need not offer a directory that the build does not read, so that is found out when it is read.
 async fn ignore(build: &Build, directory: &Directory) -> Result<String, Status> {
     let selection = Selection {
         directory: directory.name.clone(),
@@ -245,8 +250,12 @@ async fn ignore(build: &Build, directory: &Directory) -> Result<String, Status> 
         "context" => "[internal] load .dockerignore".to_owned(),
         other => format!("[context {other}] load .dockerignore"),
     };
-    let mut files = read(build, directory, &task, &selection).await?;
-    let found = files.remove(IGNORE);
+    let task = build.task(&task);
+    let read = match files::read(&directory.session, &selection).await {
+        Err(status) if is_not_offered(&status) => Ok(BTreeMap::new()),
+        read => read,
+    };
+    let found = ended(task, read)?.remove(IGNORE);
     found.map_or(Ok(String::new()), |bytes| text(IGNORE, bytes))
 }
 
@@ -258,11 +267,21 @@ async fn read(
 ) -> Result<BTreeMap<String, Vec<u8>>, Status> {
     let task = build.task(name);
     let read = files::read(&directory.session, selection).await;
-    match &read {
+    ended(task, read)
+}
+
+/// Tells how the task ended.
+fn ended<T>(task: Task, outcome: Result<T, Status>) -> Result<T, Status> {
+    match &outcome {
         Ok(_) => task.complete(),
         Err(status) => task.fail(status.message().to_owned()),
     }
-    read
+    outcome
+}
+
+/// The client has no such directory, or none at all.
+fn is_not_offered(status: &Status) -> bool {
+    matches!(status.code(), Code::NotFound | Code::FailedPrecondition)
 }
 
 /// Those of the client's SSH agents that have these names.
@@ -311,6 +330,7 @@ fn engine_request(
         platforms: request.platforms,
         indexed: request.indexed,
         network: request.network,
+        hostname: request.hostname,
         extra_hosts: request.extra_hosts,
         shm_size: request.shm_size.filter(|size| *size > 0),
         ulimits: request.ulimits,
@@ -325,6 +345,7 @@ pub(in crate::buildkit) fn plain_request(job: &Job) -> BuildRequest {
     let secrets = job.session.as_ref().and_then(ClientSecrets::of);
     BuildRequest {
         allow_host_network: job.terms.host_network,
+        allow_insecure: job.terms.insecure,
         more_secrets: secrets.map(|secrets| secrets as Arc<dyn SecretStore>),
         cache_to: job.terms.caches.to.clone(),
         ..BuildRequest::default()

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{
-    About, DockerfileIn, ExtraHost, GitSource, NetworkMode, NoCache, PullPolicy, Remote, Resources,
-    Ulimit, git_context,
+    About, DockerfileIn, ExtraHost, NetworkMode, NoCache, PullPolicy, Remote, Resources, Ulimit,
+    git_context,
 };
-use oci::{Digest, ImageConfig, Platform, Reference};
+use oci::{ImageConfig, Platform, Reference};
 use tonic::Status;
 
 use super::inputs::Inputs;
@@ -54,6 +54,7 @@ pub(super) struct Request {
     pub(super) no_cache: NoCache,
     pub(super) pull: PullPolicy,
     pub(super) network: NetworkMode,
+    pub(super) hostname: Option<String>,
     pub(super) extra_hosts: Vec<ExtraHost>,
     pub(super) shm_size: Option<u64>,
     pub(super) ulimits: Vec<Ulimit>,
@@ -68,8 +69,8 @@ pub(super) struct Request {
 pub(super) enum Source {
     /// In this directory of the client's.
     Client(String),
-    /// Elsewhere.
-    Remote(Remote),
+    /// Elsewhere, and in which directory there if it is not all of it.
+    Remote(Remote, Option<String>),
     /// In the input of this name.
     Input(String),
 }
@@ -88,11 +89,8 @@ pub(super) enum Place {
 pub(super) enum NamedSource {
     Client(String),
     Image(Reference),
-    /// In a store of the client's, by what the client knows that by.
-    Layout {
-        store: String,
-        digest: Digest,
-    },
+    /// In a store of the client's.
+    Layout(llb::Layout),
     Remote(Remote),
     /// The input of this name, and what is said of it as an image.
     Input(String, Option<Box<ImageConfig>>),
@@ -124,6 +122,7 @@ impl Request {
             no_cache: no_cache(options),
             pull: pull(options)?,
             network: network(options, job)?,
+            hostname: options.one("hostname"),
             extra_hosts: values::hosts(options)?,
             shm_size: options.parsed("shm-size", "expected bytes")?,
             ulimits: values::ulimits(options)?,
@@ -171,11 +170,23 @@ impl Entry {
         })
     }
 
-    /// The client's directory of this name.
+    /// The client's directory of this name, which is read where it is if that can be.
     ///
     /// # Errors
     /// The session that offers it does not come.
     pub(super) async fn directory(&self, job: &Job, name: &str) -> Result<Directory, Status> {
+        let sent = self.sent(job, name).await?;
+        Ok(Directory {
+            place: sent.session.located(name).await,
+            ..sent
+        })
+    }
+
+    /// The client's directory of this name, of which a few files are sent.
+    ///
+    /// # Errors
+    /// The session that offers it does not come.
+    pub(super) async fn sent(&self, job: &Job, name: &str) -> Result<Directory, Status> {
         let session = match self.sessions.get(name) {
             Some(id) => job.daemon.buildkit.sessions.get(id).await?,
             None => Arc::clone(job.session()?),
@@ -184,7 +195,7 @@ impl Entry {
         Ok(Directory {
             name: name.to_owned(),
             shared_key: own.unwrap_or_else(|| session.shared_key.clone()),
-            place: session.located(name).await,
+            place: None,
             session,
         })
     }
@@ -195,9 +206,9 @@ impl Entry {
             name: self.target.clone().unwrap_or(self.filename.clone()),
             context: match &self.context {
                 Source::Client(name) | Source::Input(name) => name.clone(),
-                Source::Remote(Remote::Url(url)) => url.clone(),
-                Source::Remote(Remote::Git(git)) => git.url.clone(),
-                Source::Remote(Remote::Stream(_)) => "-".to_owned(),
+                Source::Remote(Remote::Url(url), _) => url.clone(),
+                Source::Remote(Remote::Git(git), _) => git.url.clone(),
+                Source::Remote(Remote::Stream(_), _) => "-".to_owned(),
             },
             dockerfile: self.filename.clone(),
             targets: self.target.iter().cloned().collect(),
@@ -255,31 +266,19 @@ fn sources(
         Some(text) => remote(options, &key, text, keep_git)?,
         None => None,
     };
-    match (elsewhere, subdirectory) {
-        (Some(Remote::Git(git)), subdirectory) => {
-            let git = Remote::Git(within(git, subdirectory));
-            Ok((Source::Remote(git), place(forced)))
+    match elsewhere {
+        // What is read of it first is the Dockerfile, wherever that is.
+        Some(remote) => Ok((Source::Remote(remote, subdirectory), place(forced))),
+        None if subdirectory.is_some() => {
+            Err(options.refuse("contextsubdir", "name the directory itself"))
         }
-        (_, Some(_)) => Err(options.refuse("contextsubdir", "name the directory itself")),
-        (Some(remote), None) => Ok((Source::Remote(remote), place(forced))),
-        (None, None) if inputs.contains_key(CONTEXT) => {
+        None if inputs.contains_key(CONTEXT) => {
             Ok((Source::Input(CONTEXT.to_owned()), own(forced)))
         }
-        (None, None) => {
+        None => {
             let name = text.unwrap_or(CONTEXT.to_owned());
             Ok((Source::Client(name), own(forced)))
         }
-    }
-}
-
-fn within(git: GitSource, directory: Option<String>) -> GitSource {
-    let subdirectory = match (git.subdirectory.clone(), directory) {
-        (Some(outer), Some(inner)) => Some(format!("{outer}/{inner}")),
-        (outer, inner) => outer.or(inner),
-    };
-    GitSource {
-        subdirectory,
-        ..git
     }
 }
 
@@ -333,14 +332,10 @@ fn named_contexts(
             }
             Some(("oci-layout", layout)) => {
                 let layout = layout.trim_start_matches("//");
-                let parts = layout.rsplit_once('@');
-                let parts = parts.and_then(|(name, digest)| Some((name, digest.parse().ok()?)));
-                let expected = "expected oci-layout://STORE@DIGEST";
-                let (name, digest) =
-                    parts.ok_or_else(|| options.invalid(&option, &text, expected))?;
-                let name = name.split(':').next().unwrap_or_default();
-                let store = format!("oci:{name}");
-                NamedSource::Layout { store, digest }
+                let store = layout.split([':', '@']).next().unwrap_or_default();
+                let invalid =
+                    |problem: llb::Problem| options.invalid(&option, &text, &problem.to_string());
+                NamedSource::Layout(llb::Layout::read(layout, store).map_err(invalid)?)
             }
             _ => match remote(options, &option, &text, None)? {
                 Some(remote) => NamedSource::Remote(remote),

@@ -6,8 +6,11 @@ use super::Read;
 use super::request::{OWN, SYNTAX};
 use crate::buildkit::options::Options;
 
-/// The image is that of the front end that kiln has itself.
+/// It is the front end that kiln has itself, by its name or by that of its image.
 pub(in crate::buildkit) fn is_own(source: &str) -> bool {
+    if source == OWN {
+        return true;
+    }
     let reference = source.parse().ok();
     reference.is_some_and(|reference: Reference| {
         let name = (reference.domain(), reference.repository());
@@ -37,7 +40,7 @@ pub(super) fn another(options: &Options, text: &str) -> Option<Read> {
         .next()
         .unwrap_or_default()
         .to_owned();
-    (source != OWN && !is_own(&source)).then_some(Read::ForAnother {
+    (!is_own(&source)).then_some(Read::ForAnother {
         source,
         command_line,
     })

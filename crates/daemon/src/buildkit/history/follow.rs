@@ -29,7 +29,7 @@ pub(super) fn follow(
 ) -> impl Stream<Item = Result<BuildHistoryEvent, Status>> + Send + use<> {
     let known: Known = known
         .into_iter()
-        .map(|build| (build.id.clone(), stand(&build)))
+        .map(|build| (build.past.id.clone(), stand(&build)))
         .collect();
     let state = (Arc::clone(daemon), wanted, known);
     let rounds = stream::unfold(state, |(daemon, wanted, mut known)| async move {
@@ -57,7 +57,7 @@ async fn news(
     let mut events = Vec::new();
     let mut gone = std::mem::take(known);
     for found in now {
-        let (id, stand) = (found.0.id.clone(), stand(&found.0));
+        let (id, stand) = (found.0.past.id.clone(), stand(&found.0));
         if gone.remove(&id) != Some(stand) {
             events.push(event(&found));
         }
@@ -74,5 +74,5 @@ async fn news(
 }
 
 fn stand(build: &HistoryBuild) -> (BuildStatus, bool) {
-    (build.status, build.pinned)
+    (build.past.status, build.past.pinned)
 }

@@ -80,7 +80,7 @@ pub(super) async fn update(
     let missing = || Status::not_found(format!("failed to retrieve ref {}", request.r#ref));
     let build = found.ok_or_else(missing)?;
     if request.delete && is_active(&build) {
-        let message = format!("the build {} goes on", build.id);
+        let message = format!("the build {} goes on", build.past.id);
         return Err(Status::failed_precondition(message));
     }
     blocking(move || match request.delete {
@@ -139,7 +139,7 @@ fn builds(engine: &Engine, wanted: &str) -> Result<Vec<record::Recorded>, Engine
 }
 
 fn is_active(build: &HistoryBuild) -> bool {
-    build.status == BuildStatus::Running
+    build.past.status == BuildStatus::Running
 }
 
 fn event((build, record): &record::Recorded) -> BuildHistoryEvent {

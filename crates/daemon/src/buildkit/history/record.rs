@@ -7,7 +7,7 @@ use bollard_buildkit_proto::google::rpc;
 use bollard_buildkit_proto::moby::buildkit::v1::{
     BuildHistoryRecord, BuildResultInfo, Descriptor, Exporter,
 };
-use engine::{Attachment, BuildStatus, Engine, EngineError, HistoryBuild, HistoryImage};
+use engine::{Attachment, BuildStatus, Engine, EngineError, HistoryBuild, HistoryImage, PastBuild};
 use oci::{Digest, Document};
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -50,12 +50,12 @@ pub(super) fn record(
     engine: &Engine,
     build: &HistoryBuild,
 ) -> Result<BuildHistoryRecord, EngineError> {
-    let about = &build.about;
+    let build = &build.past;
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let failure = build.attachments.iter().find(|kept| is_failure(kept));
     Ok(BuildHistoryRecord {
         r#ref: build.id.clone(),
-        frontend: about.frontend.clone(),
+        frontend: build.about.frontend.clone(),
         frontend_attrs: options(build),
         exporters: build.images.iter().map(exporter).collect(),
         error: error(build, failure),
@@ -73,7 +73,7 @@ pub(super) fn record(
 }
 
 /// What was asked for; of a build that was typed as its client would have sent it.
-fn options(build: &HistoryBuild) -> HashMap<String, String> {
+fn options(build: &PastBuild) -> HashMap<String, String> {
     let about = &build.about;
     if !about.frontend.is_empty() || !about.options.is_empty() {
         return about.options.clone().into_iter().collect();
@@ -97,20 +97,20 @@ fn options(build: &HistoryBuild) -> HashMap<String, String> {
 fn exporter(image: &HistoryImage) -> Exporter {
     let names = image.names.join(",");
     Exporter {
-        r#type: "image".to_owned(),
+        r#type: image.exporter.clone(),
         attrs: HashMap::from([("name".to_owned(), names)]),
     }
 }
 
 /// When it ended; a build whose process died has no such time, and ended no earlier than it began.
-fn ended(build: &HistoryBuild) -> Option<SystemTime> {
+fn ended(build: &PastBuild) -> Option<SystemTime> {
     match build.status {
         BuildStatus::Running => None,
         _ => Some(build.finished.unwrap_or(build.started)),
     }
 }
 
-fn error(build: &HistoryBuild, failure: Option<&Attachment>) -> Option<rpc::Status> {
+fn error(build: &PastBuild, failure: Option<&Attachment>) -> Option<rpc::Status> {
     let (code, message) = match build.status {
         BuildStatus::Running | BuildStatus::Completed => return None,
         BuildStatus::Cancelled => (Code::Cancelled, CANCELLED.to_owned()),
@@ -133,7 +133,7 @@ fn error(build: &HistoryBuild, failure: Option<&Attachment>) -> Option<rpc::Stat
 }
 
 /// What it made, as far as the store has it.
-fn result(engine: &Engine, build: &HistoryBuild) -> Result<Option<BuildResultInfo>, EngineError> {
+fn result(engine: &Engine, build: &PastBuild) -> Result<Option<BuildResultInfo>, EngineError> {
     let mut results = HashMap::new();
     for (place, image) in (0_i64..).zip(&build.images) {
         let found = manifest(engine, image)?;

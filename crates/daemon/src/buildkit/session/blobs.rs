@@ -14,14 +14,13 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
+use wire::{Caller, MAX_MESSAGE};
 
 use super::Session;
-use super::caller::Caller;
 use crate::buildkit::content::messages::{
     COMMIT, InfoRequest, InfoResponse, NAME, ReadRequest, ReadResponse, STAT, WRITE, WriteRequest,
     WriteResponse,
 };
-use crate::grpc::MAX_MESSAGE;
 
 /// Which of a client's stores is meant.
 const STORE: &str = "buildkit-attachable-store-id";

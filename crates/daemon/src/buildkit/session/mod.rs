@@ -4,13 +4,12 @@
 //! What a client offers is for the builds that name its session, and ends with its connection.
 
 pub(in crate::buildkit) mod blobs;
-mod caller;
+mod connect;
 pub(in crate::buildkit) mod files;
 pub(in crate::buildkit) mod secrets;
 pub(in crate::buildkit) mod send;
 pub(in crate::buildkit) mod send_files;
 pub(in crate::buildkit) mod ssh;
-mod tunnel;
 pub(in crate::buildkit) mod upload;
 
 use std::collections::{BTreeSet, HashMap};
@@ -24,12 +23,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use wire::Caller;
 
 use crate::grpc::Tasks;
 use crate::peer::Peer;
 
-pub(in crate::buildkit) use caller::Caller;
-pub(in crate::buildkit) use tunnel::tunnel;
+use connect::connect;
 
 /// Sessions at once.
 const MAX_SESSIONS: usize = 1024;
@@ -138,7 +137,7 @@ impl Sessions {
         io: impl AsyncRead + AsyncWrite + Send + 'static,
     ) -> Result<(), Status> {
         let tasks = Tasks::default();
-        let connected = Caller::connect(io, tasks.clone()).await;
+        let connected = connect(io, tasks.clone()).await;
         let (caller, connection) =
             connected.map_err(|error| Status::unavailable(error.to_string()))?;
         let id = introduction.id.clone();

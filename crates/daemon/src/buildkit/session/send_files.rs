@@ -1,6 +1,7 @@
 //! A directory that is exported to a client: the protocol of file sync with the daemon as the one
 //! that has the files. It tells of them in order, and sends the content of those that are asked for.
 
+use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,10 +16,10 @@ use filesync::{Content, Heard, Sender, mode, packet};
 use futures_util::{Stream, TryFutureExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::Status;
+use wire::MAX_MESSAGE;
 
 use super::Session;
 use super::send::{METHOD, to_exporter};
-use crate::grpc::MAX_MESSAGE;
 
 /// Packets that wait.
 const WAITING: usize = 16;
@@ -100,6 +101,8 @@ struct Walk {
     root: PathBuf,
     /// What is left in the directories that lead to what came last, last first.
     levels: Vec<Vec<PathBuf>>,
+    /// Where files were that have further names, by their devices and numbers.
+    names: HashMap<(u64, u64), PathBuf>,
 }
 
 impl Walk {
@@ -107,6 +110,7 @@ impl Walk {
         let mut walk = Self {
             root: root.to_owned(),
             levels: Vec::new(),
+            names: HashMap::new(),
         };
         walk.enter(Path::new(""))?;
         Ok(walk)
@@ -132,10 +136,28 @@ impl Walk {
             if metadata.is_dir() {
                 self.enter(&path)?;
             }
-            let stat = stat(&path, &whole, &metadata)?;
+            let mut stat = stat(&path, &whole, &metadata)?;
+            if let Some(earlier) = self.earlier(&path, &metadata) {
+                stat.linkname = earlier.to_string_lossy().into_owned();
+                stat.size = 0;
+                return Ok(Some((stat, None)));
+            }
             return Ok(Some((stat, metadata.is_file().then_some(ToSend(whole)))));
         }
         Ok(None)
+    }
+
+    /// Where the same file was already.
+    fn earlier(&mut self, path: &Path, metadata: &Metadata) -> Option<PathBuf> {
+        if !metadata.is_file() || metadata.nlink() < 2 {
+            return None;
+        }
+        let file = (metadata.dev(), metadata.ino());
+        let known = self.names.get(&file).cloned();
+        if known.is_none() {
+            self.names.insert(file, path.to_owned());
+        }
+        known
     }
 }
 
@@ -179,7 +201,7 @@ fn stat(path: &Path, whole: &Path, metadata: &Metadata) -> io::Result<Stat> {
         linkname,
         devmajor: number(device(metadata.rdev()).0),
         devminor: number(device(metadata.rdev()).1),
-        xattrs: std::collections::HashMap::new(),
+        xattrs: HashMap::new(),
     })
 }
 
@@ -196,4 +218,34 @@ fn number(number: u64) -> i64 {
 
 fn unreadable(error: io::Error) -> Status {
     Status::internal(format!("cannot read what is exported: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_several_names_is_sent_once() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path();
+        fs::create_dir(root.join("d")).unwrap();
+        fs::write(root.join("d/a"), "A").unwrap();
+        fs::hard_link(root.join("d/a"), root.join("d/b")).unwrap();
+        fs::hard_link(root.join("d/a"), root.join("z")).unwrap();
+        fs::write(root.join("other"), "A").unwrap();
+        let walked = Walk::new(root).unwrap().map(Result::unwrap);
+        let told: Vec<_> = walked
+            .map(|(stat, content)| (stat.path, stat.linkname, stat.size, content.is_some()))
+            .filter(|(path, ..)| path != "d")
+            .collect();
+        let expected = [
+            ("d/a", "", 1, true),
+            ("d/b", "d/a", 0, false),
+            ("other", "", 1, true),
+            ("z", "d/a", 0, false),
+        ];
+        let expected =
+            expected.map(|(path, link, size, sent)| (path.to_owned(), link.to_owned(), size, sent));
+        assert_eq!(told, expected);
+    }
 }

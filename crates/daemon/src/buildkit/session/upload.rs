@@ -10,9 +10,9 @@ use futures_util::{TryStreamExt as _, stream};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status};
+use wire::MAX_MESSAGE;
 
 use super::Session;
-use crate::grpc::MAX_MESSAGE;
 
 /// The host.
 const HOST: &str = "buildkit-session";

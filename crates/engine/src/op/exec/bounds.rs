@@ -6,6 +6,7 @@
 //! removes before anybody looks does not count.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,24 +44,24 @@ pub(super) struct Meter {
 struct Disk {
     most: u64,
     directories: Vec<PathBuf>,
+    /// Directories that are not theirs, by device and inode, wherever they are meanwhile.
+    others: HashSet<(u64, u64)>,
     /// What they took before the process began.
     before: u64,
 }
 
 impl Bounds {
-    /// `directories` are those of the file systems that the process may change.
+    /// `directories` are those of the file systems that the process may change, and `others` those that
+    /// do not count: where nothing is mounted, they are moved into the former for as long as it runs.
     pub(super) async fn new(
         resources: &Resources,
         directories: Vec<PathBuf>,
+        others: Vec<PathBuf>,
     ) -> Result<Self, EngineError> {
         let bounded = |value: Option<u64>| value.filter(|value| *value != u64::MAX);
         let disk = match bounded(resources.disk) {
             None => None,
-            Some(most) => Some(Disk {
-                most,
-                before: taken(&directories).await?,
-                directories,
-            }),
+            Some(most) => Some(Disk::new(most, directories, others).await?),
         };
         Ok(Self {
             time: resources.time.filter(|time| *time != Duration::MAX),
@@ -142,26 +143,46 @@ impl Meter {
 }
 
 impl Disk {
+    async fn new(
+        most: u64,
+        directories: Vec<PathBuf>,
+        others: Vec<PathBuf>,
+    ) -> Result<Self, EngineError> {
+        let others = crate::blocking(move || {
+            let stats = others.iter().flat_map(std::fs::symlink_metadata);
+            stats.map(|stat| (stat.dev(), stat.ino())).collect()
+        });
+        let others = others.await?;
+        Ok(Self {
+            most,
+            before: taken(&directories, &others).await?,
+            directories,
+            others,
+        })
+    }
+
     async fn look(&self) -> Result<Option<Exceeded>, EngineError> {
-        let taken = taken(&self.directories).await?.saturating_sub(self.before);
+        let taken = taken(&self.directories, &self.others).await?;
+        let taken = taken.saturating_sub(self.before);
         Ok((taken > self.most).then_some(Exceeded::Disk(self.most)))
     }
 }
 
-async fn taken(directories: &[PathBuf]) -> Result<u64, EngineError> {
-    let directories = directories.to_vec();
+async fn taken(directories: &[PathBuf], others: &HashSet<(u64, u64)>) -> Result<u64, EngineError> {
+    let (directories, others) = (directories.to_vec(), others.clone());
     crate::blocking(move || {
         let mut seen = HashSet::new();
         let each = directories.iter();
-        each.map(|directory| size_of(directory, &mut seen)).sum()
+        each.map(|directory| size_of(directory, &others, &mut seen))
+            .sum()
     })
     .await
 }
 
-/// Bytes on disk of all that is beneath `directory`, each file once. What vanishes meanwhile is not
+/// Bytes on disk of all that is beneath `directory` and in none of `others`, each file once. What vanishes meanwhile is not
 /// there, and what cannot be read is not counted. The process may put links in the place of
 /// directories while we look, so each is opened from the one that it is in.
-fn size_of(directory: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
+fn size_of(directory: &Path, others: &HashSet<(u64, u64)>, seen: &mut HashSet<(u64, u64)>) -> u64 {
     let level = |dir: Dir| Some((dir.entries().ok()?.into_iter(), dir));
     let root = Tree::directory(directory).ok();
     let mut levels: Vec<_> = root
@@ -176,6 +197,9 @@ fn size_of(directory: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
         };
         let Ok(stat) = dir.stat(&entry) else { continue };
         let is_directory = stat.kind == Kind::Directory;
+        if is_directory && others.contains(&(stat.device, stat.inode)) {
+            continue;
+        }
         if is_directory || stat.links == 1 || seen.insert((stat.device, stat.inode)) {
             sum = sum.saturating_add(stat.allocated);
         }
@@ -215,11 +239,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("a");
         std::fs::create_dir(&inner).unwrap();
-        let empty = size_of(dir.path(), &mut HashSet::new());
+        let size = |others| size_of(dir.path(), &others, &mut HashSet::new());
+        let empty = size(HashSet::new());
         std::fs::write(inner.join("x"), vec![7; 100_000]).unwrap();
         std::fs::hard_link(inner.join("x"), dir.path().join("y")).unwrap();
         std::os::unix::fs::symlink("/", dir.path().join("root")).unwrap();
-        let full = size_of(dir.path(), &mut HashSet::new()) - empty;
+        let full = size(HashSet::new()) - empty;
         assert!((100_000..150_000).contains(&full), "{full}");
+    }
+
+    #[tokio::test]
+    async fn what_is_elsewhere_does_not_count_when_it_is_moved_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let [root, cache] = ["root", "cache"].map(|name| dir.path().join(name));
+        std::fs::create_dir_all(root.join("in")).unwrap();
+        std::fs::create_dir(&cache).unwrap();
+        let disk = Disk::new(50_000, vec![root.clone()], vec![cache.clone()]);
+        let disk = disk.await.unwrap();
+        std::fs::rename(&cache, root.join("in/c")).unwrap();
+        std::fs::write(root.join("in/c/x"), vec![7; 100_000]).unwrap();
+        assert!(disk.look().await.unwrap().is_none());
+        std::fs::write(root.join("in/x"), vec![7; 100_000]).unwrap();
+        assert!(matches!(
+            disk.look().await.unwrap(),
+            Some(Exceeded::Disk(50_000))
+        ));
     }
 }

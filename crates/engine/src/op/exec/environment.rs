@@ -69,16 +69,11 @@ fn machines_resolv_conf(network: &Network) -> String {
     // A machine without one is a machine without name servers.
     let own = std::fs::read_to_string(OWN).unwrap_or_default();
     match network {
-        Network::Cni(_) if !has_servers(&sandbox::resolv_conf(&own, network)) => {
+        Network::Cni(_) if !sandbox::has_nameserver(&sandbox::resolv_conf(&own, network)) => {
             std::fs::read_to_string(OTHERS).unwrap_or(own)
         }
         _ => own,
     }
-}
-
-fn has_servers(text: &str) -> bool {
-    text.lines()
-        .any(|line| line.split_whitespace().next() == Some("nameserver"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), EngineError> {

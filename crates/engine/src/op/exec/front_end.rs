@@ -9,7 +9,7 @@ use sandbox::Stdio;
 use tokio::sync::mpsc;
 
 use super::mounts::Prepared;
-use super::wait_for;
+use super::{start, wait_for};
 use crate::cache_mount::Seeds;
 use crate::engine::Inner;
 use crate::error::{EngineError, ProcessExit};
@@ -56,7 +56,7 @@ impl Inner {
             stdout: front_end.stdout,
             stderr: front_end.stderr,
         };
-        let running = self.sandbox()?.start(&prepared.spec, stdio)?;
+        let running = start(self, &prepared.spec, stdio).await?;
         let (_nobody, mut signals) = mpsc::channel(1);
         let exit = wait_for(running, &mut signals).await;
         crate::blocking(move || drop(prepared)).await?;

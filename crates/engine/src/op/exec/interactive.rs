@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use graph::{
     ExecOp, ExtraHost, Mount, MountSource, NetworkMode, Process as GraphProcess, SecurityMode,
 };
-use sandbox::{CapabilitySet, Place, PlaceStdio, Process, Running, Sandbox, Stdio, Terminal};
+use sandbox::{
+    CapabilitySet, Place, PlaceStdio, Process, Running, Sandbox, Security, Stdio, Terminal,
+};
 use snapshot::Tree;
 use tokio::sync::mpsc;
 
 use super::mounts::Prepared;
+use super::process::start_here;
 use super::wait_for;
 use crate::cache_mount::Seeds;
 use crate::engine::Inner;
@@ -49,6 +52,8 @@ pub struct ContainerProcess {
     pub cwd: String,
     /// As in `USER`; root when empty.
     pub user: String,
+    /// How far it is held back. What the container shows goes by its first process.
+    pub security: SecurityMode,
 }
 
 /// What a process speaks to.
@@ -63,6 +68,7 @@ pub enum Speaks {
 /// A container of a front end.
 pub struct StepContainer {
     engine: Arc<Inner>,
+    session: Session,
     mounts: Vec<Mount>,
     inputs: Vec<InputTree>,
     state: Mutex<State>,
@@ -105,6 +111,7 @@ impl Inner {
             };
             Ok(Arc::new(StepContainer {
                 engine,
+                session,
                 mounts: new.mounts,
                 inputs,
                 state: Mutex::new(state),
@@ -152,11 +159,18 @@ impl StepContainer {
         speaks: Speaks,
     ) -> Result<(StepProcess, Option<OwnedFd>), EngineError> {
         let mut state = self.state();
+        let security = self.session.security(process.security)?;
         let process = self.process(process, &self.tree(&state, "/")?)?;
         let sandbox = self.engine.sandbox()?;
         let (running, terminal) = match &state.place {
-            Some(place) => join(sandbox, place, &process, speaks)?,
-            None => self.begin_first(sandbox, &mut state, process, speaks)?,
+            Some(place) => {
+                may_join(state.prepared.spec.security, security)?;
+                join(sandbox, place, (&process, security), speaks)?
+            }
+            None => {
+                state.prepared.spec.security = security;
+                self.begin_first(sandbox, &mut state, process, speaks)?
+            }
         };
         drop(state);
         let container = self;
@@ -188,7 +202,7 @@ impl StepContainer {
                 (Stdio::Terminal(terminal), Some(ours))
             }
         };
-        let running = sandbox.start(&state.prepared.spec, stdio)?;
+        let running = start_here(&self.engine, sandbox, &state.prepared.spec, stdio)?;
         let place = running.place().map_err(|source| EngineError::Io {
             action: "watch a process",
             source,
@@ -253,10 +267,21 @@ impl StepProcess {
     }
 }
 
+/// Whether a process may come into a container whose first one is held back as `first` says.
+fn may_join(first: Security, later: Security) -> Result<(), EngineError> {
+    match (first, later) {
+        (Security::Sandbox, Security::Insecure) => Err(EngineError::Unsupported {
+            what: "security.insecure beside a process without it".to_owned(),
+            instead: "the first process of the container has to have it",
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn join(
     sandbox: &Sandbox,
     place: &Place,
-    process: &Process,
+    (process, security): (&Process, Security),
     speaks: Speaks,
 ) -> Result<(Running, Option<OwnedFd>), EngineError> {
     let (stdio, terminal) = match speaks {
@@ -266,7 +291,7 @@ fn join(
             (PlaceStdio::Terminal(theirs), Some(ours))
         }
     };
-    Ok((sandbox.join(place, process, stdio)?, terminal))
+    Ok((sandbox.join(place, process, security, stdio)?, terminal))
 }
 
 /// What the container is put together from, before there is a process.

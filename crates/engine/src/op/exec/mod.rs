@@ -17,7 +17,7 @@ mod process;
 
 use std::sync::Arc;
 
-use graph::{ExecOp, MountSource, SecurityMode};
+use graph::{ExecOp, MountSource};
 use solver::Step;
 
 use crate::cache_mount::Seeds;
@@ -34,7 +34,7 @@ pub(crate) use foreign::machine;
 pub use front_end::FrontEnd;
 pub use interactive::{ContainerProcess, NewContainer, Speaks, StepContainer, StepProcess};
 use process::{Ended, run_to_end};
-pub(crate) use process::{wait_for, wait_for_end};
+pub(crate) use process::{start, wait_for, wait_for_end};
 
 pub(crate) use mounts::Prepared;
 
@@ -70,7 +70,11 @@ impl Inner {
             crate::blocking(move || Prepared::new(&engine, &session, &op, inputs, seeds)).await??
         };
         let resources = self.resources(session);
-        let bounds = Bounds::new(&resources, prepared.written_directories()).await?;
+        let (written, others) = (
+            prepared.written_directories(),
+            prepared.mounted_directories(),
+        );
+        let bounds = Bounds::new(&resources, written, others).await?;
         let ended = run_to_end(
             self,
             step.progress(),
@@ -138,13 +142,5 @@ fn is_success(op: &ExecOp, exit: ProcessExit) -> bool {
         (ProcessExit::Code(code), []) => code == 0,
         (ProcessExit::Code(code), valid) => u32::try_from(code).is_ok_and(|c| valid.contains(&c)),
         _ => false,
-    }
-}
-
-/// The sandbox's word for a level of security.
-pub(crate) const fn security(mode: SecurityMode) -> sandbox::Security {
-    match mode {
-        SecurityMode::Sandbox => sandbox::Security::Sandbox,
-        SecurityMode::Insecure => sandbox::Security::Insecure,
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use sandbox::{Disconnected, Exit, Network, Running, SandboxError, Spec, Stdio};
+use sandbox::{Disconnected, Exit, Network, Running, Sandbox, SandboxError, Spec, Stdio};
 use solver::StepProgress;
 use solver::progress::LogStream;
 use tokio::io::AsyncReadExt as _;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::bounds::{Bounds, Meter};
 use crate::engine::Inner;
-use crate::error::{EngineError, ProcessExit};
+use crate::error::{EngineError, ProcessExit, chain};
 use crate::op::InputTree;
 use crate::resources::Exceeded;
 
@@ -71,7 +71,7 @@ pub(super) async fn run_to_end(
         stderr: stderr_end,
     };
     tell(progress, &left(engine).await?).await;
-    let running = match start(engine, spec, stdio).await? {
+    let running = match try_start(engine, spec, stdio).await? {
         Ok(running) => running,
         Err(error) => return Ok(not_started(engine, progress, error, root).await?.into()),
     };
@@ -94,14 +94,20 @@ pub(super) async fn run_to_end(
     Ok(ended)
 }
 
-/// What was not taken down of networks that were lost with the kiln that ran their steps.
+/// What was not taken down of networks that were lost with the kiln that ran their steps. They are
+/// looked for when the engine runs its first step, and the others wait for that.
 async fn left(engine: &Arc<Inner>) -> Result<Vec<String>, EngineError> {
-    if !engine.store.networks().exists() {
-        return Ok(Vec::new());
-    }
-    let sweeper = Arc::clone(engine);
-    let left = engine.discarded.run(move || sweeper.sweep_networks());
-    Ok(left.await?.iter().map(ToString::to_string).collect())
+    let mut told = Vec::new();
+    let swept = engine.networks_are_swept.get_or_try_init(|| async {
+        if engine.store.networks().exists() {
+            let sweeper = Arc::clone(engine);
+            let left = engine.discarded.run(move || sweeper.sweep_networks());
+            told = left.await?.iter().map(|error| chain(error)).collect();
+        }
+        Ok::<(), EngineError>(())
+    });
+    swept.await?;
+    Ok(told)
 }
 
 /// Tells of what is left of networks, which is no fault of the step's.
@@ -112,19 +118,41 @@ async fn tell(progress: &StepProgress, left: &[String]) {
     }
 }
 
+/// Starts a process, without keeping the runtime's thread. However it is dropped, its network is taken
+/// down among what is discarded.
+pub(crate) async fn start(
+    engine: &Arc<Inner>,
+    spec: &Spec,
+    stdio: Stdio,
+) -> Result<Running, EngineError> {
+    Ok(try_start(engine, spec, stdio).await??)
+}
+
 /// Connecting a network takes many times as long as all the rest.
-async fn start(
+async fn try_start(
     engine: &Arc<Inner>,
     spec: &Spec,
     stdio: Stdio,
 ) -> Result<Result<Running, SandboxError>, EngineError> {
-    let sandbox = engine.sandbox()?;
     if !matches!(spec.network, Network::Connected(_) | Network::Cni(_)) {
-        return Ok(sandbox.start(spec, stdio));
+        return Ok(start_here(engine, engine.sandbox()?, spec, stdio));
     }
-    let (sandbox, spec) = (sandbox.clone(), spec.clone());
-    let started = engine.discarded.run(move || sandbox.start(&spec, stdio));
-    started.await
+    let (owner, sandbox, spec) = (Arc::clone(engine), engine.sandbox()?.clone(), spec.clone());
+    let start = move || start_here(&owner, &sandbox, &spec, stdio);
+    engine.discarded.run(start).await
+}
+
+/// The same on this thread, which has to be one that may block.
+pub(super) fn start_here(
+    engine: &Arc<Inner>,
+    sandbox: &Sandbox,
+    spec: &Spec,
+    stdio: Stdio,
+) -> Result<Running, SandboxError> {
+    let mut running = sandbox.start(spec, stdio)?;
+    let owner = Arc::clone(engine);
+    running.leave_network_to(move |network| owner.discarded.add(network));
+    Ok(running)
 }
 
 /// A missing program is the step's own fault, and ends as a shell would end for it.
@@ -217,7 +245,7 @@ fn end(mut running: Running, exceeded: Option<Exceeded>) -> Result<Ended, Engine
         Exit::Code(code) => ProcessExit::Code(code),
         Exit::Signal(signal) => ProcessExit::Signal(signal),
     };
-    let unreleased = running.unreleased().map(ToString::to_string);
+    let unreleased = running.unreleased().map(|error| chain(error));
     Ok(Ended {
         exit,
         moved: running.moved().map(<[u64]>::to_vec),

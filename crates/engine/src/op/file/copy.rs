@@ -52,6 +52,7 @@ pub(super) fn copy(
         unpack: copy.unpack,
         created: copy.created.map(super::time),
         modified: copy.created.map(super::time),
+        latest: None,
     };
     let options = copy::Options {
         share: true,

@@ -15,8 +15,8 @@ use solver::progress::LogStream;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use super::agent::AgentSocket;
-use super::refs::{Found, find};
+use super::agent::{AgentSocket, KnownHosts};
+use super::refs::{Found, find, object_format};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::session::Session;
@@ -78,6 +78,7 @@ pub(super) struct Git {
     /// The environment of all its processes.
     environment: Vec<(String, String)>,
     _agent: Option<AgentSocket>,
+    _known_hosts: KnownHosts,
 }
 
 /// A bare repository in the store.
@@ -103,15 +104,14 @@ impl Git {
     pub(super) fn new(
         engine: &Arc<Inner>,
         url: &str,
+        known_hosts: Option<&str>,
         session: &Session,
     ) -> Result<Self, EngineError> {
         let mut programs = engine.helper_path.iter().map(|path| path.join("git"));
         let program = programs.find(|path| path.is_file());
         let path = std::env::join_paths(&engine.helper_path).unwrap_or_default();
         let mut environment: Vec<(String, String)> = engine.fetch_variables.clone();
-        let ssh = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new \
-                   -o UserKnownHostsFile=";
-        let known_hosts = engine.store.root().join("locks/ssh-known-hosts");
+        let known_hosts = KnownHosts::new(engine, known_hosts)?;
         let settings = [
             ("PATH", path.to_string_lossy().into_owned()),
             ("HOME", "/nonexistent".to_owned()),
@@ -121,12 +121,9 @@ impl Git {
             ("GIT_TERMINAL_PROMPT", "0".to_owned()),
             ("GIT_ASKPASS", "/bin/false".to_owned()),
             ("GIT_ALLOW_PROTOCOL", "http:https:git:ssh:file".to_owned()),
-            (
-                "GIT_SSH_COMMAND",
-                format!("{ssh}'{}'", known_hosts.display()),
-            ),
         ];
         environment.extend(settings.map(|(name, value)| (name.to_owned(), value)));
+        environment.push(known_hosts.variable());
         let agent = match session.git_agent() {
             Some(agent) => Some(AgentSocket::new(engine, agent)?),
             None => None,
@@ -154,6 +151,7 @@ impl Git {
             url: url.to_owned(),
             environment,
             _agent: agent,
+            _known_hosts: known_hosts,
         })
     }
 
@@ -268,8 +266,9 @@ impl Repository<'_> {
     /// Brings in the commit, unless it is here.
     pub(super) async fn fetch(&self, commit: &str, told: &StepProgress) -> Result<(), EngineError> {
         if !self.path.join("HEAD").is_file() {
-            self.run("prepare for", &["init", "-q", "--bare", "--template=", "."])
-                .await?;
+            let format = object_format(commit);
+            let init = ["init", "-q", "--bare", format, "--template=", "."];
+            self.run("prepare for", &init).await?;
             // What a repository leaves out of its own archives belongs to its tree all the same.
             let attributes = self.path.join("info/attributes");
             let failed = |source| EngineError::WriteFile {

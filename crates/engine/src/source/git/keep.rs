@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::command::{Repository, shown};
+use super::refs::object_format;
 use crate::error::EngineError;
 
 impl Repository<'_> {
@@ -16,10 +17,11 @@ impl Repository<'_> {
         std::fs::create_dir(&tree).map_err(failed)?;
         let origin = format!("file://{}", self.path.display());
         let reference = format!("refs/kiln/{commit}");
+        let format = object_format(commit);
         let url = shown(self.git.url());
         let steps: &[&[&str]] = &[
             // Whatever the umask of who started us.
-            &["init", "-q", "--shared=0644", "--template=", "."],
+            &["init", "-q", "--shared=0644", format, "--template=", "."],
             &[
                 "fetch",
                 "-q",

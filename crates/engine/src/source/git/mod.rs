@@ -112,7 +112,7 @@ impl Inner {
                 (commit.to_owned(), is_expected)
             }
             (reference, _) => {
-                let git = Git::new(self, &source.url, session)?;
+                let git = Git::new(self, &source.url, source.known_hosts.as_deref(), session)?;
                 let found = git
                     .remote_reference(reference.unwrap_or("HEAD"), told)
                     .await?;
@@ -170,8 +170,8 @@ impl Inner {
         session: &Session,
         told: &StepProgress,
     ) -> Result<i64, EngineError> {
-        let git = Git::new(self, &source.url, session)?;
-        let mount = self.repository(&source.url).await?;
+        let git = Git::new(self, &source.url, source.known_hosts.as_deref(), session)?;
+        let mount = self.repository(&source.url, commit).await?;
         let repository = git.repository(mount.path());
         repository.fetch(commit, told).await?;
         repository.time(commit).await
@@ -190,10 +190,18 @@ impl Inner {
         Ok(Stack::new(vec![self.publish(part.commit())?]))
     }
 
-    /// The bare repository of a remote, once no other process uses it.
-    async fn repository(self: &Arc<Self>, url: &str) -> Result<CacheMount, EngineError> {
+    /// The bare repository of a remote for commits with names like this one's, once no other process
+    /// uses it.
+    async fn repository(
+        self: &Arc<Self>,
+        url: &str,
+        commit: &str,
+    ) -> Result<CacheMount, EngineError> {
         let mut hasher = ContentHasher::new("git repository");
         shown(url).feed(&mut hasher);
+        if refs::is_sha256(commit) {
+            "sha256".feed(&mut hasher);
+        }
         // Cache mounts of steps have spaces in their keys, so none of them is this one.
         let key = format!("git-{}", hasher.finish().hex());
         let engine = Arc::clone(self);
@@ -242,8 +250,9 @@ impl Checkout<'_> {
     /// Unpacks one tree; the submodules that it has. The repository is let go before theirs are
     /// waited for, so no two builds can wait for each other.
     async fn one(&self, draft: Draft, wanted: Wanted) -> Result<(Draft, Vec<Wanted>), EngineError> {
-        let git = Git::new(self.engine, &wanted.url, self.session)?;
-        let mount = self.engine.repository(&wanted.url).await?;
+        let known_hosts = self.source.known_hosts.as_deref();
+        let git = Git::new(self.engine, &wanted.url, known_hosts, self.session)?;
+        let mount = self.engine.repository(&wanted.url, &wanted.commit).await?;
         let repository = git.repository(mount.path());
         repository.fetch(&wanted.commit, self.told).await?;
         let mut draft = repository

@@ -22,6 +22,19 @@ pub(super) fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(is_hex)
 }
 
+/// The commit of a repository whose objects are named by SHA-256, and not by SHA-1.
+pub(super) const fn is_sha256(commit: &str) -> bool {
+    commit.len() == 64
+}
+
+/// As `git init` is to be told of it.
+pub(super) const fn object_format(commit: &str) -> &'static str {
+    match is_sha256(commit) {
+        true => "--object-format=sha256",
+        false => "--object-format=sha1",
+    }
+}
+
 /// What `reference` means among the lines of `git ls-remote`. As for `git checkout`, a branch wins
 /// over a tag.
 pub(super) fn find(lines: &str, reference: &str) -> Option<Found> {

@@ -15,6 +15,7 @@ pub enum CniError {
         /// Which file.
         path: PathBuf,
         /// Why not.
+        #[source]
         why: ListError,
     },
     /// A plugin is nowhere.
@@ -42,7 +43,13 @@ pub enum CniError {
         /// What it says.
         said: String,
     },
-    /// A network could not be taken down too often.
+    /// Plugins are told names among other words, which a name must not become.
+    #[error(
+        "host name {0:?} cannot be told to plugins of CNI: it may have letters, digits, `_`, `.` and \
+         `-`, at most 253"
+    )]
+    HostName(String),
+    /// A network could not be taken down too often, or nothing is known of it.
     #[error("what is left of a network is not tried again: {0}")]
     GivenUp(#[source] Box<CniError>),
     /// What is kept of networks could not be read or written.
@@ -66,6 +73,9 @@ pub enum ListError {
     /// It is no JSON, or something in it is of another kind.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    /// It has no end that would be reached soon, or the files beside it.
+    #[error("it is more than 1 MiB, with the files of its plugins")]
+    Long,
     /// It has no plugin.
     #[error("it names no plugin")]
     Empty,
@@ -78,6 +88,9 @@ pub enum ListError {
     /// Versions are three numbers.
     #[error("{0:?} is no version of CNI")]
     Version(String),
+    /// None of its versions is one that is spoken here.
+    #[error("version {0} of CNI is not spoken: those from 0.1.0 to 1.1.0 are")]
+    Unspoken(String),
 }
 
 fn list(directories: &[PathBuf]) -> String {

@@ -1,5 +1,6 @@
 //! Network configurations: which plugins set a network up, and what each of them is told.
 
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -7,8 +8,20 @@ use serde_json::{Map, Value, json};
 
 use super::error::{CniError, ListError};
 
-/// The newest version of CNI that is spoken here.
-const NEWEST: Version = Version([1, 1, 0]);
+/// The versions of CNI that are spoken here: all that there are.
+const SPOKEN: [Version; 7] = [
+    Version([0, 1, 0]),
+    Version([0, 2, 0]),
+    Version([0, 3, 0]),
+    Version([0, 3, 1]),
+    Version([0, 4, 0]),
+    Version([1, 0, 0]),
+    Version([1, 1, 0]),
+];
+/// Bytes that the files of one network have at most.
+const MOST: u64 = 1 << 20;
+/// Bytes that the name of an interface has at most: the kernel's `IFNAMSIZ`, without the zero behind.
+const LONGEST_INTERFACE: usize = 15;
 /// The first in which a plugin is told what had been set up when it is to take it down.
 const TELLS_AT_END: Version = Version([0, 4, 0]);
 
@@ -49,13 +62,15 @@ impl NetworkList {
             let path = path.to_owned();
             move |why| CniError::Configuration { path, why }
         };
-        let read = |path: &Path| -> Result<Vec<u8>, ListError> { Ok(std::fs::read(path)?) };
-        let (mut list, is_open) = read(path)
+        let mut left = MOST;
+        let (mut list, is_open) = bounded(path, &mut left)
             .and_then(|text| parse(&text))
             .map_err(failed(path))?;
         if is_open {
-            for more in further(path, &list.name) {
-                let plugin = read(&more).and_then(|text| plugin(serde_json::from_slice(&text)?));
+            let directory = path.with_file_name(&list.name);
+            for more in further(&directory).map_err(|error| failed(&directory)(error.into()))? {
+                let text = bounded(&more, &mut left);
+                let plugin = text.and_then(|text| plugin(serde_json::from_slice(&text)?));
                 list.plugins.push(plugin.map_err(failed(&more))?);
             }
         }
@@ -65,8 +80,8 @@ impl NetworkList {
         }
     }
 
-    /// The network with the name of its bridge, `bridge`, and addresses of `subnet`, into which
-    /// nothing comes from others.
+    /// The network with the name of its bridge, `bridge`, which [`is_bridge`] takes, and addresses of
+    /// `subnet`, into which nothing comes from others.
     #[must_use]
     pub fn bridge(bridge: &str, subnet: &str) -> NetworkList {
         let plugins = [
@@ -102,6 +117,17 @@ impl NetworkList {
         plugins.map(|plugin| plugin.get("type").and_then(Value::as_str).unwrap_or(""))
     }
 
+    /// All programs that take part, by name: the plugins, each with the one that it has give out
+    /// addresses.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        let plugins = self.plugins.iter();
+        plugins.flat_map(|plugin| {
+            let addresses = addresses(plugin);
+            let name = plugin.get("type").and_then(Value::as_str);
+            name.into_iter().chain(addresses)
+        })
+    }
+
     /// What the plugin with this number is told, besides what the one before it has set up.
     pub(super) fn request(&self, number: usize, previous: Option<&Value>) -> Value {
         let mut request = self.plugins.get(number).cloned().unwrap_or_default();
@@ -125,7 +151,7 @@ impl NetworkList {
 pub(super) fn parse(text: &[u8]) -> Result<(NetworkList, bool), ListError> {
     let whole: Map<String, Value> = serde_json::from_slice(text)?;
     let file: File = serde_json::from_value(whole.clone().into())?;
-    let version = version(file.cni_version, &file.cni_versions)?;
+    let version = version(&file.cni_version, &file.cni_versions)?;
     if !is_name(&file.name) {
         return Err(ListError::Name(file.name));
     }
@@ -144,31 +170,41 @@ pub(super) fn parse(text: &[u8]) -> Result<(NetworkList, bool), ListError> {
 
 fn plugin(plugin: Map<String, Value>) -> Result<Map<String, Value>, ListError> {
     let name = plugin.get("type").and_then(Value::as_str).unwrap_or("");
-    // It becomes a path, and is no way out of the directories that plugins are in.
-    if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
-        return Err(ListError::Type(name.to_owned()));
+    // Both become paths, and are no way out of the directories that plugins are in.
+    for name in [name].into_iter().chain(addresses(&plugin)) {
+        if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
+            return Err(ListError::Type(name.to_owned()));
+        }
     }
     Ok(plugin)
 }
 
-/// The newest version that is spoken on both sides; whatever the file says, if it says one only.
-pub(super) fn version(only: String, several: &[String]) -> Result<String, ListError> {
+/// Who gives out addresses for a plugin, if it has somebody do that.
+fn addresses(plugin: &Map<String, Value>) -> Option<&str> {
+    let name = plugin.get("ipam")?.get("type")?.as_str()?;
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// The newest version that is spoken on both sides.
+pub(super) fn version(only: &str, several: &[String]) -> Result<String, ListError> {
+    let said = several.iter().map(String::as_str);
+    let said: Vec<&str> = said
+        .chain([only].into_iter().filter(|only| !only.is_empty()))
+        .collect();
+    if said.is_empty() {
+        // What was spoken before there were versions.
+        return Ok("0.1.0".to_owned());
+    }
     let mut best = None;
-    let only_of_several = several.first().and(Some(&only));
-    let several = several
-        .iter()
-        .chain(only_of_several.filter(|only| !only.is_empty()));
-    for text in several {
+    for text in &said {
         let version = Version::parse(text)?;
-        if version <= NEWEST && best.is_none_or(|(best, _)| version > best) {
-            best = Some((version, text));
+        if SPOKEN.contains(&version) && best.is_none_or(|(best, _)| version > best) {
+            best = Some((version, *text));
         }
     }
     match best {
-        Some((_, text)) => Ok(text.clone()),
-        // What was spoken before there were versions.
-        None if only.is_empty() => Ok("0.1.0".to_owned()),
-        None => Version::parse(&only).map(|_| only),
+        Some((_, text)) => Ok(text.to_owned()),
+        None => Err(ListError::Unspoken(said.join(", "))),
     }
 }
 
@@ -186,14 +222,34 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_inside)
 }
 
+/// Whether a bridge can have this name, and a network that of its bridge.
+#[must_use]
+pub fn is_bridge(name: &str) -> bool {
+    is_name(name) && name.len() <= LONGEST_INTERFACE
+}
+
+/// A file, of which no more is read than there is `left` to read of all.
+fn bounded(path: &Path, left: &mut u64) -> Result<Vec<u8>, ListError> {
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path)?;
+    let length = file.take(*left + 1).read_to_end(&mut text)? as u64;
+    *left = left.checked_sub(length).ok_or(ListError::Long)?;
+    Ok(text)
+}
+
 /// Files with plugins that are added, in the order of their names.
-fn further(path: &Path, name: &str) -> Vec<PathBuf> {
-    let directory = path.with_file_name(name);
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "conf") && path.is_file())
-        .collect();
+fn further(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "conf") && !path.is_dir() {
+            files.push(path);
+        }
+    }
     files.sort();
-    files
+    Ok(files)
 }

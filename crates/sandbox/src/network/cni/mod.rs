@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 pub use error::{CniError, ListError};
-pub use list::NetworkList;
+pub use list::{NetworkList, is_bridge};
 
 use super::setup;
 use crate::error::SandboxError;
@@ -37,6 +37,27 @@ pub struct Cni {
     pub hostname: Option<String>,
 }
 
+impl Cni {
+    /// Looks whether there is all that it takes, as far as that can be seen without making anything.
+    ///
+    /// # Errors
+    /// A program is missing, or the host name cannot be told.
+    pub fn check(&self) -> Result<(), CniError> {
+        self.hostname.as_deref().map_or(Ok(()), check_host_name)?;
+        let find = |name| plugin::find(name, self.list.name(), &self.plugins).map(drop);
+        self.list.programs().try_for_each(find)
+    }
+}
+
+/// A word of its own: what comes after `;` would be another, such as the address that is asked for.
+fn check_host_name(name: &str) -> Result<(), CniError> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    match name.len() <= 253 && name.bytes().all(is_part) {
+        true => Ok(()),
+        false => Err(CniError::HostName(name.to_owned())),
+    }
+}
+
 /// A network that plugins have set up. Dropping it has them take it down.
 #[derive(Debug)]
 pub(crate) struct Attachment(Option<Record>);
@@ -44,15 +65,17 @@ pub(crate) struct Attachment(Option<Record>);
 impl Attachment {
     /// Makes a network, and has it set up.
     pub(crate) fn add(cni: &Cni) -> Result<(Attachment, OwnedFd), SandboxError> {
-        let record = Record::begin(cni)?;
-        let place = record.place();
-        let attachment = Attachment(Some(record));
+        cni.check()?;
         // What it cannot reach is for its plugins to say.
         let network = sys::network::make(&[]).map_err(setup("make a network"))?;
-        sys::network::keep(&network, &place).map_err(setup("keep a network"))?;
-        if let Some(record) = &attachment.0 {
-            record.add()?;
+        let record = Record::begin(cni)?;
+        if let Err(error) = sys::network::keep(&network, &record.place()) {
+            record.forget();
+            return Err(setup("keep a network")(error));
         }
+        let added = record.add();
+        let attachment = Attachment(Some(record));
+        added?;
         Ok((attachment, network))
     }
 

@@ -91,9 +91,10 @@ impl Caller<'_> {
             command: command.name(),
             said,
         };
-        let path = self.find(plugin)?;
+        let path = find(plugin, self.network, self.plugins)?;
         let environment = self.environment(command);
-        let said = run(&path, &environment, request).map_err(|error| failed(error.to_string()))?;
+        let said = run(&path, &environment, request, &PATIENCE);
+        let said = said.map_err(|error| failed(error.to_string()))?;
         if said.exit != Exit::Code(0) {
             return Err(failed(said.reason()));
         }
@@ -101,19 +102,10 @@ impl Caller<'_> {
             Command::Delete => Ok(None),
             Command::Add => match serde_json::from_slice(&said.output) {
                 Ok(result @ Value::Object(_)) => Ok(Some(result)),
-                _ => Err(failed("its result is no JSON object".to_owned())),
+                Ok(_) => Err(failed("its result is no JSON object".to_owned())),
+                Err(error) => Err(failed(format!("its result is no JSON: {error}"))),
             },
         }
-    }
-
-    fn find(&self, plugin: &str) -> Result<PathBuf, CniError> {
-        let mut paths = self.plugins.iter().map(|directory| directory.join(plugin));
-        let found = paths.find(|path| path.is_file());
-        found.ok_or_else(|| CniError::Missing {
-            plugin: plugin.to_owned(),
-            network: self.network.to_owned(),
-            directories: self.plugins.to_vec(),
-        })
     }
 
     fn environment(&self, command: Command) -> Vec<Vec<u8>> {
@@ -134,6 +126,24 @@ impl Caller<'_> {
         ];
         always.into_iter().chain(arguments).collect()
     }
+}
+
+/// Where a plugin is.
+///
+/// # Errors
+/// No directory has it.
+pub(super) fn find(
+    plugin: &str,
+    network: &str,
+    directories: &[PathBuf],
+) -> Result<PathBuf, CniError> {
+    let mut paths = directories.iter().map(|directory| directory.join(plugin));
+    let found = paths.find(|path| path.is_file());
+    found.ok_or_else(|| CniError::Missing {
+        plugin: plugin.to_owned(),
+        network: network.to_owned(),
+        directories: directories.to_vec(),
+    })
 }
 
 fn variable(name: &str, value: &[u8]) -> Vec<u8> {
@@ -168,7 +178,12 @@ impl Said {
 
 /// Runs a program that sees what we see. Its input and output are files in memory: so whoever it
 /// leaves running keeps nobody waiting.
-fn run(path: &Path, environment: &[Vec<u8>], request: &Value) -> io::Result<Said> {
+fn run(
+    path: &Path,
+    environment: &[Vec<u8>],
+    request: &Value,
+    patience: &Timespec,
+) -> io::Result<Said> {
     let mut input = memory()?;
     input.write_all(request.to_string().as_bytes())?;
     input.rewind()?;
@@ -199,7 +214,7 @@ fn run(path: &Path, environment: &[Vec<u8>], request: &Value) -> io::Result<Said
         SpawnError::Failed(failure) => io::Error::from_raw_os_error(failure.errno),
     })?;
     Ok(Said {
-        exit: end(&child)?,
+        exit: end(&child, patience)?,
         output: written(output)?,
         complaints: written(complaints)?,
     })
@@ -216,14 +231,15 @@ fn written(mut file: File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn end(child: &Child) -> io::Result<Exit> {
-    const SIGKILL: i32 = 9;
+/// Waits for its end. One that takes too long is ended with all that it has started, which would go on
+/// to change the network behind whoever takes it down.
+fn end(child: &Child, patience: &Timespec) -> io::Result<Exit> {
     let pidfd = child.pidfd();
     loop {
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&PATIENCE)) {
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(patience)) {
             Err(Errno::INTR) => {}
             Ok(0) => {
-                child.signal(SIGKILL)?;
+                child.kill_group()?;
                 child.wait()?;
                 return Err(io::Error::other("it does not come to an end"));
             }
@@ -258,5 +274,41 @@ mod tests {
         assert_eq!(reason(one, "oops\n", ""), "oops");
         assert_eq!(reason(one, "", ""), "it ended with exit code 1");
         assert_eq!(reason(Exit::Signal(9), "", ""), "it ended by signal 9");
+    }
+
+    /// Whether a process is there; one that has ended and that nobody has waited for is not.
+    fn is_there(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    #[test]
+    fn what_takes_too_long_ends_with_what_it_has_started() {
+        let scratch = tempfile::tempdir().unwrap();
+        let at = |name: &str| scratch.path().join(name);
+        let script = format!(
+            "#!/bin/sh\nsleep 1000 & echo $! >{0}\nmv {0} {1}\nwait\n",
+            at("new").display(),
+            at("child").display()
+        );
+        std::fs::write(at("plugin"), script).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(at("plugin"), mode).unwrap();
+        let environment = [b"PATH=/usr/bin:/bin".to_vec()];
+        let patience = Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        let said = run(&at("plugin"), &environment, &Value::Null, &patience);
+        let error = said.err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("it does not come to an end"));
+        let child = std::fs::read_to_string(at("child")).unwrap();
+        for _ in 0..100 {
+            if !is_there(child.trim()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("{child} goes on");
     }
 }

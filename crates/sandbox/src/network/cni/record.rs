@@ -5,7 +5,7 @@
 //! taken down what they had set up. Its directory is locked by who uses the network.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,9 @@ use super::plugin::{Caller, Command};
 
 /// How often others try to take down what is left of a network.
 const TRIES: usize = 3;
+
+/// Where in its directory a network is kept.
+const PLACE: &str = "netns";
 
 /// What plugins are told of a network.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,11 +73,16 @@ impl Record {
         match placed {
             Ok(_) => Ok(record),
             Err(error) => {
-                // Nothing has been set up; what cannot be removed now is removed by the next one.
-                let _ = record.clear();
+                record.forget();
                 Err(error)
             }
         }
+    }
+
+    /// Takes it away again before a plugin was called: nothing has been set up. What cannot be removed
+    /// now is removed by the next one.
+    pub(super) fn forget(self) {
+        let _ = self.clear();
     }
 
     /// Records in `records` that nobody holds.
@@ -88,10 +96,11 @@ impl Record {
         };
         // Who makes one has it locked before others see it.
         let _all = lock(records)?;
-        let left = entries.flatten();
-        Ok(left
-            .filter_map(|entry| Self::leftover(entry.path(), programs).transpose())
-            .collect())
+        let left = entries.map(|entry| match entry {
+            Ok(entry) => Self::leftover(entry.path(), programs),
+            Err(error) => Err(failed("read", records)(error)),
+        });
+        Ok(left.filter_map(Result::transpose).collect())
     }
 
     fn leftover(directory: PathBuf, programs: &[PathBuf]) -> Result<Option<Record>, CniError> {
@@ -112,9 +121,20 @@ impl Record {
             }
             told => told.map_err(failed("read", &directory))?,
         };
-        let told = serde_json::from_slice(&told);
+        let told = match serde_json::from_slice(&told) {
+            Ok(told) => told,
+            // Nobody will ever know more, so it is told once and not with every step.
+            Err(error) => {
+                let place = directory.join(PLACE);
+                let released = sys::network::release(&place);
+                released.map_err(failed("take away the network of", &directory))?;
+                remove(&directory).map_err(failed("remove", &directory))?;
+                let error = failed("read", &directory)(error.into());
+                return Err(CniError::GivenUp(Box::new(error)));
+            }
+        };
         Ok(Some(Record {
-            told: told.map_err(|error| failed("read", &directory)(error.into()))?,
+            told,
             directory,
             programs: programs.to_vec(),
             _lock: file,
@@ -123,7 +143,7 @@ impl Record {
 
     /// Where the network is kept.
     pub(super) fn place(&self) -> PathBuf {
-        self.directory.join("netns")
+        self.directory.join(PLACE)
     }
 
     /// Has all plugins set the network up, each with what the one before it has answered.
@@ -199,7 +219,12 @@ impl Record {
     /// Whoever reads it sees all of it, or nothing.
     fn write(&self, name: &str, text: &[u8]) -> Result<(), CniError> {
         let (new, path) = (self.directory.join("new"), self.directory.join(name));
-        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(text)?;
+            // What plugins keep on disk outlives the machine's power, and so does who made it.
+            file.sync_all()?;
+            std::fs::rename(&new, path)
+        });
         written.map_err(self.failed("write to"))
     }
 
