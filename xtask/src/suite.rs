@@ -76,7 +76,7 @@ pub(crate) struct Wishes {
     /// Also those that need the Docker engine of the peers
     #[arg(long)]
     peers: bool,
-    /// Only where these say: root, subordinate, single, container [default: root, subordinate and
+    /// Only where these say: root, subordinate, single, container [default: root, subordinate, single and
     /// container, or root when a package is named]
     #[arg(long, value_name = "PLACE", value_delimiter = ',', value_parser = place)]
     place: Vec<Place>,
