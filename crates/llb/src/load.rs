@@ -1,5 +1,6 @@
 //! The ops of a definition, one after the other, inputs first.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bollard_buildkit_proto::pb;
@@ -21,6 +22,8 @@ pub struct Loading {
     loaded: Loaded,
     /// The definition, and those that build ops of the one before led to.
     frames: Vec<Frame>,
+    /// What somebody decided about sources.
+    decided: HashMap<Digest, pb::SourceOp>,
     ops: usize,
     parts: usize,
 }
@@ -32,6 +35,8 @@ pub enum Step {
     Done(Box<Loaded>),
     /// A file of what is in the graph so far; [`Loading::answer`] goes on with it.
     NeedFile(FileQuestion),
+    /// What is to be had of a source; [`Loading::decide`] goes on with it.
+    NeedSource(Box<SourceQuestion>),
 }
 
 /// A file that holds a definition.
@@ -41,6 +46,17 @@ pub struct FileQuestion {
     pub edge: Edge,
     /// Its path there.
     pub path: String,
+}
+
+/// A source that somebody is to decide about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceQuestion {
+    /// The op that it is of.
+    pub digest: Digest,
+    /// The source.
+    pub source: pb::SourceOp,
+    /// What the op says that it is for.
+    pub platform: Option<pb::Platform>,
 }
 
 /// An op as a vertex.
@@ -100,6 +116,7 @@ impl Loading {
             options,
             loaded: Loaded::default(),
             frames: Vec::new(),
+            decided: HashMap::new(),
             ops: 0,
             parts: 0,
         };
@@ -118,7 +135,7 @@ impl Loading {
                 continue;
             };
             if let Some(question) = self.vertex(digest)? {
-                return Ok(Step::NeedFile(question));
+                return Ok(question);
             }
         }
         Ok(Step::Done(Box::new(std::mem::take(&mut self.loaded))))
@@ -128,6 +145,11 @@ impl Loading {
     #[must_use]
     pub const fn graph(&self) -> &Graph {
         &self.loaded.graph
+    }
+
+    /// Goes on with what takes the place of a source, which may be the source itself.
+    pub fn decide(&mut self, question: &SourceQuestion, source: pb::SourceOp) {
+        self.decided.insert(question.digest, source);
     }
 
     /// Goes on with the file that was asked for.
@@ -172,7 +194,7 @@ impl Loading {
     }
 
     /// Does one op, or first those that it needs.
-    fn vertex(&mut self, digest: Digest) -> Result<Option<FileQuestion>, LoadError> {
+    fn vertex(&mut self, digest: Digest) -> Result<Option<Step>, LoadError> {
         let Some(frame) = self.frames.last_mut() else {
             return Ok(None);
         };
@@ -188,7 +210,7 @@ impl Loading {
         self.convert(digest).map_err(|problem| self.blame(problem))
     }
 
-    fn convert(&mut self, digest: Digest) -> Result<Option<FileQuestion>, Problem> {
+    fn convert(&mut self, digest: Digest) -> Result<Option<Step>, Problem> {
         let Some(frame) = self.frames.last() else {
             return Ok(None);
         };
@@ -200,6 +222,9 @@ impl Loading {
         Problem::check("parts of one op", parts, limits::PARTS)?;
         self.parts += parts;
         Problem::check("parts of ops", self.parts, limits::ALL_PARTS)?;
+        if let Some(question) = self.undecided(digest, raw) {
+            return Ok(Some(Step::NeedSource(Box::new(question))));
+        }
         let inputs = frame.inputs(raw)?;
         let given = Given {
             options: &self.options,
@@ -207,8 +232,12 @@ impl Loading {
             platform: raw.op.platform.as_ref(),
             inputs: &inputs,
         };
-        match outcome(raw, &given)? {
-            Outcome::Ask(question) => return Ok(Some(question)),
+        let outcome = match self.decided.get(&digest) {
+            Some(source) => source::convert(source, &given)?,
+            None => outcome(raw, &given)?,
+        };
+        match outcome {
+            Outcome::Ask(question) => return Ok(Some(Step::NeedFile(question))),
             Outcome::Same { outputs, required } => {
                 self.loaded.required.extend(required);
                 self.finish(digest, None, outputs);
@@ -231,6 +260,21 @@ impl Loading {
             }
         }
         Ok(None)
+    }
+
+    /// The source that an op is, if somebody is to decide about it and has not.
+    fn undecided(&self, digest: Digest, raw: &RawOp) -> Option<SourceQuestion> {
+        let Some(Op::Source(source)) = &raw.op.op else {
+            return None;
+        };
+        let is_open = self.options.ask_sources
+            && !self.decided.contains_key(&digest)
+            && !source::is_result(source);
+        is_open.then(|| SourceQuestion {
+            digest,
+            source: source.clone(),
+            platform: raw.op.platform.clone(),
+        })
     }
 
     /// Adds the steps of another build; its result.

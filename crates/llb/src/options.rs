@@ -30,6 +30,8 @@ pub struct Options {
     pub secret_digests: BTreeMap<String, [u8; 32]>,
     /// Results that sources name, by all of their identifiers.
     pub results: BTreeMap<String, Arc<KnownResult>>,
+    /// Somebody decides about each source before it is looked at.
+    pub ask_sources: bool,
     /// Images in stores of the client's, by the names that they were brought in under.
     pub layouts: BTreeMap<Layout, Reference>,
 }

@@ -14,7 +14,7 @@
 //! A line of a definition that begins with `!` is metadata of an op. A further definition is what a
 //! file holds that a build op asks for.
 
-use llb::{DeviceLookup, Loading, Options, Step};
+use llb::{DeviceLookup, Loading, Options, SourceQuestion, Step};
 
 use crate::{show, text};
 
@@ -85,6 +85,12 @@ impl Case {
                 let question = match loading.step()? {
                     Step::Done(loaded) => return Ok(show::loaded(&loaded)),
                     Step::NeedFile(question) => question,
+                    Step::NeedSource(question) => {
+                        let decided = self.decide(&question);
+                        out.push_str(&format!("asks about {}\n", question.source.identifier));
+                        loading.decide(&question, decided);
+                        continue;
+                    }
                 };
                 out.push_str(&format!("asks for {question:?}\n"));
                 let definition = text::definition(definitions.next().unwrap(), names);
@@ -93,6 +99,17 @@ impl Case {
         };
         let shown = run().unwrap_or_else(|error: llb::LoadError| format!("error: {error}\n"));
         out + &shown
+    }
+
+    /// What takes the place of a source: what a line `source OLD NEW` says.
+    fn decide(&self, question: &SourceQuestion) -> llb::pb::SourceOp {
+        let mut source = question.source.clone();
+        let lines = self.given.lines();
+        let mut named = lines.filter_map(|line| line.strip_prefix("source ")?.split_once(' '));
+        if let Some((_, new)) = named.find(|(old, _)| *old == source.identifier) {
+            source.identifier = new.to_owned();
+        }
+        source
     }
 }
 
@@ -112,6 +129,7 @@ fn set(options: &mut Options, line: &str) {
             };
             options.layouts.insert(layout, reference);
         }
+        "source" => options.ask_sources = true,
         "pull" => options.pull = graph::PullPolicy::Newer,
         "device" => {
             let name = value.to_owned();
