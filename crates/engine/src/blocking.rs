@@ -51,15 +51,65 @@ impl Discarded {
         tasks.spawn_blocking(work);
     }
 
-    /// Waits until all that was discarded is gone.
+    /// Waits until all that was discarded is gone, also what is discarded meanwhile.
     pub(crate) async fn gone(&self) {
-        let tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.join_all().await;
+        loop {
+            let tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+            if tasks.is_empty() {
+                return;
+            }
+            tasks.join_all().await;
+        }
     }
 }
 
 impl fmt::Debug for Discarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Discarded")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// Takes its time to go, and notes that it has gone.
+    struct Slow(Arc<AtomicBool>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(50));
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Discards what it has when it goes itself.
+    struct Owner(Arc<Discarded>, Option<Slow>);
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            self.0.add(self.1.take());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_discarded_by_what_nobody_took_is_waited_for() {
+        let discarded = Arc::new(Discarded::default());
+        let has_gone = Arc::new(AtomicBool::new(false));
+        let owner = Owner(Arc::clone(&discarded), Some(Slow(Arc::clone(&has_gone))));
+        let work = move || {
+            std::thread::sleep(Duration::from_millis(50));
+            owner
+        };
+        // Begun, and given up.
+        assert!(discarded.run(work).now_or_never().is_none());
+        discarded.gone().await;
+        assert!(has_gone.load(Ordering::SeqCst));
     }
 }
