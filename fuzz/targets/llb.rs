@@ -9,12 +9,22 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(definition) = llb::decode(bytes) else {
         return;
     };
-    let Ok(mut loading) = Loading::new(&definition, Options::default()) else {
+    let options = Options {
+        ask_sources: true,
+        ..Options::default()
+    };
+    let Ok(mut loading) = Loading::new(&definition, options) else {
         return;
     };
-    while let Ok(Step::NeedFile(_)) = loading.step() {
-        if loading.answer(bytes).is_err() {
-            return;
+    while let Ok(step) = loading.step() {
+        match step {
+            Step::NeedSources(questions) => {
+                for question in questions {
+                    loading.decide(&question, question.source.clone());
+                }
+            }
+            Step::NeedFile(_) if loading.answer(bytes).is_ok() => {}
+            Step::NeedFile(_) | Step::Done(_) => return,
         }
     }
 });

@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     /// When servers said that files of theirs were last changed, in seconds since 1970.
     pub(crate) times: Mutex<HashMap<Digest, i64>>,
     pub(crate) limits: crate::limits::Limits,
+    /// Which sources builds may have.
+    pub(crate) policy: crate::policy::Policy,
     /// Whether networks that were lost with another process have been looked for.
     pub(crate) networks_are_swept: tokio::sync::OnceCell<()>,
     /// What steps leave to be removed.
@@ -98,6 +100,7 @@ impl Engine {
             web: OnceLock::new(),
             times: Mutex::default(),
             limits: crate::limits::Limits::default(),
+            policy: crate::policy::Policy::default(),
             networks_are_swept: tokio::sync::OnceCell::new(),
             discarded: crate::blocking::Discarded::default(),
             snapshotter: OnceLock::new(),

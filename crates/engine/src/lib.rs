@@ -37,6 +37,7 @@ mod limits;
 mod offered;
 mod op;
 mod output;
+mod policy;
 mod progress;
 mod provenance;
 mod purl;
@@ -104,6 +105,7 @@ pub use limits::limit_key;
 pub use offered::{OfferedFiles, offered_files};
 pub use op::{ContainerProcess, FrontEnd, NewContainer, Speaks, StepContainer, StepProcess};
 pub use output::{LocalTree, Output, Stack};
+pub use policy::{Refusal, SourceJudge};
 pub use progress::Task;
 pub use provenance::{Asked, Provenance, ProvenanceError, ProvenanceMode, ProvenanceVersion};
 pub use registry::{

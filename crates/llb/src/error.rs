@@ -95,6 +95,9 @@ pub enum Problem {
     /// The result of another build is not there.
     #[error("{0}: no such result: the build that it is of has to be under way")]
     Result(String),
+    /// Nobody has decided about a source that somebody is to decide about.
+    #[error("nobody has decided about the source {0}")]
+    Undecided(String),
     /// The graph refuses the vertex.
     #[error(transparent)]
     Graph(#[from] GraphError),

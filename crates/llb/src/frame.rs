@@ -9,8 +9,10 @@ use oci::Digest;
 
 use crate::error::{LoadError, Problem};
 use crate::limits;
+use crate::load::SourceQuestion;
 use crate::name;
 use crate::places::places;
+use crate::source::is_result;
 use crate::vertex::{Place, SourceFile};
 use crate::wire::RawOp;
 
@@ -27,6 +29,8 @@ pub(crate) struct Frame {
     pub(crate) ahead: Vec<Digest>,
     pub(crate) done: HashMap<Digest, Done>,
     pub(crate) result: (Digest, i64),
+    /// Its sources have been asked about.
+    pub(crate) is_asked: bool,
 }
 
 /// By output what an op came to; an empty file system is no edge.
@@ -66,6 +70,7 @@ impl Frame {
             ahead: Vec::new(),
             done: HashMap::new(),
             result: (last, input.index),
+            is_asked: false,
         };
         frame.result.0 = frame.op(&input.digest)?.digest;
         frame.ahead.push(frame.result.0);
@@ -76,6 +81,17 @@ impl Frame {
         let parsed: Option<Digest> = digest.parse().ok();
         let op = parsed.and_then(|digest| self.ops.get(&digest));
         op.ok_or_else(|| Problem::MissingInput(digest.to_owned()))
+    }
+
+    /// What is to be decided about, in the order of identifiers.
+    pub(crate) fn sources(&self) -> Vec<SourceQuestion> {
+        let questions = self.ops.values().filter_map(question);
+        let mut questions: Vec<SourceQuestion> = questions.collect();
+        questions.sort_by(|one, other| {
+            let by = |question: &SourceQuestion| question.source.identifier.clone();
+            by(one).cmp(&by(other)).then(one.digest.cmp(&other.digest))
+        });
+        questions
     }
 
     /// The ops that `digest` works on and that are not done, the first one last.
@@ -153,4 +169,17 @@ fn files(definition: &pb::Definition) -> Vec<Arc<graph::SourceFile>> {
         })
     };
     infos.map(file).collect()
+}
+
+/// The source that an op is, unless it is a result of another build, whose own sources were asked
+/// about there.
+pub(crate) fn question(raw: &RawOp) -> Option<SourceQuestion> {
+    match &raw.op.op {
+        Some(pb::op::Op::Source(source)) if !is_result(source) => Some(SourceQuestion {
+            digest: raw.digest,
+            source: source.clone(),
+            platform: raw.op.platform.clone(),
+        }),
+        _ => None,
+    }
 }

@@ -9,7 +9,7 @@ use oci::Digest;
 use pb::op::Op;
 
 use crate::error::{LoadError, Problem};
-use crate::frame::{Done, Frame, Outputs};
+use crate::frame::{Done, Frame, Outputs, question};
 use crate::options::{KnownResult, Options};
 use crate::vertex::{Loaded, LoadedVertex, ProgressGroup};
 use crate::wire::{RawOp, decode};
@@ -35,8 +35,8 @@ pub enum Step {
     Done(Box<Loaded>),
     /// A file of what is in the graph so far; [`Loading::answer`] goes on with it.
     NeedFile(FileQuestion),
-    /// What is to be had of a source; [`Loading::decide`] goes on with it.
-    NeedSource(Box<SourceQuestion>),
+    /// What is to be had of sources; [`Loading::decide`] goes on with each.
+    NeedSources(Vec<SourceQuestion>),
 }
 
 /// A file that holds a definition.
@@ -130,12 +130,18 @@ impl Loading {
     /// An op is wrong, or is one that kiln does not have.
     pub fn step(&mut self) -> Result<Step, LoadError> {
         while let Some(frame) = self.frames.last_mut() {
+            if self.options.ask_sources && !std::mem::replace(&mut frame.is_asked, true) {
+                let questions = frame.sources();
+                if !questions.is_empty() {
+                    return Ok(Step::NeedSources(questions));
+                }
+            }
             let Some(digest) = frame.ahead.last().copied() else {
                 self.leave()?;
                 continue;
             };
             if let Some(question) = self.vertex(digest)? {
-                return Ok(question);
+                return Ok(Step::NeedFile(question));
             }
         }
         Ok(Step::Done(Box::new(std::mem::take(&mut self.loaded))))
@@ -194,7 +200,7 @@ impl Loading {
     }
 
     /// Does one op, or first those that it needs.
-    fn vertex(&mut self, digest: Digest) -> Result<Option<Step>, LoadError> {
+    fn vertex(&mut self, digest: Digest) -> Result<Option<FileQuestion>, LoadError> {
         let Some(frame) = self.frames.last_mut() else {
             return Ok(None);
         };
@@ -210,7 +216,7 @@ impl Loading {
         self.convert(digest).map_err(|problem| self.blame(problem))
     }
 
-    fn convert(&mut self, digest: Digest) -> Result<Option<Step>, Problem> {
+    fn convert(&mut self, digest: Digest) -> Result<Option<FileQuestion>, Problem> {
         let Some(frame) = self.frames.last() else {
             return Ok(None);
         };
@@ -222,9 +228,6 @@ impl Loading {
         Problem::check("parts of one op", parts, limits::PARTS)?;
         self.parts += parts;
         Problem::check("parts of ops", self.parts, limits::ALL_PARTS)?;
-        if let Some(question) = self.undecided(digest, raw) {
-            return Ok(Some(Step::NeedSource(Box::new(question))));
-        }
         let inputs = frame.inputs(raw)?;
         let given = Given {
             options: &self.options,
@@ -234,10 +237,16 @@ impl Loading {
         };
         let outcome = match self.decided.get(&digest) {
             Some(source) => source::convert(source, &given)?,
-            None => outcome(raw, &given)?,
+            None => {
+                let question = self.options.ask_sources.then(|| question(raw)).flatten();
+                if let Some(question) = question {
+                    return Err(Problem::Undecided(question.source.identifier));
+                }
+                outcome(raw, &given)?
+            }
         };
         match outcome {
-            Outcome::Ask(question) => return Ok(Some(Step::NeedFile(question))),
+            Outcome::Ask(question) => return Ok(Some(question)),
             Outcome::Same { outputs, required } => {
                 self.loaded.required.extend(required);
                 self.finish(digest, None, outputs);
@@ -260,21 +269,6 @@ impl Loading {
             }
         }
         Ok(None)
-    }
-
-    /// The source that an op is, if somebody is to decide about it and has not.
-    fn undecided(&self, digest: Digest, raw: &RawOp) -> Option<SourceQuestion> {
-        let Some(Op::Source(source)) = &raw.op.op else {
-            return None;
-        };
-        let is_open = self.options.ask_sources
-            && !self.decided.contains_key(&digest)
-            && !source::is_result(source);
-        is_open.then(|| SourceQuestion {
-            digest,
-            source: source.clone(),
-            platform: raw.op.platform.clone(),
-        })
     }
 
     /// Adds the steps of another build; its result.

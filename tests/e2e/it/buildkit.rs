@@ -13,11 +13,13 @@ mod insecure;
 mod layouts;
 mod offers;
 mod platforms;
+mod policies;
 mod stdio;
 mod stores;
 mod tokens;
 mod traces;
 mod usage;
+mod verifier;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -39,8 +39,13 @@ pub(super) fn frontend() -> Vec<ApiCap> {
 pub(super) fn definitions() -> Vec<ApiCap> {
     let steps = llb::capabilities().iter().copied();
     let steps = steps.filter(|id| *id != NOT_GRANTED);
-    let exporters = ["exporter.multiple", "exporter.image.attestations"];
-    steps.chain(exporters).map(enabled).collect()
+    let others = [
+        "exporter.multiple",
+        "exporter.image.attestations",
+        "source.policy",
+        "source.policy.session",
+    ];
+    steps.chain(others).map(enabled).collect()
 }
 
 fn enabled(id: &str) -> ApiCap {

@@ -11,6 +11,8 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
+use super::policy::Refused;
+
 /// Bytes of the steps that make a file, of which clients are told.
 const MAX_DEFINITION: usize = 64 << 10;
 /// What BuildKit's types are named after.
@@ -34,10 +36,27 @@ pub(super) fn status(error: &EngineError, dockerfile: Option<&Dockerfile>) -> St
             let spans = diagnostics.first().map(|first| first.spans.iter());
             locations.extend(spans.into_iter().flatten().map(location));
         }
+        EngineError::SourceRefused(refusal) => {
+            let told = refusal.downcast_ref::<Refused>();
+            let told = told.map(|Refused(status)| rpc::Status::decode(status.details()));
+            details.extend(told.and_then(Result::ok).unwrap_or_default().details);
+        }
         _ => {}
     }
     details.extend(sources(dockerfile, &locations));
     with_details(code(error), error.chain(), details)
+}
+
+/// A source that the client's policy refuses, with what it says to that.
+pub(super) fn denied(message: String, words: &[String]) -> Status {
+    let words: Vec<Value> = words
+        .iter()
+        .map(|text| json!({ "message": text }))
+        .collect();
+    let decision = json!({ "action": "DENY", "denyMessages": words });
+    let is_silent = words.is_empty();
+    let details = (!is_silent).then(|| detail("policysession.DecisionResponse+json", &decision));
+    with_details(Code::Unknown, message, details.into_iter().collect())
 }
 
 /// The failure of a client's own, which is to be that of its build.

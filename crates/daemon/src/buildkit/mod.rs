@@ -25,6 +25,7 @@ mod look;
 mod newer;
 mod options;
 mod output;
+mod policy;
 mod resolve;
 mod results;
 mod session;

@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::builds::Job;
 use super::layouts::{NAMELESS, StoredImage};
-use super::{errors, frontend};
+use super::{errors, frontend, policy};
 
 /// What images are named by that registries have.
 const REGISTRY: &str = "docker-image://";
@@ -62,13 +62,15 @@ pub(super) async fn image_config(
         identifier: format!("{scheme}{}", request.r#ref),
         attrs: attrs.into_iter().collect(),
     };
+    let source = policy::decide(job, source, request.platform.as_ref()).await?;
     let image = Image::read(job, &source, &request.resolve_mode)?;
     let asked = Asked::new(&source, request.platform.as_ref(), request.log_name);
     let found = find(job, image, asked).await?;
+    let name = source.identifier.strip_prefix(scheme);
     Ok(ResolveImageConfigResponse {
         digest: found.digest.to_string(),
         config: found.config,
-        r#ref: request.r#ref,
+        r#ref: name.unwrap_or(&source.identifier).to_owned(),
     })
 }
 
@@ -78,12 +80,25 @@ pub(super) async fn image_config(
 /// As [`image_config`].
 pub(super) async fn source_meta(
     job: &Arc<Job>,
-    request: ResolveSourceMetaRequest,
+    mut request: ResolveSourceMetaRequest,
 ) -> Result<ResolveSourceMetaResponse, Status> {
     if !request.source_policies.is_empty() {
         return Err(refuse("a source policy"));
     }
-    let source = request.source.unwrap_or_default();
+    let source = request.source.take().unwrap_or_default();
+    let source = policy::decide(job, source, request.platform.as_ref()).await?;
+    meta_of(job, source, request).await
+}
+
+/// The same for a source that was decided about.
+///
+/// # Errors
+/// As [`image_config`].
+pub(super) async fn meta_of(
+    job: &Arc<Job>,
+    source: pb::SourceOp,
+    request: ResolveSourceMetaRequest,
+) -> Result<ResolveSourceMetaResponse, Status> {
     let wanted = request.image.unwrap_or_default();
     if wanted.attestation_chain || !wanted.resolve_attestations.is_empty() {
         return Err(refuse("resolving attestations"));
@@ -171,7 +186,7 @@ async fn find(job: &Arc<Job>, image: Image, asked: Asked) -> Result<FoundImage, 
                 (reference, PullPolicy::Missing)
             }
         };
-        let found = build.find_image(&reference, platform.as_ref(), pull, &asked.log);
+        let found = build.look_at_image(&reference, platform.as_ref(), pull, &asked.log);
         found.await.map_err(failed)
     });
     found.await?

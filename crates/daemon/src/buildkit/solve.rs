@@ -18,6 +18,7 @@ use super::builds::{Asked, Job};
 use super::credentials::ClientCredentials;
 use super::frontend::{Call, Made, Terms};
 use super::output::Output;
+use super::policy::{self, Policy};
 use super::results::{Metadata, Results};
 use super::session::send;
 use super::session::send_files::send_files;
@@ -45,7 +46,11 @@ pub(super) async fn solve(
         return Err(Status::invalid_argument("the build has no ref"));
     }
     let engine = daemon.open().await?;
-    let terms = terms(&mut request, &engine)?;
+    let policy = Policy::of(daemon, &mut request).await?;
+    let terms = Terms {
+        policy,
+        ..terms(&mut request, &engine)?
+    };
     let builds = &daemon.buildkit.builds;
     let session = match request.session.as_str() {
         "" => None,
@@ -59,6 +64,7 @@ pub(super) async fn solve(
         options: request.frontend_attrs.clone(),
     });
     let (job, events, returned) = Job::new(daemon, engine, session.clone(), terms, asked);
+    policy::hold(&job);
     let _registered = builds.register(&request.r#ref, Arc::clone(&job))?;
     let done = CancellationToken::new();
     let work = async {
@@ -75,9 +81,6 @@ pub(super) async fn solve(
 /// What holds for the whole build.
 fn terms(request: &mut SolveRequest, engine: &Engine) -> Result<Terms, Status> {
     let refuse = |what: &str| Err(not_provided(what));
-    if request.source_policy.is_some() || !request.source_policy_session.is_empty() {
-        return refuse("a source policy");
-    }
     if request.enable_session_exporter {
         return refuse("an exporter of the client's");
     }
@@ -92,6 +95,7 @@ fn terms(request: &mut SolveRequest, engine: &Engine) -> Result<Terms, Status> {
         caches: caches::exports(&mut caches, engine)?,
         host_network: granted.contains(&Entitlement::NetworkHost),
         insecure: granted.contains(&Entitlement::SecurityInsecure),
+        policy: None,
         provenance: attestations::provenance(&request.frontend_attrs)?,
         platforms: request.frontend_attrs.get("platform").cloned(),
     })

@@ -174,8 +174,13 @@ async fn answer(
         lowering.leave_open(question.id);
         return Ok(());
     };
-    let (reference, platform) = (&question.reference, &question.platform);
-    match inner.resolve_image(reference, platform, request.pull).await {
+    let platform = &question.platform;
+    let reference = inner.admit_image(&question.reference, platform, request.pull);
+    let reference = reference.await?;
+    match inner
+        .resolve_image(&reference, platform, request.pull)
+        .await
+    {
         Ok(image) => lowering.answer(ImageAnswer {
             question: question.id,
             reference: image.reference.clone(),

@@ -36,6 +36,9 @@ pub struct Definition {
 pub struct FoundImage {
     /// Its name with the digest of its manifest.
     pub reference: Reference,
+    /// The name under which it was looked for: another than was asked for where a source policy says
+    /// so.
+    pub name: Reference,
     /// Of its manifest.
     pub digest: Digest,
     /// Its config, as it was made.
@@ -83,8 +86,25 @@ impl Build {
     /// Finds an image, as front ends ask for it; this machine's when there is no platform.
     ///
     /// # Errors
-    /// It could not be had.
+    /// It could not be had, or the build may not have it.
     pub async fn find_image(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+        pull: PullPolicy,
+        name: &str,
+    ) -> Result<FoundImage, EngineError> {
+        let known = platform.cloned().unwrap_or_else(Platform::host);
+        let admitted = self.engine().admit_image(reference, &known, pull);
+        let admitted = admitted.await?;
+        self.look_at_image(&admitted, platform, pull, name).await
+    }
+
+    /// The same for whoever decides about the image.
+    ///
+    /// # Errors
+    /// It could not be had.
+    pub async fn look_at_image(
         &self,
         reference: &Reference,
         platform: Option<&Platform>,
@@ -101,6 +121,7 @@ impl Build {
         Ok(FoundImage {
             digest: found.image.descriptor.digest,
             reference: found.reference,
+            name: reference.clone(),
             config: crate::blocking(read).await??,
         })
     }

@@ -131,7 +131,8 @@ impl Inner {
         };
         let options = each_options(request, &known, options)?;
         let mut lowerings = Lowerings::new(self, request, progress);
-        let lowered = lowerings.lower(&parsed, &options).await?;
+        let mut lowered = lowerings.lower(&parsed, &options).await?;
+        self.admit_all(request, &mut lowered).await?;
         let indexed = lowered.iter().all(|lowered| lowered.multi_platform);
         if lowered.len() > 1 && !indexed {
             return Err(EngineError::NotIndexed);
@@ -144,6 +145,31 @@ impl Inner {
             declared,
             ..Plan::of_platforms(request.runs_on(), lowered, indexed)?
         })
+    }
+}
+
+impl Inner {
+    /// Puts what the build has in place of the sources that the Dockerfile names.
+    async fn admit_all(
+        &self,
+        request: &BuildRequest,
+        lowered: &mut [Lowered],
+    ) -> Result<(), EngineError> {
+        if !self.policy.is_judged() {
+            return Ok(());
+        }
+        let contexts = request.named_contexts.iter();
+        let directories: Vec<&str> = contexts
+            .filter(|(_, context)| matches!(context, NamedContext::Directory(_)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        for lowered in lowered {
+            let graph = std::mem::take(&mut lowered.graph);
+            let (graph, places) = self.admit_graph(graph, &directories).await?;
+            lowered.graph = graph;
+            lowered.move_vertices(|vertex: VertexId| places[vertex.index()]);
+        }
+        Ok(())
     }
 }
 

@@ -66,7 +66,7 @@ impl<'a> Lowerings<'a> {
             if open.is_empty() {
                 break;
             }
-            let refused = self.ask(&open).await;
+            let refused = self.ask(&open).await?;
             for (place, question) in open {
                 if let Stage::Open(lowering) = &mut stages[place] {
                     self.tell(lowering, &question, &refused)?;
@@ -106,14 +106,21 @@ impl<'a> Lowerings<'a> {
         if let Some((_, time)) = self.times.iter().find(|(known, _)| *known == op) {
             return Ok(*time);
         }
-        let time = self.engine.time_of(&op, self.request, self.progress);
+        let had = self.engine.admit(&op).await?;
+        let time = self.engine.time_of(&had, self.request, self.progress);
         let time = time.await?;
         self.times.push((op, time));
         Ok(time)
     }
 
     /// Finds what is asked and not known, all at once; what cannot be had, and why.
-    async fn ask(&mut self, open: &[(usize, ImageQuestion)]) -> HashMap<Asked, EngineError> {
+    ///
+    /// # Errors
+    /// Whoever decides about sources refuses one.
+    async fn ask(
+        &mut self,
+        open: &[(usize, ImageQuestion)],
+    ) -> Result<HashMap<Asked, EngineError>, EngineError> {
         let mut new: Vec<(Asked, &str)> = Vec::new();
         for (_, question) in open {
             let asked = asked(question);
@@ -125,7 +132,14 @@ impl<'a> Lowerings<'a> {
         let find = |(asked, name): (Asked, &str)| {
             let task = Task::begin(progress, &engine.clock, name);
             async move {
-                let found = engine.resolve_image(&asked.0, &asked.1, request.pull).await;
+                let reference = engine.admit_image(&asked.0, &asked.1, request.pull);
+                let found = match reference.await {
+                    Ok(reference) => {
+                        let found = engine.resolve_image(&reference, &asked.1, request.pull);
+                        found.await
+                    }
+                    Err(error) => Err(error),
+                };
                 (asked, task.end(found))
             }
         };
@@ -133,10 +147,13 @@ impl<'a> Lowerings<'a> {
         for (asked, found) in join_all(new.into_iter().map(find)).await {
             match found {
                 Ok(image) => drop(self.images.insert(asked, image)),
+                Err(error @ (EngineError::SourceRefused(_) | EngineError::SourceKind { .. })) => {
+                    return Err(error);
+                }
                 Err(error) => drop(refused.insert(asked, error)),
             }
         }
-        refused
+        Ok(refused)
     }
 
     fn tell(

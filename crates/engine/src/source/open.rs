@@ -143,25 +143,49 @@ impl Inner {
     ) -> Result<Opened, EngineError> {
         let digest = match &from {
             Remote::Git(source) => {
-                let source = self.pinned(source, session, told).await?;
-                return Ok(Opened::Files(SourceOp::Git(source)));
+                let source = SourceOp::Git(source.clone());
+                return self.open_source(&source, session, told).await;
+            }
+            Remote::Url(url) => {
+                let source = SourceOp::Http(file(url, None));
+                return self.open_source(&source, session, told).await;
             }
             Remote::Stream(stream) => {
                 let (engine, stream) = (Arc::clone(self), stream.clone());
                 crate::blocking(move || engine.keep_stream(stream.take())).await??
             }
-            Remote::Url(url) => {
-                let fetched = self.download(&file(url, None), session, told).await?;
-                fetched.digest
-            }
         };
-        let is_archive = self.compression_of_archive(&digest)?.is_some();
-        Ok(match from {
-            Remote::Url(url) if !is_archive => {
-                Opened::File(SourceOp::Http(file(&url, Some(digest))), digest)
+        Ok(Opened::Files(SourceOp::Archive(ArchiveSource { digest })))
+    }
+
+    /// Opens what the build has in place of a source that somebody may have to decide about.
+    async fn open_source(
+        self: &Arc<Self>,
+        wanted: &SourceOp,
+        session: &Arc<Session>,
+        told: &StepProgress,
+    ) -> Result<Opened, EngineError> {
+        let opened = match self.admit(wanted).await? {
+            SourceOp::Git(source) => {
+                let source = self.pinned(&source, session, told).await?;
+                Opened::Files(SourceOp::Git(source))
             }
-            _ => Opened::Files(SourceOp::Archive(ArchiveSource { digest })),
-        })
+            SourceOp::Http(source) => {
+                let digest = self.download(&source, session, told).await?.digest;
+                match self.compression_of_archive(&digest)? {
+                    Some(_) => Opened::Files(SourceOp::Archive(ArchiveSource { digest })),
+                    None => {
+                        let checksum = Some(digest);
+                        let file = HttpSource { checksum, ..source };
+                        Opened::File(SourceOp::Http(file), digest)
+                    }
+                }
+            }
+            other => Opened::Files(other),
+        };
+        let (Opened::Files(found) | Opened::File(found, _)) = &opened;
+        self.accept(found);
+        Ok(opened)
     }
 
     /// The commit that the repository's reference leads to now, in its place.

@@ -85,10 +85,11 @@ impl Case {
                 let question = match loading.step()? {
                     Step::Done(loaded) => return Ok(show::loaded(&loaded)),
                     Step::NeedFile(question) => question,
-                    Step::NeedSource(question) => {
-                        let decided = self.decide(&question);
-                        out.push_str(&format!("asks about {}\n", question.source.identifier));
-                        loading.decide(&question, decided);
+                    Step::NeedSources(questions) => {
+                        for question in questions {
+                            out.push_str(&format!("asks about {}\n", question.source.identifier));
+                            loading.decide(&question, self.decide(&question));
+                        }
                         continue;
                     }
                 };

@@ -9,6 +9,7 @@ use bollard_buildkit_proto::moby::buildkit::v1 as api;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::frontend as gateway;
 use bollard_buildkit_proto::moby::buildkit::v1::frontend::llb_bridge_client::LlbBridgeClient;
+use bollard_buildkit_proto::moby::buildkit::v1::sourcepolicy as rules;
 use bollard_buildkit_proto::pb;
 use futures_util::{StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
@@ -47,6 +48,10 @@ pub(crate) struct Wanted {
     pub(crate) options: Vec<(&'static str, &'static str)>,
     pub(crate) exporters: Vec<(&'static str, Vec<(&'static str, String)>)>,
     pub(crate) entitlements: Vec<String>,
+    /// Rules about sources.
+    pub(crate) policy: Option<rules::Policy>,
+    /// The client is asked about sources.
+    pub(crate) asks_client: bool,
     pub(crate) cache_to: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
 }
 
@@ -176,6 +181,11 @@ impl Client {
                 })
                 .collect(),
             entitlements: wanted.entitlements.clone(),
+            source_policy: wanted.policy.clone(),
+            source_policy_session: match wanted.asks_client {
+                true => id.to_owned(),
+                false => String::new(),
+            },
             cache: Some(api::CacheOptions {
                 exports: wanted
                     .cache_to

@@ -83,7 +83,7 @@ impl Steps {
     }
 
     /// As `COPY` makes it.
-    fn copy(&mut self, onto: &pb::Input, from: &pb::Input, path: &str) -> pb::Input {
+    pub(super) fn copy(&mut self, onto: &pb::Input, from: &pb::Input, path: &str) -> pb::Input {
         let copy = pb::FileActionCopy {
             src: path.to_owned(),
             dest: path.to_owned(),

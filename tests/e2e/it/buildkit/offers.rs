@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::client::Received;
 use super::stores::{Blobs, Stores};
 use super::tokens::Tokens;
+use super::verifier::Verifier;
 
 type Messages<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -37,6 +38,7 @@ pub(crate) struct Offers {
     secrets: HashMap<String, Vec<u8>>,
     stores: Stores,
     tokens: Option<Tokens>,
+    verifier: Option<Verifier>,
     /// What was exported as an archive.
     archive: Option<Received<Vec<u8>>>,
     /// The digest that was told of it first.
@@ -78,6 +80,12 @@ impl Offers {
 
     pub(super) fn tokens(mut self, tokens: Tokens) -> Self {
         self.tokens = Some(tokens);
+        self
+    }
+
+    /// Is asked about sources.
+    pub(super) fn verifier(mut self, verifier: Verifier) -> Self {
+        self.verifier = Some(verifier);
         self
     }
 
@@ -134,6 +142,9 @@ impl Offers {
         if self.tokens.is_some() {
             methods.extend(Tokens::METHODS);
         }
+        if self.verifier.is_some() {
+            methods.push(Verifier::METHOD);
+        }
         methods
     }
 
@@ -145,7 +156,8 @@ impl Offers {
             .add_service(sync::FileSyncServer::new(self.clone()))
             .add_service(SecretsServer::new(self.clone()))
             .add_service(self.stores.clone())
-            .add_optional_service(self.tokens.clone().map(Tokens::server));
+            .add_optional_service(self.tokens.clone().map(Tokens::server))
+            .add_optional_service(self.verifier.clone());
         let router = match archive {
             Some(_) => router.add_service(archives::FileSendServer::new(self)),
             None => router.add_service(directories::FileSendServer::new(self)),

@@ -16,7 +16,7 @@ use crate::buildkit::builds::{Job, Ref};
 use crate::buildkit::layouts::{self, StoredImage};
 use crate::buildkit::options::Options;
 use crate::buildkit::session::files::Selection;
-use crate::buildkit::{attestations, caches, errors, output, results};
+use crate::buildkit::{attestations, caches, errors, output, policy, results};
 
 /// What the history calls it.
 const NAME: &str = "definition";
@@ -74,6 +74,7 @@ pub(super) async fn read(
         allow_insecure: job.terms.insecure,
         session: job.session.as_ref().map(|session| session.id.clone()),
         results: results.steps,
+        ask_sources: job.terms.policy.is_some(),
         layouts: layouts(job, build, definition).await?,
         ..llb::Options::default()
     };
@@ -81,6 +82,12 @@ pub(super) async fn read(
     let loaded = loop {
         match loading.step().map_err(|error| refused(&error))? {
             Step::Done(loaded) => break *loaded,
+            Step::NeedSources(questions) => {
+                let decided = policy::decide_all(job, &questions).await?;
+                for (question, source) in questions.iter().zip(decided) {
+                    loading.decide(question, source);
+                }
+            }
             Step::NeedFile(question) => {
                 let graph = loading.graph().clone();
                 let file = file(job, build, (graph, &question), &results.copies).await?;
@@ -94,6 +101,7 @@ pub(super) async fn read(
         root: loaded.root,
         required: loaded.required,
     };
+    job.engine.accept_sources(&definition.graph);
     let (definition, copies) = name(job, definition, prefix, &results.copies)?;
     Ok(Defined {
         definition,

@@ -145,7 +145,7 @@ async fn image(build: &Build, source: &str) -> Result<(Reference, ImageConfig), 
     let found = build.find_image(&reference, None, PullPolicy::Missing, &name);
     let found = found.await.map_err(|error| errors::status(&error, None))?;
     let config = serde_json::from_slice(&found.config).map_err(internal)?;
-    Ok((reference, config))
+    Ok((found.name, config))
 }
 
 /// The image's files.

@@ -26,6 +26,7 @@ use super::caches::Exports;
 use super::errors;
 use super::options::Options;
 use super::output::Output;
+use super::policy::Policy;
 use super::results::{Metadata, Results};
 
 pub(super) use definition::{code, definition};
@@ -49,6 +50,8 @@ pub(super) struct Terms {
     pub(super) host_network: bool,
     /// Steps may have all rights on the machine.
     pub(super) insecure: bool,
+    /// Which sources the build may have; all when none.
+    pub(super) policy: Option<Policy>,
     /// What is stated about the result.
     pub(super) provenance: Option<Provenance>,
     /// The platforms that were asked for, as they were written.

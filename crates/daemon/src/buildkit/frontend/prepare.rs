@@ -48,6 +48,8 @@ pub(super) async fn define(
 ) -> Result<Definition, Status> {
     match &entry.definition {
         Place::Client(name) => {
+            let admitted = job.engine.admit_directory(name).await;
+            admitted.map_err(|error| errors::status(&error, None))?;
             let directory = entry.sent(job, name).await?;
             definition(build, &directory, &entry.filename).await
         }

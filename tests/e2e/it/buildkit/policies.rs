@@ -1,0 +1,297 @@
+//! Source policies: rules that clients send, and clients that want to be asked.
+
+use std::collections::HashMap;
+
+use bollard_buildkit_proto::moby::buildkit::v1::frontend as gateway;
+use bollard_buildkit_proto::moby::buildkit::v1::sourcepolicy as rules;
+use bollard_buildkit_proto::pb;
+use rules::{MatchType, PolicyAction};
+use serde_json::json;
+use testkit::Scratch;
+
+use super::client::{Built, Client, Wanted, details, of};
+use super::definitions::Steps;
+use super::offers::Offers;
+use super::run;
+use super::verifier::{Said, Verifier};
+use crate::kiln::variable;
+use crate::repository::{GitServer, Repository};
+use crate::serving::Daemon;
+
+const ALPINE: &str = "docker-image://docker.io/library/alpine:latest";
+const BUSYBOX: &str = "docker-image://docker.io/library/busybox:latest";
+const FILES: &[(&str, &str)] = &[
+    (
+        "Dockerfile",
+        "FROM alpine\nCOPY a /a\nRUN cat /etc/os-release 2>/dev/null || echo it is no alpine\n",
+    ),
+    ("a", "a\n"),
+];
+
+/// With both images.
+fn daemon() -> Daemon {
+    Daemon::with_config(&variable("KILN_TEST_CONFIG").unwrap())
+}
+
+fn rule(action: PolicyAction, identifier: &str, to: &str) -> rules::Rule {
+    rules::Rule {
+        action: action.into(),
+        selector: Some(rules::Selector {
+            identifier: identifier.to_owned(),
+            match_type: MatchType::Wildcard.into(),
+            constraints: Vec::new(),
+        }),
+        updates: (!to.is_empty()).then(|| rules::Update {
+            identifier: to.to_owned(),
+            attrs: HashMap::new(),
+        }),
+    }
+}
+
+fn with_rules(rules: &[rules::Rule]) -> Wanted {
+    let rules = rules.to_vec();
+    Wanted {
+        policy: Some(rules::Policy { version: 1, rules }),
+        ..Wanted::default()
+    }
+}
+
+/// What a client defines itself: `alpine`, with a file of `context` and a step.
+fn steps() -> pb::Definition {
+    let mut steps = Steps::default();
+    let base = steps.source(ALPINE, &[]);
+    let context = steps.source("local://context", &[]);
+    let copied = steps.copy(&base, &context, "/a");
+    // Not the step of the Dockerfile, which is known.
+    let script = "true; cat /etc/os-release 2>/dev/null || echo it is no alpine";
+    let done = steps.run(&copied, script, &[]);
+    steps.end(&done)
+}
+
+/// Builds the same by a Dockerfile and by steps.
+async fn build_both(client: &Client, id: &str, offers: &Offers, wanted: &Wanted) -> [Built; 2] {
+    let (first, second) = (format!("{id}-1"), format!("{id}-2"));
+    let _session = client.session(&first, "", offers.clone()).await;
+    let of_dockerfile = client.build(&first, wanted).await;
+    let _session = client.session(&second, "", offers.clone()).await;
+    [of_dockerfile, client.define(&second, wanted, steps()).await]
+}
+
+#[test]
+fn rules_of_a_request_are_kept_to() {
+    let daemon = daemon();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let offers = Offers::build(FILES);
+        let images = "docker-image://*";
+        for (id, rules, refused) in [
+            ("denied", vec![rule(PolicyAction::Deny, images, "")], ALPINE),
+            (
+                "directory",
+                vec![rule(PolicyAction::Deny, "local://context", "")],
+                "local://context",
+            ),
+        ] {
+            for built in build_both(&client, id, &offers, &with_rules(&rules)).await {
+                let expected =
+                    format!("source {refused:?} denied by policy: source denied by policy");
+                let message = built.error().message();
+                assert!(message.contains(&expected), "{message}");
+            }
+        }
+        let rules = [
+            rule(PolicyAction::Deny, "*alpine*", ""),
+            rule(PolicyAction::Convert, ALPINE, BUSYBOX),
+        ];
+        for built in build_both(&client, "converted", &offers, &with_rules(&rules)).await {
+            built.ok();
+            assert_eq!(built.logs(), "it is no alpine\n");
+        }
+        let nonsense = [rule(PolicyAction::Convert, "a", "")];
+        let built = build_both(&client, "nonsense", &offers, &with_rules(&nonsense)).await;
+        let message = "invalid source policy: rule 1: missing destination for convert rule";
+        assert_eq!(built[0].error().message(), message);
+        // What was known of another source is not taken for it.
+        for built in build_both(&client, "without", &offers, &Wanted::default()).await {
+            built.ok();
+            assert!(built.logs().contains("Alpine"), "{}", built.logs());
+        }
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_client_is_asked_about_each_source() {
+    let daemon = daemon();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let wanted = Wanted {
+            asks_client: true,
+            ..Wanted::default()
+        };
+        let asked = |verifier: &Verifier| {
+            let mut asked = std::mem::take(&mut *verifier.asked.lock().unwrap());
+            asked.sort();
+            asked
+        };
+        // One that looks at the image first.
+        let verifier = Verifier::new(|identifier, known| match (identifier, &known.image) {
+            (ALPINE, None) => Said::Look,
+            (ALPINE, Some(image)) if image.config.is_empty() => Said::Deny("without a config"),
+            (ALPINE, Some(image)) if !image.digest.starts_with("sha256:") => {
+                Said::Deny("without a digest")
+            }
+            _ => Said::Allow,
+        });
+        let offers = Offers::build(FILES).verifier(verifier.clone());
+        let [of_dockerfile, of_steps] = build_both(&client, "allowed", &offers, &wanted).await;
+        of_dockerfile.ok();
+        of_steps.ok();
+        let image = format!("{ALPINE} linux");
+        let mut expected = vec![image.clone(); 2];
+        // The steps name no platform.
+        expected.extend(vec![ALPINE.to_owned(); 2]);
+        expected.extend(
+            ["local://context", "local://context", "local://dockerfile"].map(str::to_owned),
+        );
+        expected.sort();
+        assert_eq!(asked(&verifier), expected);
+
+        let verifier = Verifier::new(|identifier, _| match identifier {
+            ALPINE => Said::Deny("take busybox instead"),
+            _ => Said::Allow,
+        });
+        let offers = Offers::build(FILES).verifier(verifier);
+        for built in build_both(&client, "denied", &offers, &wanted).await {
+            let status = built.error();
+            let expected = format!("source {ALPINE:?} not allowed by policy: action DENY");
+            assert!(status.message().contains(&expected), "{status:?}");
+            let said =
+                details(status)["github.com/moby/buildkit/policysession.DecisionResponse+json"]
+                    .clone();
+            let expected = json!({
+                "action": "DENY", "denyMessages": [{ "message": "take busybox instead" }]
+            });
+            assert_eq!(said, expected);
+        }
+
+        let verifier = Verifier::new(|identifier, _| match identifier {
+            ALPINE => Said::Convert(BUSYBOX),
+            _ => Said::Allow,
+        });
+        let offers = Offers::build(FILES).verifier(verifier);
+        for built in build_both(&client, "converted", &offers, &wanted).await {
+            built.ok();
+            assert_eq!(built.logs(), "it is no alpine\n");
+        }
+        for (id, verifier, expected) in [
+            (
+                "endless",
+                Verifier::new(|identifier, _| match identifier {
+                    ALPINE => Said::Convert(BUSYBOX),
+                    _ => Said::Convert(ALPINE),
+                }),
+                "too many policy requests",
+            ),
+            (
+                "unknown",
+                Verifier::new(|_, _| Said::Unknown),
+                "unknown policy action 7",
+            ),
+        ] {
+            let offers = Offers::build(FILES).verifier(verifier);
+            for built in build_both(&client, id, &offers, &wanted).await {
+                let message = built.error().message();
+                assert!(message.contains(expected), "{message}");
+            }
+        }
+        let offers = Offers::build(FILES);
+        let [built, _] = build_both(&client, "nobody", &offers, &wanted).await;
+        let message = "the session \"nobody-1\" has no source policy";
+        assert_eq!(built.error().message(), message);
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn contexts_and_files_that_are_elsewhere_are_asked_about_by_their_names() {
+    let scratch = Scratch::new();
+    let repository = Repository::new(scratch.join("repo.git"));
+    repository.commit(&[("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", "a\n")]);
+    let server = GitServer::new(scratch.path());
+    let url = format!("{}/repo.git", server.url);
+    let daemon = daemon();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let verifier = Verifier::new(|_, _| Said::Allow);
+        let context: &'static str = format!("{url}#main").leak();
+        let mut wanted = Wanted {
+            asks_client: true,
+            options: vec![("context", context)],
+            ..Wanted::default()
+        };
+        let offers = Offers::default().verifier(verifier.clone());
+        let _session = client.session("git", "", offers).await;
+        client.build("git", &wanted).await.ok();
+        assert_eq!(*verifier.asked.lock().unwrap(), [context]);
+
+        let verifier = Verifier::new(|_, _| Said::Deny("not from there"));
+        let offers = Offers::default().verifier(verifier.clone());
+        let _session = client.session("denied", "", offers).await;
+        let denied = client.build("denied", &wanted).await;
+        let expected = format!("source {context:?} not allowed by policy: action DENY");
+        let message = denied.error().message();
+        assert!(message.contains(&expected), "{message}");
+
+        let dockerfile: &'static str = format!("FROM scratch\nADD {url}#main /a\n").leak();
+        let verifier = Verifier::new(|identifier, _| match identifier.starts_with("git://") {
+            true => Said::Deny("not from there"),
+            false => Said::Allow,
+        });
+        wanted.options.clear();
+        let offers = Offers::build(&[("Dockerfile", dockerfile)]).verifier(verifier);
+        let _session = client.session("add", "", offers).await;
+        let denied = client.build("add", &wanted).await;
+        let message = denied.error().message();
+        assert!(message.contains(&expected), "{message}");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn front_ends_are_told_what_an_image_is_replaced_by() {
+    let daemon = daemon();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let wanted = with_rules(&[rule(PolicyAction::Convert, ALPINE, BUSYBOX)]);
+        let _session = client.session("meta", "", Offers::build(FILES)).await;
+        let work = async {
+            let mut bridge = client.bridge();
+            let meta = gateway::ResolveSourceMetaRequest {
+                source: Some(pb::SourceOp {
+                    identifier: ALPINE.to_owned(),
+                    ..pb::SourceOp::default()
+                }),
+                ..gateway::ResolveSourceMetaRequest::default()
+            };
+            let meta = bridge.resolve_source_meta(of("meta", meta)).await.unwrap();
+            assert_eq!(meta.into_inner().source.unwrap().identifier, BUSYBOX);
+            let config = gateway::ResolveImageConfigRequest {
+                r#ref: "docker.io/library/alpine:latest".to_owned(),
+                ..gateway::ResolveImageConfigRequest::default()
+            };
+            let config = bridge
+                .resolve_image_config(of("meta", config))
+                .await
+                .unwrap();
+            assert_eq!(
+                config.into_inner().r#ref,
+                "docker.io/library/busybox:latest"
+            );
+            let end = gateway::ReturnRequest::default();
+            bridge.r#return(of("meta", end)).await.unwrap();
+        };
+        client.during("meta", &wanted, None, work).await.0.ok();
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
