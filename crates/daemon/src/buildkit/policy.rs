@@ -43,19 +43,14 @@ struct CheckPolicyRequest {
     source: Option<ResolveSourceMetaResponse>,
 }
 
+/// One of the two.
 #[derive(Clone, PartialEq, prost::Message)]
 struct CheckPolicyResponse {
-    #[prost(oneof = "PolicyAnswer", tags = "1, 2")]
-    answer: Option<PolicyAnswer>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum PolicyAnswer {
-    #[prost(message, tag = "1")]
-    Decision(Decision),
+    #[prost(message, optional, tag = "1")]
+    decision: Option<Decision>,
     /// The client has to know more of the source first.
-    #[prost(message, tag = "2")]
-    Request(ResolveSourceMetaRequest),
+    #[prost(message, optional, tag = "2")]
+    request: Option<ResolveSourceMetaRequest>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -201,14 +196,19 @@ async fn ask(
             platform: platform.cloned(),
             source: Some(known),
         };
-        match check(client, request).await? {
-            PolicyAnswer::Decision(decision) => return answer(source, decision),
-            PolicyAnswer::Request(wanted) => known = tell(job, source, wanted).await?,
+        let answered = check(client, request).await?;
+        match (answered.decision, answered.request) {
+            (None, Some(wanted)) => known = tell(job, source, wanted).await?,
+            (Some(decision), None) => return answer(source, decision),
+            _ => return Err(Status::unknown("no decision in policy response")),
         }
     }
 }
 
-async fn check(client: &Session, request: CheckPolicyRequest) -> Result<PolicyAnswer, Status> {
+async fn check(
+    client: &Session,
+    request: CheckPolicyRequest,
+) -> Result<CheckPolicyResponse, Status> {
     let (caller, origin) = client.caller();
     let mut grpc = Grpc::with_origin(caller, origin).max_decoding_message_size(MAX_MESSAGE);
     grpc.ready()
@@ -219,8 +219,7 @@ async fn check(client: &Session, request: CheckPolicyRequest) -> Result<PolicyAn
     let answered = grpc
         .unary(tonic::Request::new(request), path, codec)
         .await?;
-    let none = || Status::unknown("no decision in policy response");
-    answered.into_inner().answer.ok_or_else(none)
+    Ok(answered.into_inner())
 }
 
 fn answer(source: &pb::SourceOp, decision: Decision) -> Result<Answer, Status> {
