@@ -26,7 +26,7 @@ pub mod view;
 mod watched;
 
 pub use buildkit::BUILDKIT;
-pub use buildkit::keep_packets;
+pub use buildkit::{SourceRules, keep_packets};
 pub use docker::{Daemon, Identity, Open};
 pub use listen::{ListenError, Listener, Tls, TlsFiles};
 pub use log::{Entry, Level, Log};

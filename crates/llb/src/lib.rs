@@ -38,7 +38,7 @@ pub use container::{ContainerMounts, container_mounts};
 pub use error::{LoadError, Problem};
 pub use load::{FileQuestion, Loading, SourceQuestion, Step};
 pub use options::{DeviceLookup, KnownResult, Options};
-pub use policy::{PolicyError, SourcePolicy};
+pub use policy::{PolicyError, SourcePolicy, parse_policy};
 pub use schema::{Field, Kind, Message, OP};
 pub use source::image::{image_attributes, normalised};
 pub use source::layout::{Layout, layout_attributes, layouts_in};

@@ -3,12 +3,16 @@
 //! their order, the last one that allows or denies a source counts, and one that replaces it ends
 //! the reading, which then begins anew with what took its place.
 
+mod file;
+
 use std::collections::{BTreeMap, HashMap};
 
 use bollard_buildkit_proto::moby::buildkit::v1::sourcepolicy as proto;
 use bollard_buildkit_proto::pb::SourceOp;
 use proto::{AttrMatch, MatchType, PolicyAction};
 use regex_lite::{Regex, RegexBuilder};
+
+pub use file::parse_policy;
 
 /// How often one source may be replaced; BuildKit's.
 const MAX_ROUNDS: usize = 20;
@@ -41,6 +45,9 @@ pub enum PolicyError {
         /// What is wrong with it.
         why: String,
     },
+    /// A file holds no policy.
+    #[error("invalid source policy: {0}")]
+    File(String),
     /// There are too many rules.
     #[error("a source policy with {0} rules, more than {MAX_RULES}, is refused")]
     Rules(usize),

@@ -73,6 +73,7 @@ mod server;
 mod serving;
 mod signals;
 mod single;
+mod source_policy;
 mod ssh;
 mod standin;
 mod unpacked;

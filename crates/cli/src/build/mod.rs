@@ -5,7 +5,9 @@ mod call;
 pub mod load;
 mod places;
 pub mod plan;
+mod policy;
 
 pub use call::{Call, Method, call};
 pub use load::{dockerfile_path, load};
 pub use plan::{AgentAt, BuildPlan, ContextAt, DockerfileAt, OnFailure, ProgressMode, plan};
+pub(crate) use policy::source_rules;

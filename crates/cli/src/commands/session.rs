@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::signals::{Held, end_on};
 use crate::args::Global;
-use crate::build::ProgressMode;
+use crate::build::{ProgressMode, source_rules};
 use crate::environment::Environment;
 use crate::error::{CliError, Error};
 use crate::keeper::{Keeper, KeeperError, There};
@@ -52,6 +52,16 @@ impl<'a, 'ui> Session<'a, 'ui> {
     /// Opens the store.
     pub(super) fn engine(&self) -> Result<Engine, Error> {
         Ok(Engine::open(self.engine_options()?)?)
+    }
+
+    /// Opens the store for builds, which keep to the rules about sources that there are.
+    pub(super) fn building_engine(&self) -> Result<Engine, Error> {
+        let rules = source_rules(self.environment)?;
+        let engine = self.engine()?;
+        if let Some(rules) = rules {
+            engine.use_judge(Arc::new(rules));
+        }
+        Ok(engine)
     }
 
     /// The daemon that keeps images and containers; none if this process does.

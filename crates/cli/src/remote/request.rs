@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use client::messages::SolveRequest;
 use client::{Agent, Offers, Secrets};
+use daemon::SourceRules;
 use engine::{
     AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, Provenance,
     PullPolicy, SshAgent, Ulimit,
@@ -17,6 +18,7 @@ use super::key::shared_key;
 use super::offers::{OfferedAgent, OfferedCredentials, OfferedSecrets};
 use super::{attributes, refuse};
 use crate::args::build::Build;
+use crate::build::source_rules;
 use crate::environment::Environment;
 use crate::error::Error;
 
@@ -68,6 +70,7 @@ pub(crate) fn request(
         frontend_attrs: options(&build),
         entitlements: entitlements(&build)?,
         cache: Some(attributes::caches(&build.cache_from, &build.cache_to)?),
+        source_policy: source_rules(environment)?.map(SourceRules::into_message),
         ..SolveRequest::default()
     };
     let mut outputs = HashMap::new();

@@ -62,6 +62,7 @@ use crate::peer::Peer;
 use crate::timely::Timely;
 
 pub use control::BUILDKIT;
+pub use policy::SourceRules;
 
 use bridge::Bridge;
 use builds::Builds;

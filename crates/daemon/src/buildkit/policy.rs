@@ -4,6 +4,8 @@
 //! Rules come first, and the client is asked about what they leave. What the client puts in the place
 //! of a source is looked at like the source before it.
 
+mod rules;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -27,6 +29,8 @@ use super::builds::Job;
 use super::session::Session;
 use super::{errors, resolve};
 use crate::docker::Daemon;
+
+pub use rules::SourceRules;
 
 /// The method by which a client is asked.
 const METHOD: &str = "/moby.buildkit.v1.sourcepolicy.policysession.PolicyVerifier/CheckPolicy";

@@ -40,7 +40,7 @@ enum End<T, E> {
 
 /// In this process.
 fn here(session: &mut Session<'_, '_>, requests: Requests) -> Result<Made, Error> {
-    let engine = session.engine()?;
+    let engine = session.building_engine()?;
     let store = engine.clone();
     let mode = requests.progress;
     let mut wanted = requests.each;

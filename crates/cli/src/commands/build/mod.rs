@@ -64,7 +64,7 @@ fn here(
     mode: ProgressMode,
     on_failure: OnFailure,
 ) -> Result<Option<ExportedImage>, Error> {
-    let engine = session.engine()?;
+    let engine = session.building_engine()?;
     let store = engine.clone();
     let context = request.context.clone();
     let (explains, known) = (request.explain, &mut request);

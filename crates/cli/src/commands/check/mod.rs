@@ -112,7 +112,7 @@ fn brought_in(session: &mut Session<'_, '_>, request: BuildRequest) -> Result<Bu
         return Ok(request);
     }
     let (sender, _receiver) = channel(LOG_BYTES);
-    block_on(session.engine()?.bring_in(request, &sender))?
+    block_on(session.building_engine()?.bring_in(request, &sender))?
         .map_err(|error| Error::from(error).context("failed to build: failed to solve"))
 }
 
@@ -183,7 +183,7 @@ fn store(session: &Session<'_, '_>, needed: bool) -> Result<Option<Engine>, Erro
         .environment
         .store_root(session.global.root.as_deref());
     if needed || root.is_ok_and(|root| root.is_dir()) {
-        match session.engine() {
+        match session.building_engine() {
             Ok(engine) => return Ok(Some(engine)),
             Err(error) if needed => return Err(error),
             // A check is worth as much without what the store knows.
