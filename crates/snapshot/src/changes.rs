@@ -5,11 +5,11 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::copy::{Copied, Copy, CopyError, Engine, Options};
 use crate::file::{FileError, failed};
-use crate::{Attributes, Dir, Entry, Kind, NewDirectory, Stat, Tree, Upper, UpperDir};
+use crate::{Attributes, Dir, Entry, Kind, Marks, NewDirectory, Stat, Tree, Upper, UpperDir};
 
 /// Says which files are the same without reading them.
 pub(crate) trait Sameness: Sync {
@@ -57,7 +57,40 @@ pub fn between(
     write(lower, upper, into, options, &Compare)
 }
 
-/// The same, with another notion of sameness.
+/// Whether the layer directory `layer`, which lies on `stack`, says more than [`between`] does: it has
+/// an opaque directory, which also hides what it was never laid over, or a directory of which only the
+/// time is new.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn says_more(layer: &Path, stack: &[PathBuf], marks: Marks) -> Result<bool, FileError> {
+    let (lower, upper) = (Tree::layers(stack, marks)?, Tree::directory(layer)?);
+    says_more_than(lower.root(), upper.root(), marks)
+}
+
+fn says_more_than(lower: &Dir, upper: &Dir, marks: Marks) -> Result<bool, FileError> {
+    for entry in upper.entries()? {
+        if entry.kind != Kind::Directory {
+            continue;
+        }
+        let before = match lower.find(&entry.name)? {
+            Some((before, _)) if before.kind == Kind::Directory => lower.enter(&before)?,
+            _ => continue,
+        };
+        let dir = upper.enter(&entry)?;
+        let fd = dir.layer_fds().first().map(|(_, fd)| fd);
+        let is_opaque = fd.map_or(Ok(false), |fd| marks.is_opaque(fd));
+        if is_opaque.map_err(failed("getxattr", dir.path()))?
+            || dir.entries()?.is_empty() && is_same_directory(&before, &dir, false)?
+            || says_more_than(&before, &dir, marks)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// As [`between`], with another notion of sameness.
 pub(crate) fn write(
     lower: &Tree,
     upper: &Tree,

@@ -11,6 +11,7 @@ mod history;
 mod inputs;
 mod insecure;
 mod layouts;
+mod merges;
 mod offers;
 mod platforms;
 mod policies;

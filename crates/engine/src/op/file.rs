@@ -17,6 +17,7 @@ use snapshot::copy::Earlier;
 use snapshot::snapshotter::Draft;
 use snapshot::{Attributes, NewDirectory, Time, Tree, Upper};
 use solver::Step;
+use store::LayerId;
 use sys::owner;
 
 use super::{InputTree, Looks};
@@ -74,8 +75,8 @@ impl Inner {
         step: &Step,
         inputs: Vec<Output>,
     ) -> Result<Output, EngineError> {
-        if let Some(above) = above(&inputs) {
-            return Ok(Output::Stack(above));
+        if let [Output::Stack(only)] = inputs.as_slice() {
+            return Ok(Output::Stack(only.clone()));
         }
         let inputs = self.trees(step, inputs).await?;
         let engine = Arc::clone(self);
@@ -83,32 +84,56 @@ impl Inner {
             let [lower, upper] = inputs.as_slice() else {
                 return Err(EngineError::Solve("a diff has two inputs".to_owned()));
             };
-            let (_, directories) = engine.base(lower)?;
-            let draft = engine.draft(&directories)?;
-            let options = snapshot::copy::Options {
-                share: true,
-                pool: Some(engine.pool()?),
-                earlier: None,
-                limits: engine.config.limits.archive(),
+            let stack = match engine.above(lower, upper)? {
+                Some(above) => above,
+                None => Stack::new([engine.changes(lower, upper)?]),
             };
-            let (lower, upper) = (engine.tree(lower)?, engine.tree(upper)?);
-            snapshot::changes::between(&lower, &upper, draft.upper(), &options)?;
-            let layer = engine.publish(draft.commit())?;
-            Ok(Output::Stack(Stack::new([layer])))
+            Ok(Output::Stack(stack))
         })
         .await?
     }
-}
 
-/// The layers that the second input has on top of the first; none if it is not built on it.
-fn above(inputs: &[Output]) -> Option<Stack> {
-    match inputs {
-        [Output::Stack(only)] => Some(only.clone()),
-        [Output::Stack(lower), Output::Stack(upper)] => {
-            let above = upper.layers().strip_prefix(lower.layers());
-            above.map(Stack::new)
+    /// The layers that `upper` has on top of `lower`; none if it is not built on it. Each is as it
+    /// was made, unless it says more than what differs.
+    fn above(&self, lower: &InputTree, upper: &InputTree) -> Result<Option<Stack>, EngineError> {
+        let (InputTree::Layers { stack: below, .. }, InputTree::Layers { stack, directories }) =
+            (lower, upper)
+        else {
+            return Ok(None);
+        };
+        let (below, stack) = (below.layers(), stack.layers());
+        if !stack.starts_with(below) {
+            return Ok(None);
         }
-        _ => None,
+        let mut above = Vec::new();
+        for at in below.len()..stack.len() {
+            let on = |count: usize| InputTree::Layers {
+                stack: Stack::new(&stack[..count]),
+                directories: directories[..count].to_vec(),
+            };
+            let (below, layer) = (&directories[..at], &directories[at]);
+            let says_more = snapshot::changes::says_more(layer, below, self.marks)?;
+            above.push(match says_more {
+                true => self.changes(&on(at), &on(at + 1))?,
+                false => stack[at],
+            });
+        }
+        Ok(Some(Stack::new(above)))
+    }
+
+    /// A layer of what differs.
+    fn changes(&self, lower: &InputTree, upper: &InputTree) -> Result<LayerId, EngineError> {
+        let (_, directories) = self.base(lower)?;
+        let draft = self.draft(&directories)?;
+        let options = snapshot::copy::Options {
+            share: true,
+            pool: Some(self.pool()?),
+            earlier: None,
+            limits: self.config.limits.archive(),
+        };
+        let (lower, upper) = (self.tree(lower)?, self.tree(upper)?);
+        snapshot::changes::between(&lower, &upper, draft.upper(), &options)?;
+        self.publish(draft.commit())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Snapshots by overlayfs: the process writes straight into what becomes the layer directory.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use store::TempSnapshot;
@@ -34,7 +35,7 @@ impl Snapshotter for OverlaySnapshotter {
             let work = place.path().join(WORK);
             std::fs::create_dir(&work).map_err(failed("mkdir", &work))?;
             MountKind::Overlay(OverlayMount {
-                lower: stack.iter().rev().cloned().collect(),
+                lower: top_first(stack),
                 upper: Some(fs),
                 work: Some(work),
                 // The store syncs whole file systems, and drops what a power cut may have hit.
@@ -54,7 +55,7 @@ impl Snapshotter for OverlaySnapshotter {
         let lower = if stack.is_empty() {
             vec![make_root(place.path(), FS, stack, self.marks)?]
         } else {
-            stack.iter().rev().cloned().collect()
+            top_first(stack)
         };
         Ok(View {
             mount: MountKind::Overlay(OverlayMount {
@@ -89,7 +90,7 @@ impl Snapshotter for OverlaySnapshotter {
         std::fs::create_dir_all(&work).map_err(failed("mkdir", &work))?;
         let stack = never_empty(&place, stack)?;
         let mount = MountKind::Overlay(OverlayMount {
-            lower: stack.iter().rev().cloned().collect(),
+            lower: top_first(stack),
             upper: Some(own.to_owned()),
             work: Some(work),
             volatile: false,
@@ -107,4 +108,12 @@ impl Snapshotter for OverlaySnapshotter {
         // The process has written there.
         Ok(())
     }
+}
+
+/// What a file system is laid over. Of a layer that is there twice the kernel takes one, and the upper
+/// one alone counts: it has all that the lower one has, and hides all that it hides.
+fn top_first(stack: &[PathBuf]) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    let layers = stack.iter().rev().filter(|layer| seen.insert(*layer));
+    layers.cloned().collect()
 }

@@ -77,3 +77,57 @@ fn privileged_between_trees() {
         )
     );
 }
+
+#[test]
+fn privileged_layers_that_say_more() {
+    let below = r#"
+        dir d @5
+        file d/f "x"
+        dir d/e @5
+        file d/e/g
+        file z
+    "#;
+    let cases = [
+        ("", false, ""),
+        // What is new, gone or other.
+        ("dir d @6\nfile d/new", false, "dir d @6\nfile d/new"),
+        ("dir d @6\nwhiteout d/f", false, "dir d @6\nwhiteout d/f"),
+        ("dir d 0700 @5", false, "dir d 0700 @5"),
+        ("dir new @6\ndir new/e", false, "dir new @6\ndir new/e"),
+        // There is nothing that it hides.
+        ("dir new\nopaque new", false, "dir new"),
+        // Times of directories alone.
+        ("dir d @6", true, ""),
+        ("dir d @6\ndir d/e @6", true, ""),
+        (
+            "dir d 0700 @6\ndir d/e @6\nfile z \"z\"",
+            true,
+            "dir d 0700 @6\nfile z \"z\"",
+        ),
+        // A directory that was made anew.
+        (
+            "dir d @6\nopaque d\nfile d/f \"y\"\nfile d/new",
+            true,
+            "dir d @6\nwhiteout d/e\nfile d/f \"y\"\nfile d/new",
+        ),
+        (
+            "dir d @5\ndir d/e @6\nopaque d/e",
+            true,
+            "dir d @5\ndir d/e @6\nwhiteout d/e/g",
+        ),
+    ];
+    for (layer, says_more, differs) in cases {
+        let dir = scratch();
+        let stack = [tree(dir.path(), "below", below)];
+        let layer = tree(dir.path(), "layer", layer);
+        let said = changes::says_more(&layer, &stack, Marks::Trusted).unwrap();
+        assert_eq!(said, says_more, "{}", list(&layer));
+
+        let into = tree(dir.path(), "into", "");
+        let upper = Upper::open(&into, &stack, Marks::Trusted).unwrap();
+        let whole = [&stack[..], &[layer]].concat();
+        let trees = [&stack[..], &whole].map(|stack| Tree::layers(stack, Marks::Trusted).unwrap());
+        changes::between(&trees[0], &trees[1], &upper, &Options::default()).unwrap();
+        assert_eq!(list(&into), text(differs));
+    }
+}

@@ -191,6 +191,9 @@ fn privileged_views_and_empty_stacks() {
                 "#
             )
         );
+        // Merges have a layer in two places.
+        let twice = view(&[below.clone(), above.clone(), below.clone()]);
+        assert_eq!(twice, format!("{}file z\n", strip(&list(&below))));
         let place = store.snapshots().allocate(&lease).unwrap();
         let rubbish = store.snapshots().allocate(&lease).unwrap();
         let active = snapshotter.prepare(place, &[]).unwrap();

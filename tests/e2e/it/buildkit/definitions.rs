@@ -144,6 +144,22 @@ impl Steps {
         self.add(std::slice::from_ref(on), pb::op::Op::Exec(exec))
     }
 
+    pub(super) fn diff(&mut self, lower: &pb::Input, upper: &pb::Input) -> pb::Input {
+        let diff = pb::DiffOp {
+            lower: Some(pb::LowerDiffInput { input: 0 }),
+            upper: Some(pb::UpperDiffInput { input: 1 }),
+        };
+        self.add(&[lower.clone(), upper.clone()], pb::op::Op::Diff(diff))
+    }
+
+    pub(super) fn merge(&mut self, all: &[pb::Input]) -> pb::Input {
+        let inputs = (0..).zip(all).map(|(input, _)| pb::MergeInput { input });
+        let merge = pb::MergeOp {
+            inputs: inputs.collect(),
+        };
+        self.add(all, pb::op::Op::Merge(merge))
+    }
+
     pub(super) fn end(mut self, result: &pb::Input) -> pb::Definition {
         let end = pb::Op {
             inputs: vec![result.clone()],
@@ -340,35 +356,12 @@ fn a_definition_in_a_file_is_read_and_made() {
 }
 
 /// What the steps of a definition say that needs nothing of its client.
-async fn told(daemon: &Daemon, definition: pb::Definition) -> String {
+pub(super) async fn told(daemon: &Daemon, definition: pb::Definition) -> String {
     let client = Client::connect(&daemon.socket).await;
     let _session = client.session("one", "shared", Offers::build(&[])).await;
     let built = client.define("one", &Wanted::default(), definition).await;
     built.ok();
     built.logs()
-}
-
-#[test]
-fn a_diff_laid_over_the_one_gives_the_other() {
-    let daemon = Daemon::new();
-    run(async {
-        let mut steps = Steps::default();
-        let one = steps.files(&[("/a", "same"), ("/b", "one"), ("/c", "gone")]);
-        let other = steps.files(&[("/a", "same"), ("/b", "other"), ("/d", "new")]);
-        let diff = pb::DiffOp {
-            lower: Some(pb::LowerDiffInput { input: 0 }),
-            upper: Some(pb::UpperDiffInput { input: 1 }),
-        };
-        let diff = steps.add(&[one.clone(), other], pb::op::Op::Diff(diff));
-        let inputs = [0, 1].map(|input| pb::MergeInput { input }).to_vec();
-        let merge = pb::op::Op::Merge(pb::MergeOp { inputs });
-        let merged = steps.add(&[one, diff], merge);
-        let base = steps.source("docker-image://docker.io/library/alpine:latest", &[]);
-        let copied = steps.copy(&base, &merged, "/");
-        let last = steps.run(&copied, "cat /a /b /d; test ! -e /c", &[]);
-        assert_eq!(told(&daemon, steps.end(&last)).await, "sameothernew");
-    });
-    assert_eq!(daemon.stop().code, 0);
 }
 
 /// One file action; `output` is -1 when nothing is made of it beside later actions.
