@@ -297,6 +297,18 @@ fn a_file_has_the_time_that_its_server_tells_and_comes_once() {
 }
 
 #[test]
+fn a_file_that_is_compressed_on_the_way_is_what_it_was() {
+    // `file`, by gzip.
+    let sent = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x4b\xcb\xcc\x49\x05\x00\x10\x36\x9f\x8c\x04\x00\x00\x00";
+    let kiln = Kiln::new();
+    let url = web("Content-Encoding: gzip\r\n", sent.to_vec());
+    let digest = oci::Digest::of(b"file");
+    let project = Project::of(&format!("FROM scratch\nADD --checksum={digest} {url} /f\n"));
+    assert_eq!(kiln.files(&project, &[]), "f 0600 0:0 = file\n");
+    kiln.assert_clean();
+}
+
+#[test]
 fn the_time_of_a_stage() {
     let kiln = Kiln::new();
     let scratch = Scratch::new();

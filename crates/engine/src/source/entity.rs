@@ -3,7 +3,7 @@
 use graph::{ContentHash as _, ContentHasher, HttpSource};
 use oci::Digest;
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, ETAG, HeaderMap, IF_NONE_MATCH};
+use reqwest::header::{ETAG, HeaderMap, IF_NONE_MATCH};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewRecord, RecordKind};
 
@@ -45,8 +45,7 @@ impl Inner {
         };
         let request = self
             .request(Method::HEAD, source, session)?
-            .header(IF_NONE_MATCH, &known.entity)
-            .header(ACCEPT_ENCODING, "identity");
+            .header(IF_NONE_MATCH, &known.entity);
         let Ok(answer) = request.send().await else {
             return Ok(None);
         };

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use graph::{ContentHash as _, ContentHasher, HttpSource};
 use oci::Digest;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use solver::{CacheKey, Step, StepProgress};
 use tokio::sync::mpsc;
 
+use super::body::{Body, GZIP};
 use super::entity::entity;
 use super::time::last_modified;
 use crate::engine::Inner;
@@ -179,15 +180,15 @@ impl Inner {
         let total = response.content_length();
         let transfer = Transfer::begin(progress, "downloading".to_owned(), total);
         let (sender, mut receiver) = mpsc::channel::<bytes::Bytes>(16);
-        let engine = Arc::clone(self);
+        let (engine, headers) = (Arc::clone(self), response.headers().clone());
         let write = crate::blocking(move || {
-            let mut writer = engine.store.blobs().writer(&engine.lease, None)?;
+            let writer = engine.store.blobs().writer(&engine.lease, None)?;
+            let mut writer = Body::new(writer, &headers);
             while let Some(piece) = receiver.blocking_recv() {
                 writer
                     .write_all(&piece)
                     .map_err(|source| EngineError::Write { source })?;
             }
-            // An empty last word says that all came.
             Ok::<_, EngineError>(writer)
         });
         let read = async move {
@@ -201,7 +202,12 @@ impl Inner {
         };
         let (read, writer) = tokio::join!(read, write);
         read.map_err(failed)?;
-        let blob = crate::blocking(move || Ok::<_, EngineError>(writer??.commit()?)).await??;
+        let finish = move || {
+            let written = writer??.finish();
+            let blob = written.map_err(|source| EngineError::Write { source })?;
+            Ok::<_, EngineError>(blob.commit()?)
+        };
+        let blob = crate::blocking(finish).await??;
         match source.checksum {
             Some(expected) if expected != blob.digest => Err(store::StoreError::DigestMismatch {
                 expected,
@@ -238,7 +244,11 @@ impl Inner {
         source: &HttpSource,
         session: &Session,
     ) -> Result<RequestBuilder, EngineError> {
-        let mut request = self.web()?.request(method, &source.url);
+        // Some servers name a file otherwise when it is asked for otherwise.
+        let mut request = self
+            .web()?
+            .request(method, &source.url)
+            .header(ACCEPT_ENCODING, GZIP);
         for (name, value) in &source.headers {
             request = request.header(name, value);
         }

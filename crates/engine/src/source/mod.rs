@@ -1,6 +1,7 @@
 //! Sources that are neither images nor directories of the client's, and contexts made of them.
 
 mod archive;
+mod body;
 mod entity;
 mod follow;
 mod git;

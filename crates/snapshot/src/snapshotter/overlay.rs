@@ -90,7 +90,7 @@ impl Snapshotter for OverlaySnapshotter {
         std::fs::create_dir_all(&work).map_err(failed("mkdir", &work))?;
         let stack = never_empty(&place, stack)?;
         let mount = MountKind::Overlay(OverlayMount {
-            lower: top_first(stack),
+            lower: top_first(&stack),
             upper: Some(own.to_owned()),
             work: Some(work),
             volatile: false,
