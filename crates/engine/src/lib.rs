@@ -55,8 +55,8 @@ mod worker;
 pub use annotation::{Annotation, AnnotationError, AnnotationPlace, Annotations};
 pub(crate) use blocking::blocking;
 pub use build::{
-    Build, BuildOutcome, Definition, Delivery, Evaluated, FoundImage, Planned, Reads, check,
-    explain_missing, fix, outline, targets,
+    Build, BuildOutcome, Definition, Delivery, Evaluated, FoundCommit, FoundFile, FoundImage,
+    FoundSource, Planned, Reads, check, explain_missing, fix, outline, targets,
 };
 pub use cache::StoredRecords;
 pub use cache_mount::{CacheMountIdentity, CacheMountImport, CacheMountSummary, CacheMountsTo};

@@ -1,4 +1,6 @@
-//! Images that front ends ask about: `ResolveImageConfig`, `ResolveSourceMeta`.
+//! Sources that front ends and policies ask about: `ResolveImageConfig`, `ResolveSourceMeta`.
+
+mod places;
 
 use std::sync::Arc;
 
@@ -74,7 +76,7 @@ pub(super) async fn image_config(
     })
 }
 
-/// The same for a source, which has to be an image.
+/// The same for a source, which may be a repository or at a URL.
 ///
 /// # Errors
 /// As [`image_config`].
@@ -99,6 +101,9 @@ pub(super) async fn meta_of(
     source: pb::SourceOp,
     request: ResolveSourceMetaRequest,
 ) -> Result<ResolveSourceMetaResponse, Status> {
+    if let Some(found) = places::meta(job, &source, &request).await? {
+        return Ok(found);
+    }
     let wanted = request.image.unwrap_or_default();
     if wanted.attestation_chain || !wanted.resolve_attestations.is_empty() {
         return Err(refuse("resolving attestations"));

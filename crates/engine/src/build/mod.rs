@@ -4,6 +4,7 @@
 mod check;
 mod definition;
 mod deliver;
+mod found;
 mod frontend;
 mod join;
 mod missing;
@@ -27,6 +28,7 @@ use crate::request::BuildRequest;
 
 pub use check::{check, fix, outline, targets};
 pub use definition::{Definition, FoundImage};
+pub use found::{FoundCommit, FoundFile, FoundSource};
 pub use missing::explain_missing;
 pub use reads::Reads;
 pub use results::{Evaluated, Planned};

@@ -12,8 +12,8 @@ mod time;
 
 pub(crate) use archive::key as archive_key;
 pub(crate) use follow::follow_links;
-pub use git::GitError;
 pub(crate) use git::{Commits, key as git_key, shown as without_password};
+pub use git::{FoundCommit, GitError};
 pub(crate) use http::{Files, key as http_key};
 pub(crate) use layout::DOMAIN as LAYOUTS;
 pub use layout::LayoutError;

@@ -16,6 +16,7 @@ use super::run;
 use super::verifier::{Said, Verifier};
 use crate::kiln::variable;
 use crate::repository::{GitServer, Repository};
+use crate::server::serve;
 use crate::serving::Daemon;
 
 const ALPINE: &str = "docker-image://docker.io/library/alpine:latest";
@@ -255,6 +256,106 @@ fn contexts_and_files_that_are_elsewhere_are_asked_about_by_their_names() {
         let message = denied.error().message();
         assert!(message.contains(&expected), "{message}");
     });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn front_ends_are_told_what_is_at_a_url() {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.join("file"), "content\n").unwrap();
+    let url = format!("{}/file", serve(scratch.path()));
+    let daemon = daemon();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let _session = client.session("url", "", Offers::build(FILES)).await;
+        let work = async {
+            let mut bridge = client.bridge();
+            let request = gateway::ResolveSourceMetaRequest {
+                source: Some(pb::SourceOp {
+                    identifier: url.clone(),
+                    ..pb::SourceOp::default()
+                }),
+                ..gateway::ResolveSourceMetaRequest::default()
+            };
+            let asked = bridge.resolve_source_meta(of("url", request.clone()));
+            let http = asked.await.unwrap().into_inner().http.unwrap();
+            let digest = oci::Digest::of(b"content\n").to_string();
+            assert_eq!((http.checksum, http.filename.as_str()), (digest, "file"));
+            let request = gateway::ResolveSourceMetaRequest {
+                http: Some(gateway::ResolveSourceHttpRequest {
+                    checksum_request: Some(gateway::ChecksumRequest::default()),
+                }),
+                ..request
+            };
+            let refused = bridge.resolve_source_meta(of("url", request)).await;
+            assert_eq!(
+                refused.unwrap_err().message(),
+                "a checksum of a file with something behind it is not provided by kiln"
+            );
+            let end = gateway::ReturnRequest::default();
+            bridge.r#return(of("url", end)).await.unwrap();
+        };
+        let (built, ()) = client.during("url", &Wanted::default(), None, work).await;
+        built.ok();
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_client_may_look_at_a_commit_first() {
+    let scratch = Scratch::new();
+    let repository = Repository::new(scratch.join("repo.git"));
+    let files = [("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", "a\n")];
+    let commit = repository.commit(&files);
+    repository.git(&["tag", "-a", "-m", "first", "v1"]);
+    let tag = repository.git(&["rev-parse", "v1"]).trim().to_owned();
+    let server = GitServer::new(scratch.path());
+    let daemon = daemon();
+    for (fragment, reference) in [
+        ("", "refs/heads/main"),
+        ("#main", "refs/heads/main"),
+        ("#v1", "refs/tags/v1"),
+    ] {
+        let is_tag = fragment == "#v1";
+        let url: &'static str = format!("{}/repo.git{fragment}", server.url).leak();
+        let (commit, tag) = (commit.clone(), tag.clone());
+        let verifier = Verifier::new(move |_, known| {
+            let Some(git) = &known.git else {
+                return Said::Look;
+            };
+            let found = (
+                git.r#ref.as_str(),
+                git.checksum.as_str(),
+                git.commit_checksum.as_str(),
+                git.commit_object.starts_with(b"tree "),
+                git.tag_object.starts_with(b"object "),
+            );
+            let expected = match is_tag {
+                true => (reference, tag.as_str(), commit.as_str(), true, true),
+                false => (reference, commit.as_str(), "", true, false),
+            };
+            match found == expected {
+                true => Said::Allow,
+                false => Said::Deny(format!("{found:?}").leak()),
+            }
+        });
+        run(async {
+            let client = Client::connect(&daemon.socket).await;
+            let wanted = Wanted {
+                asks_client: true,
+                options: vec![("context", url)],
+                ..Wanted::default()
+            };
+            let offers = Offers::default().verifier(verifier.clone());
+            let id = format!("look{fragment}").replace('#', "-");
+            let _session = client.session(&id, "", offers).await;
+            let built = client.build(&id, &wanted).await;
+            if let Err(status) = &built.response {
+                panic!("{status:?} {:?}", details(status));
+            }
+        });
+        assert_eq!(*verifier.asked.lock().unwrap(), [url, url]);
+    }
     assert_eq!(daemon.stop().code, 0);
 }
 

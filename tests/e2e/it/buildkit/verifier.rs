@@ -59,7 +59,7 @@ pub(super) enum Said {
     Allow,
     Deny(&'static str),
     Convert(&'static str),
-    /// The image has to be looked at first.
+    /// The image has to be looked at first, or the repository and its objects.
     Look,
     /// Something that nobody knows.
     Unknown,
@@ -123,6 +123,9 @@ impl Verifier {
                 request: Some(gateway::ResolveSourceMetaRequest {
                     source: Some(source),
                     platform: question.platform,
+                    git: Some(gateway::ResolveSourceGitRequest {
+                        return_object: true,
+                    }),
                     ..gateway::ResolveSourceMetaRequest::default()
                 }),
             },

@@ -7,6 +7,7 @@
 
 mod agent;
 mod command;
+mod found;
 mod keep;
 mod refs;
 mod submodule;
@@ -29,6 +30,7 @@ use crate::session::Session;
 use command::Git;
 pub use command::GitError;
 pub(crate) use command::shown;
+pub use found::FoundCommit;
 
 /// Submodules within submodules.
 const DEPTH: usize = 16;

@@ -5,7 +5,9 @@
 pub(super) struct Found {
     pub(super) commit: String,
     /// The annotated tag on the way, which has a name of its own.
-    tag: Option<String>,
+    pub(super) tag: Option<String>,
+    /// The reference in full.
+    pub(super) name: String,
 }
 
 impl Found {
@@ -58,10 +60,12 @@ pub(super) fn find(lines: &str, reference: &str) -> Option<Found> {
             Some(commit) => Found {
                 commit,
                 tag: Some(object),
+                name: name.clone(),
             },
             None => Found {
                 commit: object,
                 tag: None,
+                name: name.clone(),
             },
         })
     })
@@ -76,23 +80,22 @@ mod tests {
         let lines = "1\tHEAD\n2\trefs/heads/main\n3\trefs/heads/feature/main\n4\trefs/tags/main\n\
                      5\trefs/tags/v1\n6\trefs/tags/v1^{}\n7\trefs/pull/3/head\n";
         for (reference, expected) in [
-            ("HEAD", "1"),
-            ("main", "2"),
-            ("refs/tags/main", "4"),
-            ("tags/main", "4"),
-            ("v1", "6 tag 5"),
-            ("feature/main", "3"),
+            ("HEAD", "1 HEAD"),
+            ("main", "2 refs/heads/main"),
+            ("refs/tags/main", "4 refs/tags/main"),
+            ("tags/main", "4 refs/tags/main"),
+            ("v1", "6 tag 5 refs/tags/v1"),
+            ("feature/main", "3 refs/heads/feature/main"),
             ("feature", "nothing"),
-            ("refs/pull/3/head", "7"),
-            ("pull/3/head", "7"),
+            ("refs/pull/3/head", "7 refs/pull/3/head"),
+            ("pull/3/head", "7 refs/pull/3/head"),
         ] {
             let shown = match find(lines, reference) {
                 None => "nothing".to_owned(),
-                Some(Found { commit, tag: None }) => commit,
-                Some(Found {
-                    commit,
-                    tag: Some(tag),
-                }) => format!("{commit} tag {tag}"),
+                Some(Found { commit, tag, name }) => {
+                    let tag = tag.map_or(String::new(), |tag| format!(" tag {tag}"));
+                    format!("{commit}{tag} {name}")
+                }
             };
             assert_eq!(shown, expected, "{reference}");
         }
