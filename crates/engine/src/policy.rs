@@ -108,15 +108,15 @@ impl Inner {
         Ok(had)
     }
 
-    /// The same for an image.
+    /// The same for an image: its name, and when its registry is asked.
     pub(crate) async fn admit_image(
         &self,
         reference: &Reference,
         platform: &Platform,
         pull: PullPolicy,
-    ) -> Result<Reference, EngineError> {
+    ) -> Result<(Reference, PullPolicy), EngineError> {
         if !self.policy.is_judged() {
-            return Ok(reference.clone());
+            return Ok((reference.clone(), pull));
         }
         let wanted = SourceOp::Image(ImageSource {
             reference: reference.clone(),
@@ -124,8 +124,8 @@ impl Inner {
             pull,
         });
         match self.admit(&wanted).await? {
-            SourceOp::Image(image) => Ok(image.reference),
-            _ => Ok(reference.clone()),
+            SourceOp::Image(image) => Ok((image.reference, image.pull)),
+            _ => Ok((reference.clone(), pull)),
         }
     }
 

@@ -175,12 +175,9 @@ async fn answer(
         return Ok(());
     };
     let platform = &question.platform;
-    let reference = inner.admit_image(&question.reference, platform, request.pull);
-    let reference = reference.await?;
-    match inner
-        .resolve_image(&reference, platform, request.pull)
-        .await
-    {
+    let admitted = inner.admit_image(&question.reference, platform, request.pull);
+    let (reference, pull) = admitted.await?;
+    match inner.resolve_image(&reference, platform, pull).await {
         Ok(image) => lowering.answer(ImageAnswer {
             question: question.id,
             reference: image.reference.clone(),

@@ -96,7 +96,7 @@ impl Build {
     ) -> Result<FoundImage, EngineError> {
         let known = platform.cloned().unwrap_or_else(Platform::host);
         let admitted = self.engine().admit_image(reference, &known, pull);
-        let admitted = admitted.await?;
+        let (admitted, pull) = admitted.await?;
         self.look_at_image(&admitted, platform, pull, name).await
     }
 

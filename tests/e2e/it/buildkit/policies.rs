@@ -12,8 +12,8 @@ use testkit::Scratch;
 use super::client::{Built, Client, Wanted, details, of};
 use super::definitions::Steps;
 use super::offers::Offers;
-use super::run;
 use super::verifier::{Said, Verifier};
+use super::{image, run};
 use crate::kiln::variable;
 use crate::repository::{GitServer, Repository};
 use crate::server::serve;
@@ -255,6 +255,28 @@ fn contexts_and_files_that_are_elsewhere_are_asked_about_by_their_names() {
         let denied = client.build("add", &wanted).await;
         let message = denied.error().message();
         assert!(message.contains(&expected), "{message}");
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_rule_may_say_that_a_registry_is_asked() {
+    let daemon = daemon();
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let own = "docker-image://docker.io/library/only-here:latest";
+        let offers = Offers::build(&[("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", "a\n")]);
+        let _session = client.session("make", "", offers).await;
+        client.build("make", &image("only-here")).await.ok();
+        let mut pulls = rule(PolicyAction::Convert, own, own);
+        let attrs = &mut pulls.updates.as_mut().unwrap().attrs;
+        attrs.insert("image.resolvemode".to_owned(), "pull".to_owned());
+        let files = [("Dockerfile", "FROM only-here\nCOPY a /b\n"), ("a", "a\n")];
+        for (id, rules, is_found) in [("known", vec![], true), ("asked", vec![pulls], false)] {
+            let _session = client.session(id, "", Offers::build(&files)).await;
+            let built = client.build(id, &with_rules(&rules)).await;
+            assert_eq!(built.response.is_ok(), is_found, "{:?}", built.response);
+        }
     });
     assert_eq!(daemon.stop().code, 0);
 }
