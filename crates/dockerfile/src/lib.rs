@@ -36,7 +36,7 @@ pub use lint::{CheckOptions, Origin, RULES, Rule, is_secret, rule};
 pub use lower::{
     AllowedDevices, BuildContext, Checks, Devices, GitError, HistoryLayer, ImageAnswer,
     ImageQuestion, Lowered, Lowering, NamedContext, NoCache, Options, Outline, OutlineArg,
-    OutlineMount, QuestionId, RegisteredDevice, Step, Steps, TargetImage, git_context,
+    OutlineMount, QuestionId, RegisteredDevice, Scan, Step, Steps, TargetImage, git_context,
 };
 pub use parser::{MetaArg, Parsed, parse};
 pub use span::Span;

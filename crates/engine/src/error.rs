@@ -228,6 +228,12 @@ pub enum EngineError {
     /// What an image is to say of itself cannot be said there.
     #[error(transparent)]
     Annotation(#[from] crate::annotation::AnnotationError),
+    /// What is in an image could not be stated.
+    #[error(transparent)]
+    Sbom(#[from] crate::sbom::SbomError),
+    /// Two statements are to lie beside the files under one name.
+    #[error("two attestations have the name {0}")]
+    StatementName(String),
     /// A document could not be written as JSON.
     #[error("cannot write JSON")]
     Serialize(#[source] serde_json::Error),

@@ -45,6 +45,7 @@ mod registries;
 mod remote_cache;
 mod request;
 mod resources;
+mod sbom;
 mod session;
 mod source;
 mod ssh;
@@ -117,10 +118,11 @@ pub use request::{
     ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,
     Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, Latest, LayerFormat,
     LayoutImage, MoreTarget, NamedContext, NoCache, OfferedSecret, Remote, Secret, SecretSource,
-    SecretStore, Sink, Steps, Times,
+    SecretStore, Sink, Steps, Times, is_name_prefix,
 };
 pub use resources::{Exceeded, ResourceError, Resources};
 pub use sandbox::{Place as ContainerPlace, PlaceStdio, Terminal as OwnTerminal};
+pub use sbom::{Sbom, SbomError};
 pub use snapshot::{Kind as FileKind, Overwrite, Owners, archive, tar};
 pub use source::{GitError as GitSourceError, LayoutError};
 pub use ssh::{SshAgent, SshKeyError, SshKeys};

@@ -79,7 +79,7 @@ fn docker() {
         error(&["buildx", "bake", "-f", "/nowhere.hcl"]),
         "ERROR: open /nowhere.hcl: no such file or directory"
     );
-    assert!(error(&["build", "--sbom=true", path]).contains("--sbom"));
+    assert!(error(&["build", "--squash", path]).contains("--squash"));
     assert!(error(&["--tlsverify", "images"]).contains("--tlsverify"));
     let unverified = error(&["--tls", "-H", "tcp://127.0.0.1:1", "images"]);
     assert!(

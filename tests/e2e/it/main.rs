@@ -68,6 +68,7 @@ mod reference;
 mod registries;
 mod repository;
 mod running;
+mod sboms;
 mod secrets;
 mod server;
 mod serving;

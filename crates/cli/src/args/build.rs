@@ -105,7 +105,7 @@ pub struct Build {
     /// kept
     #[arg(long, value_name = "string")]
     pub on_failure: Option<String>,
-    /// What to state about the images (format: "type=provenance,mode=max")
+    /// What to state about the images (format: "type=provenance,mode=max", "type=sbom")
     #[arg(long, value_name = "stringArray")]
     pub attest: Vec<String>,
     /// State where the images come from ("true", "false", or attributes such as "mode=min"); bare,
@@ -118,6 +118,16 @@ pub struct Build {
         default_missing_value = "true"
     )]
     pub provenance: Option<String>,
+    /// State what is in the images ("true", "false", or attributes such as "generator=IMAGE"); bare,
+    /// as docker/buildkit-syft-scanner finds it
+    #[arg(
+        long,
+        value_name = "string",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub sbom: Option<String>,
     /// Output destination (format: "type=local,dest=path")
     #[arg(short, long, value_name = "stringArray")]
     pub output: Vec<String>,

@@ -35,11 +35,6 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (BUILD, "--rm", "steps leave no containers behind"),
     (
         BUILD,
-        "--sbom",
-        "it needs a scanner: scan the image with a tool of its own",
-    ),
-    (
-        BUILD,
         "--security-opt",
         "steps run with docker's default profile",
     ),

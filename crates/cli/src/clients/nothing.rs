@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 
 /// Flags with the values by which they ask for nothing; none stands for the flag alone.
-const NOTHING: [(&str, &[Option<&str>]); 6] = [
+const NOTHING: [(&str, &[Option<&str>]); 5] = [
     // Steps leave no containers behind.
     ("--rm", &[None, Some("true")]),
     ("--force-rm", &[None, Some("true"), Some("false")]),
     // A context is not compressed on its way to a process of this machine.
     ("--compress", &[Some("false")]),
-    ("--sbom", &[Some("false")]),
     ("--squash", &[Some("false")]),
     ("--disable-content-trust", &[None, Some("true")]),
 ];
@@ -53,7 +52,7 @@ mod tests {
             let kept: Vec<&str> = kept.iter().filter_map(|word| word.to_str()).collect();
             kept.join(" ")
         };
-        assert_eq!(left("--rm -t a --sbom=false ."), "-t a .");
+        assert_eq!(left("--rm -t a --squash=false ."), "-t a .");
         assert_eq!(
             left("--rm=false --provenance=false ."),
             "--rm=false --provenance=false ."

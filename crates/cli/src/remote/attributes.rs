@@ -48,7 +48,11 @@ pub(super) fn exporter(
         Export::Files(FilesExport::Tar {
             destination,
             latest,
-        }) => ("tar", of_files(*latest), Some(place(destination)?)),
+            statement_prefix,
+        }) => {
+            let attrs = of_files(*latest, statement_prefix);
+            ("tar", attrs, Some(place(destination)?))
+        }
         // As a tar they come in one stream.
         Export::Files(FilesExport::Directory { split: Some(_), .. }) => {
             return Err(refuse("platform-split", "build in this process"));
@@ -57,9 +61,11 @@ pub(super) fn exporter(
             path,
             split: None,
             latest,
+            statement_prefix,
         }) => {
             let unpacked = Unpacked(path.clone());
-            ("tar", of_files(*latest), Some(Arc::new(unpacked)))
+            let attrs = of_files(*latest, statement_prefix);
+            ("tar", attrs, Some(Arc::new(unpacked)))
         }
     };
     let exporter = Exporter {
@@ -211,19 +217,26 @@ fn stated(attrs: &mut Attributes, how: AttestationFormat, usual: AttestationForm
 
 /// What becomes of times, as far as something was said.
 fn dated(attrs: &mut Attributes, times: Times) {
-    attrs.extend(of_files(times.latest));
+    attrs.extend(of_files(times.latest, ""));
     if let Some(rewrite) = times.rewrite {
         attrs.insert("rewrite-timestamp".to_owned(), rewrite.to_string());
     }
 }
 
-fn of_files(latest: Latest) -> Attributes {
-    let value = match latest {
-        Latest::OfBuild => return Attributes::new(),
-        Latest::Any => String::new(),
-        Latest::Seconds(seconds) => seconds.to_string(),
+fn of_files(latest: Latest, statement_prefix: &str) -> Attributes {
+    let latest = match latest {
+        Latest::OfBuild => None,
+        Latest::Any => Some(String::new()),
+        Latest::Seconds(seconds) => Some(seconds.to_string()),
     };
-    Attributes::from([("source-date-epoch".to_owned(), value)])
+    let prefix = Some(statement_prefix.to_owned()).filter(|prefix| !prefix.is_empty());
+    let pairs = [
+        ("source-date-epoch", latest),
+        ("attestation-prefix", prefix),
+    ];
+    let said = pairs.into_iter();
+    said.filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 fn place(destination: &Destination) -> Result<Arc<dyn Output>, Error> {

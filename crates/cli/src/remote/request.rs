@@ -7,8 +7,8 @@ use client::messages::SolveRequest;
 use client::{Agent, Offers, Secrets};
 use daemon::SourceRules;
 use engine::{
-    AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, Provenance,
-    PullPolicy, SshAgent, Ulimit,
+    AllowedDevices, BuildRequest, ExtraHost, NetworkMode, NoCache, OfferedSecret, PullPolicy,
+    SshAgent, Ulimit,
 };
 use oci::Reference;
 
@@ -159,12 +159,12 @@ fn check(build: &BuildRequest) -> Result<(), Error> {
 }
 
 /// The attributes as one record; a value with a comma stands in quotes.
-fn provenance(provenance: &Provenance) -> String {
+fn record<'a>(attributes: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let field = |(name, value): (&str, String)| match value.contains(',') {
         true => format!("\"{name}={value}\""),
         false => format!("{name}={value}"),
     };
-    let fields: Vec<String> = provenance.attributes().into_iter().map(field).collect();
+    let fields: Vec<String> = attributes.into_iter().map(field).collect();
     fields.join(",")
 }
 
@@ -192,7 +192,11 @@ fn options(build: &BuildRequest) -> HashMap<String, String> {
         ("shm-size", build.shm_size.map(|size| size.to_string())),
         (
             "attest:provenance",
-            build.provenance.as_ref().map(provenance),
+            build.provenance.as_ref().map(|it| record(it.attributes())),
+        ),
+        (
+            "attest:sbom",
+            build.sbom.as_ref().map(|it| record(it.attributes())),
         ),
     ];
     let limits = build.resources.to_clients().unwrap_or_default();

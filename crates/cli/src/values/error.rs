@@ -12,6 +12,9 @@ pub enum ValueError {
     /// Not what is stated of where something came from.
     #[error(transparent)]
     Provenance(#[from] engine::ProvenanceError),
+    /// No description of how an SBOM is made.
+    #[error(transparent)]
+    Sbom(#[from] engine::SbomError),
     /// Not a size in bytes.
     #[error("invalid size: '{0}'")]
     Size(String),

@@ -51,12 +51,14 @@ fn short_form(text: &str) -> Export {
         FilesExport::Tar {
             destination: Destination::Stdout,
             latest: Latest::OfBuild,
+            statement_prefix: String::new(),
         }
     } else {
         FilesExport::Directory {
             path: PathBuf::from(text),
             split: None,
             latest: Latest::OfBuild,
+            statement_prefix: String::new(),
         }
     })
 }
@@ -81,6 +83,7 @@ struct Attributes {
     attestation_inline: Option<bool>,
     times: Times,
     platform_split: Option<bool>,
+    statement_prefix: String,
     annotations: Annotations,
     /// Every attribute in order, to name those that the type does not have.
     seen: Vec<String>,
@@ -103,6 +106,8 @@ const LAYERS: &[&str] = &[
     "rewrite-timestamp",
     "source-date-epoch",
 ];
+
+const FILES: &[&str] = &["dest", "source-date-epoch", "attestation-prefix"];
 
 impl Attributes {
     fn take(&mut self, key: &str, value: &str) -> Result<(), ValueError> {
@@ -131,6 +136,12 @@ impl Attributes {
             "oci-mediatypes" => self.oci_media_types = Some(boolean()?),
             "oci-artifact" => self.oci_artifact = Some(boolean()?),
             "attestation-inline" => self.attestation_inline = Some(boolean()?),
+            "attestation-prefix" if engine::is_name_prefix(value) => {
+                value.clone_into(&mut self.statement_prefix);
+            }
+            "attestation-prefix" => {
+                return Err(invalid(key, value, "expected what a file name begins with"));
+            }
             "platform-split" => self.platform_split = Some(boolean()?),
             "rewrite-timestamp" => self.times.rewrite = Some(boolean()?),
             "source-date-epoch" => self.times.latest = latest(key, value)?,
@@ -159,20 +170,22 @@ impl Attributes {
             "docker" => self.archive(&kind, ArchiveKind::Docker)?,
             "oci" => self.archive(&kind, ArchiveKind::Oci)?,
             "local" => {
-                self.allow(&kind, &[&["dest", "platform-split", "source-date-epoch"]])?;
+                self.allow(&kind, &[FILES, &["platform-split"]])?;
                 let path = self.destination.as_deref();
                 let path = path.ok_or_else(|| ValueError::OutputDestination(kind.clone()))?;
                 Export::Files(FilesExport::Directory {
                     path: PathBuf::from(path),
                     split: self.platform_split,
                     latest: self.times.latest,
+                    statement_prefix: self.statement_prefix,
                 })
             }
             "tar" => {
-                self.allow(&kind, &[&["dest", "source-date-epoch"]])?;
+                self.allow(&kind, &[FILES])?;
                 Export::Files(FilesExport::Tar {
                     destination: self.destination(),
                     latest: self.times.latest,
+                    statement_prefix: self.statement_prefix,
                 })
             }
             _ => return Err(ValueError::OutputTypeUnknown(kind)),

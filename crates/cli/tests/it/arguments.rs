@@ -288,7 +288,6 @@ fn refusals() {
             "kiln build --ssh default .",
             "kiln build --cache-from=type=local,src=x .",
             "kiln build --squash .",
-            "kiln buildx build --sbom=true .",
             "kiln run -v /a:/b alpine",
             "kiln run -p 80:80 alpine",
             "kiln run -d alpine",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Asked, Provenance};
+use engine::{Asked, Provenance, Sbom};
 use tonic::Status;
 
 use super::builds::Ref;
@@ -18,42 +18,60 @@ const ARGUMENT: &str = "build-arg:BUILDKIT_ATTEST_";
 pub(super) fn provenance<'a>(
     options: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> Result<Option<Provenance>, Status> {
-    let mut asked = None;
+    match asked_for("provenance", options)? {
+        None => Ok(None),
+        Some((name, value)) => read(name, value, Provenance::of),
+    }
+}
+
+/// By which scanner these options ask for SBOMs.
+///
+/// # Errors
+/// They ask for something that kiln does not have.
+pub(super) fn sbom<'a>(
+    options: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Result<Option<Sbom>, Status> {
+    match asked_for("sbom", options)? {
+        None => Ok(None),
+        Some((name, value)) => read(name, value, Sbom::of),
+    }
+}
+
+/// The option that asks for attestations of this kind. What is said twice is said by the option.
+fn asked_for<'a>(
+    wanted: &str,
+    options: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Result<Option<(&'a str, &'a str)>, Status> {
+    let (mut option, mut argument) = (None, None);
     for (name, value) in options {
-        let kind = match (name.strip_prefix(OPTION), name.strip_prefix(ARGUMENT)) {
-            (Some(kind), _) => kind,
-            // What is said twice is said by the option.
-            (None, Some(kind)) if asked.is_none() || !kind.eq_ignore_ascii_case("provenance") => {
-                kind
-            }
-            _ => continue,
+        let (kind, place) = match (name.strip_prefix(OPTION), name.strip_prefix(ARGUMENT)) {
+            (Some(kind), _) => (kind, &mut option),
+            (None, Some(kind)) => (kind, &mut argument),
+            (None, None) => continue,
         };
         match kind.to_ascii_lowercase().as_str() {
-            "provenance" => asked = Some((name, value)),
-            "sbom" => {
-                let message = "an SBOM needs a scanner, which is not provided by kiln: build \
-                               without it (--sbom=false), and scan the image with a tool of its own";
-                return Err(Status::unimplemented(message));
-            }
+            kind if kind == wanted => *place = Some((name.as_str(), value.as_str())),
+            "provenance" | "sbom" => {}
             other => {
                 let message = format!("unknown attestation type {other:?}");
                 return Err(Status::invalid_argument(message));
             }
         }
     }
-    match asked {
-        None => Ok(None),
-        Some((name, value)) => read(value).map_err(|why| {
-            let message = format!("invalid value {value:?} of {name}: {why}");
-            Status::invalid_argument(message)
-        }),
-    }
+    Ok(option.or(argument))
 }
 
-fn read(text: &str) -> Result<Option<Provenance>, String> {
+fn read<'a, T, E: std::fmt::Display>(
+    name: &str,
+    text: &'a str,
+    read: impl FnOnce(Vec<(&'a str, &'a str)>) -> Result<Option<T>, E>,
+) -> Result<Option<T>, Status> {
     let fields = text.split(',').filter(|field| !field.is_empty());
     let pairs = fields.map(|field| field.split_once('=').unwrap_or((field, "")));
-    Provenance::of(pairs).map_err(|error| error.to_string())
+    read(pairs.collect()).map_err(|why| {
+        let message = format!("invalid value {text:?} of {name}: {why}");
+        Status::invalid_argument(message)
+    })
 }
 
 /// What is stated about a result, if anything is to be; what was asked is that of `first`.
@@ -98,12 +116,19 @@ mod tests {
         assert_eq!(of(&[argument]).unwrap().unwrap().mode, ProvenanceMode::Min);
         let both = of(&[argument, ("attest:provenance", "")]).unwrap().unwrap();
         assert_eq!(both.mode, ProvenanceMode::Max);
+        let scanner = |options: &[(&str, &str)]| {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let options: BTreeMap<String, String> = options.iter().map(owned).collect();
+            let sbom = sbom(&options).unwrap();
+            sbom.map(|sbom| sbom.generator.familiar())
+        };
+        assert_eq!(scanner(&[argument]), None);
+        let usual = "docker/buildkit-syft-scanner:stable-1".to_owned();
+        assert_eq!(scanner(&[("attest:sbom", "")]), Some(usual));
+        let given = ("build-arg:BUILDKIT_ATTEST_SBOM", "generator=a");
+        assert_eq!(scanner(&[given]), Some("a:latest".to_owned()));
+        assert_eq!(scanner(&[given, ("attest:sbom", "disabled=true")]), None);
         for (option, message) in [
-            (
-                ("attest:sbom", ""),
-                "an SBOM needs a scanner, which is not provided by kiln: build without it \
-                 (--sbom=false), and scan the image with a tool of its own",
-            ),
             (("attest:x", ""), "unknown attestation type \"x\""),
             (
                 ("attest:provenance", "a=b"),

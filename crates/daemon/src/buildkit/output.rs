@@ -38,12 +38,16 @@ pub(super) enum Output {
         annotations: Annotations,
     },
     /// The files as one tar, sent to the client.
-    Tar { latest: Latest },
+    Tar {
+        latest: Latest,
+        statement_prefix: String,
+    },
     /// The files, sent to the client.
     Files {
         /// Whether each platform has a directory of its own, if that was said.
         split: Option<bool>,
         latest: Latest,
+        statement_prefix: String,
     },
 }
 
@@ -102,9 +106,13 @@ impl Output {
                 times: *times,
                 annotations: annotations.clone(),
             }),
-            Self::Tar { latest } => Export::Files(FilesExport::Tar {
+            Self::Tar {
+                latest,
+                statement_prefix,
+            } => Export::Files(FilesExport::Tar {
                 destination: destination(),
                 latest: *latest,
+                statement_prefix: statement_prefix.clone(),
             }),
             Self::Files { .. } | Self::Layout { .. } => return None,
         })
@@ -123,7 +131,10 @@ fn output(exporter: Exporter, usual: Latest) -> Result<Output, Status> {
         "image" | "moby" => image(&mut attrs, latest)?,
         "oci" => archive(&mut attrs, ArchiveKind::Oci, latest)?,
         "docker" => archive(&mut attrs, ArchiveKind::Docker, latest)?,
-        "tar" => Output::Tar { latest },
+        "tar" => Output::Tar {
+            latest,
+            statement_prefix: statement_prefix(&mut attrs)?,
+        },
         "local" => {
             if attrs.one("mode").is_some_and(|mode| mode != "copy") {
                 return Err(attrs.refuse("mode", "remove what should not be there first"));
@@ -131,6 +142,7 @@ fn output(exporter: Exporter, usual: Latest) -> Result<Output, Status> {
             Output::Files {
                 split: attrs.flag("platform-split")?,
                 latest,
+                statement_prefix: statement_prefix(&mut attrs)?,
             }
         }
         _ => {
@@ -214,6 +226,16 @@ fn attestations(
         inline: attrs.flag("attestation-inline")?.unwrap_or(usual.inline),
         artifact: attrs.flag("oci-artifact")?.unwrap_or(usual.artifact),
     })
+}
+
+/// What names of statements begin with that lie beside files.
+fn statement_prefix(attrs: &mut Options) -> Result<String, Status> {
+    const NAME: &str = "attestation-prefix";
+    let prefix = attrs.one(NAME).unwrap_or_default();
+    match engine::is_name_prefix(&prefix) {
+        true => Ok(prefix),
+        false => Err(attrs.invalid(NAME, &prefix, "expected what a file name begins with")),
+    }
 }
 
 /// What the image is to say of itself.
@@ -324,7 +346,7 @@ mod tests {
                 .insert(EPOCH.to_owned(), text.to_owned());
             let outputs = outputs(&mut request).unwrap();
             assert!(
-                matches!(&outputs[..], [Output::Tar { latest }] if *latest == expected),
+                matches!(&outputs[..], [Output::Tar { latest, .. }] if *latest == expected),
                 "{outputs:?}"
             );
         }

@@ -97,6 +97,7 @@ fn terms(request: &mut SolveRequest, engine: &Engine) -> Result<Terms, Status> {
         insecure: granted.contains(&Entitlement::SecurityInsecure),
         policy: None,
         provenance: attestations::provenance(&request.frontend_attrs)?,
+        sbom: attestations::sbom(&request.frontend_attrs)?,
         platforms: request.frontend_attrs.get("platform").cloned(),
     })
 }
@@ -222,13 +223,22 @@ async fn export(job: &Job, results: &Results, evaluated: &Evaluated) -> Result<E
     let Some(build) = job.begun() else {
         return Err(Status::internal("a result without a build"));
     };
+    let scanned = match &job.terms.sbom {
+        Some(sbom) => {
+            let scanned = build.scan(evaluated, sbom).await;
+            Some(scanned.map_err(|error| failed(&error))?)
+        }
+        None => None,
+    };
     let (exports, parcels) = exports(job)?;
     let delivery = Delivery {
         exports,
         provenance: attestations::about(job.terms.provenance.as_ref(), results.iter().next()),
         ..Delivery::default()
     };
-    let outcome = build.deliver(evaluated, &delivery).await;
+    let outcome = build
+        .deliver(scanned.as_ref().unwrap_or(evaluated), &delivery)
+        .await;
     let outcome = outcome.map_err(|error| failed(&error))?;
     for parcel in parcels {
         parcel.send(job).await?;
@@ -299,12 +309,18 @@ fn exports(job: &Job) -> Result<(Vec<Export>, Vec<Parcel>), Status> {
                 times: *times,
                 annotations: annotations.clone(),
             }));
-        } else if let Output::Files { split, latest } = output {
+        } else if let Output::Files {
+            split,
+            latest,
+            statement_prefix,
+        } = output
+        {
             parcels.push(Parcel::Files(place, copy));
             exports.push(Export::Files(FilesExport::Directory {
                 path,
                 split: *split,
                 latest: *latest,
+                statement_prefix: statement_prefix.clone(),
             }));
         }
     }

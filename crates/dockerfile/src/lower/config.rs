@@ -11,6 +11,7 @@ use super::foreign::{default_shell, in_config, is_windows, with_slashes};
 use super::image::HistoryLayer;
 use super::name::Named;
 use super::outline::OutlineArg;
+use super::scan;
 use super::scope::Scope;
 use super::signal::is_signal;
 use super::transfer::owner;
@@ -20,9 +21,6 @@ use crate::path;
 use crate::quote::{plain_list, quote, quote_list};
 use crate::stage::described;
 use crate::word::Variables as _;
-
-/// Variables that say what to scan; no step sees them.
-const NOT_FOR_STEPS: &[&str] = &["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
 
 /// A name and its value, with variables expanded.
 type Pair<'w> = (Cow<'w, str>, Cow<'w, str>);
@@ -102,7 +100,7 @@ impl Dispatcher<'_> {
             history.extend([" ", key]);
             if let Some(value) = &value {
                 history.extend(["=", value]);
-                if !NOT_FOR_STEPS.contains(&key.as_str()) {
+                if !scan::ARGUMENTS.contains(&key.as_str()) {
                     stage.scope.env.set(key, value);
                 }
             }

@@ -18,6 +18,7 @@ use super::name::{Masked, Named, Shown, StepNames, shown};
 use super::node::{Base, NodeId, NodeStep};
 use super::outline::Noted;
 use super::run::proxies;
+use super::scan::Asking;
 use super::scope::Scope;
 use super::source::Sources;
 use crate::Span;
@@ -41,6 +42,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) ignored: Option<Patterns>,
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) noted: Noted,
+    pub(super) asking: Asking,
 }
 
 /// The stage that is gone through.
@@ -78,6 +80,7 @@ pub(super) fn dispatch(
         ignored: ignored(&lowering.options.context),
         warnings: Vec::new(),
         noted: Noted::default(),
+        asking: Asking::default(),
         lowering,
     };
     let mut errors = dispatcher.images(reachable);
@@ -115,7 +118,8 @@ impl Dispatcher<'_> {
             let Some(scope) = self.done.take(id, &mut self.budget)? else {
                 return Ok(None);
             };
-            targets.push(TargetImage::new(self.lowering, id, scope));
+            let scan = self.scan(id)?;
+            targets.push(TargetImage::new(self.lowering, id, scope, scan));
         }
         let required = wanted.required.iter();
         let required = required.filter_map(|id| self.done.edge(*id)?).collect();
@@ -184,6 +188,8 @@ impl Dispatcher<'_> {
             self.instruction(&mut stage, Current { step, span })
                 .map_err(|error| at(Some(span), error))?;
         }
+        let globals = &lowering.globals;
+        self.asking.note(id, &node.name, &stage.scope, globals);
         self.done.end(id, stage.scope);
         Ok(())
     }

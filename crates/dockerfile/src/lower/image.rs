@@ -7,6 +7,7 @@ use super::driver::Lowering;
 use super::env::Env;
 use super::node::NodeId;
 use super::outline::Outline;
+use super::scan::Scan;
 use super::scope::Scope;
 use super::source::Sources;
 use crate::diagnostic::Diagnostic;
@@ -48,6 +49,8 @@ pub struct TargetImage {
     pub history_layers: Vec<HistoryLayer>,
     /// How many layers the base image has; none when the base is no image.
     pub base_layers: Option<usize>,
+    /// What a scanner is shown beside it.
+    pub scan: Scan,
 }
 
 /// What was asked for.
@@ -105,6 +108,8 @@ impl Lowered {
         let edge = |edge: &mut Edge| edge.vertex = moved(edge.vertex);
         for target in [&mut self.target].into_iter().chain(&mut self.more_targets) {
             target.file_system.iter_mut().for_each(edge);
+            let scanned = target.scan.more.values_mut();
+            scanned.flatten().for_each(edge);
             for layer in &mut target.history_layers {
                 if let HistoryLayer::Vertex(of) = layer {
                     edge(of);
@@ -117,7 +122,7 @@ impl Lowered {
 
 impl TargetImage {
     /// The node ended in `scope`.
-    pub(super) fn new(lowering: &Lowering, node: NodeId, scope: Scope) -> Self {
+    pub(super) fn new(lowering: &Lowering, node: NodeId, scope: Scope, scan: Scan) -> Self {
         let (file_system, base_layers) = (scope.edge, scope.base_layers);
         let (mut config, history_layers) = scope.image.into_config();
         let labels = lowering.options.labels.clone();
@@ -135,6 +140,7 @@ impl TargetImage {
             config,
             history_layers,
             base_layers,
+            scan,
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Options {
     pub secret_digests: BTreeMap<String, [u8; 32]>,
     /// Seconds since 1970 that stand for every time that the build makes.
     pub source_date_epoch: Option<i64>,
+    /// Results are to be scanned: what is scanned beside them is told.
+    pub scan: bool,
 }
 
 /// Which warnings there are to be.
@@ -175,6 +177,7 @@ impl Default for Options {
             context: BuildContext::Empty,
             secret_digests: BTreeMap::new(),
             source_date_epoch: None,
+            scan: false,
         }
     }
 }

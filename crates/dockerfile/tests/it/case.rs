@@ -145,6 +145,7 @@ fn set(options: &mut Options, key: &str, value: &str) {
         "--build-platform" => options.build_platform = value.parse().unwrap(),
         "--kiln-checks" => options.checks = Checks::All,
         "--no-checks" => options.checks = Checks::None,
+        "--scan" => options.scan = true,
         "--every-stage" => options.every_stage = true,
         "--multi-platform" => options.multi_platform = true,
         "--label" => {

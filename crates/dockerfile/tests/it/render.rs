@@ -101,6 +101,13 @@ fn show(out: &mut String, lowered: &Lowered, given: &Given, source: &Source) {
             show_place(out, "requires", Some(*edge));
         }
     }
+    if given.show.iter().any(|shown| shown == "scan") {
+        show_scan(out, &lowered.target);
+        lowered
+            .more_targets
+            .iter()
+            .for_each(|target| show_scan(out, target));
+    }
     if asked("names") {
         for (id, vertex) in lowered.graph.iter() {
             let mark = if vertex.meta.ignore_cache {
@@ -129,6 +136,18 @@ fn show(out: &mut String, lowered: &Lowered, given: &Given, source: &Source) {
 fn show_place(out: &mut String, what: &str, edge: Option<Edge>) {
     let at = edge.map_or("scratch".to_owned(), place);
     writeln!(out, "{what} {at}").unwrap();
+}
+
+fn show_scan(out: &mut String, target: &TargetImage) {
+    let mark = if target.scan.ignore_cache {
+        " (no cache)"
+    } else {
+        ""
+    };
+    writeln!(out, "scan {}{mark}", target.stage).unwrap();
+    for (name, edge) in &target.scan.more {
+        show_place(out, &format!("scan {name}"), *edge);
+    }
 }
 
 fn show_target(out: &mut String, target: &TargetImage, asked: &dyn Fn(&str) -> bool) {

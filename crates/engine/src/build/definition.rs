@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dockerfile::{Lowered, Outline, TargetImage};
+use dockerfile::{Lowered, Outline, Scan, TargetImage};
 use futures_util::future::try_join_all;
 use graph::{Edge, Graph, GraphError, ImageSource, Op, PullPolicy, SourceOp, VertexId};
 use oci::{Digest, ImageConfig, Platform, Reference};
@@ -80,6 +80,10 @@ impl Build {
             outline: Outline::default(),
         };
         let plan = Plan::of_definition(platform(request), lowered, by_name(images))?;
+        let plan = self
+            .engine()
+            .with_scans(plan, request, self.progress())
+            .await?;
         Ok(Planned::new(request.clone(), plan))
     }
 
@@ -276,5 +280,6 @@ fn target(request: &BuildRequest, file_system: Option<Edge>) -> TargetImage {
         },
         history_layers: Vec::new(),
         base_layers: None,
+        scan: Scan::default(),
     }
 }

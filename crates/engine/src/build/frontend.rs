@@ -18,6 +18,7 @@ use crate::request::{BuildRequest, Context, NamedContext, NoCache, Steps};
 use crate::session::{CONTEXT, named};
 
 /// What is to be solved.
+#[derive(Clone)]
 pub(super) struct Plan {
     /// The graph of all platforms: what they share is in it once.
     pub(super) graph: Arc<Graph>,
@@ -31,11 +32,14 @@ pub(super) struct Plan {
     pub(super) images: HashMap<Reference, ResolvedImage>,
     /// Those that the graph's devices are among.
     pub(super) devices: Arc<Catalogue>,
+    /// Scans of the file systems of all targets, if there are to be any.
+    pub(super) scans: Vec<Edge>,
     /// Names of the arguments that the Dockerfile declares.
     declared: BTreeSet<String>,
 }
 
 /// What a Dockerfile came to for one platform.
+#[derive(Clone)]
 pub(super) struct OnPlatform {
     pub(super) platform: Platform,
     pub(super) lowered: Lowered,
@@ -77,6 +81,7 @@ impl Plan {
             indexed,
             images: HashMap::new(),
             devices: Arc::default(),
+            scans: Vec::new(),
             declared: BTreeSet::new(),
         })
     }
@@ -100,9 +105,17 @@ impl Plan {
     }
 
     /// What must be made beside them.
-    pub(super) fn required(&self) -> impl Iterator<Item = Edge> {
+    fn required(&self) -> impl Iterator<Item = Edge> {
         let each = self.lowered.iter();
         each.flat_map(|on| on.lowered.required.iter().copied())
+    }
+
+    /// All that is to be made.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = Edge> {
+        let targets = self.file_systems().flatten();
+        targets
+            .chain(self.scans.iter().copied())
+            .chain(self.required())
     }
 
     /// Names of variables that are build arguments.
@@ -139,12 +152,13 @@ impl Inner {
         }
         let mut images = by_name(known);
         images.extend(lowerings.into_images());
-        Ok(Plan {
+        let plan = Plan {
             images,
             devices,
             declared,
             ..Plan::of_platforms(request.runs_on(), lowered, indexed)?
-        })
+        };
+        self.with_scans(plan, request, progress).await
     }
 }
 
@@ -247,6 +261,7 @@ pub(super) fn options(
         context,
         secret_digests: BTreeMap::new(),
         source_date_epoch: request.source_date_epoch,
+        scan: request.sbom.is_some(),
     })
 }
 

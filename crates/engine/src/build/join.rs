@@ -25,6 +25,8 @@ impl Build {
             let Some(NamedContext::Build(mut inner)) = request.named_contexts.remove(&name) else {
                 continue;
             };
+            // What it makes becomes no image of its own.
+            inner.sbom = None;
             let planned = Box::pin(self.plan(&mut inner)).await?;
             let each = request.runs_on();
             let each = each.iter().map(|on| steps(&name, &planned, on));

@@ -11,6 +11,7 @@ mod missing;
 mod platforms;
 mod reads;
 mod results;
+mod scans;
 mod secrets;
 mod solve;
 mod stages;

@@ -39,8 +39,7 @@ impl Planned {
     #[must_use]
     pub fn reads(&self) -> BTreeMap<&str, Reads> {
         let plan = self.plan();
-        let edges = plan.file_systems().flatten().chain(plan.required());
-        let edges: Vec<Edge> = edges.collect();
+        let edges: Vec<Edge> = plan.wanted().collect();
         let mut reads = BTreeMap::new();
         for (name, read) in read(&plan.graph, &edges) {
             reads

@@ -173,11 +173,19 @@ impl Evaluated {
 
     /// Takes what was made once more in place of what was made of the same plan.
     pub(super) fn replace(&mut self, again: &Self) {
+        if let Some(first) = again.images.first() {
+            self.replace_planned(&first.planned, again);
+        }
+    }
+
+    /// Takes what was made of a plan in place of what was made of `planned`, which makes the same.
+    pub(super) fn replace_planned(&mut self, planned: &Planned, again: &Self) {
         let Some(again) = again.images.first() else {
             return;
         };
         for made in &mut self.images {
-            if made.planned.is(&again.planned) {
+            if made.planned.is(planned) {
+                made.planned = again.planned.clone();
                 made.solved = Arc::clone(&again.solved);
             }
         }
@@ -209,6 +217,14 @@ impl Made {
             .stacks
             .get(from..from + targets)
             .unwrap_or_default()
+    }
+
+    /// What scanners wrote about the targets; empty if they were not scanned.
+    pub(super) fn scans(&self) -> &[Stack] {
+        let targets = self.stacks().len();
+        let from = self.place * targets;
+        let scans = self.solved.scans.get(from..from + targets);
+        scans.unwrap_or_default()
     }
 
     pub(super) fn on_platform(&self) -> Option<&Lowered> {

@@ -26,6 +26,8 @@ use crate::worker::BuildWorker;
 pub(super) struct Solved {
     /// The targets' file systems, those of the first platform first.
     pub(super) stacks: Vec<Stack>,
+    /// What scanners wrote about each of them, if they were scanned.
+    pub(super) scans: Vec<Stack>,
     /// A step had to run for them.
     pub(super) has_run: bool,
     /// What caches need to know, if there are any.
@@ -45,11 +47,11 @@ impl Inner {
     ) -> Result<Solved, EngineError> {
         let began = self.now_in_nanoseconds();
         let targets: Vec<Option<Edge>> = plan.file_systems().collect();
-        let edges = targets.iter().flatten().copied();
-        let edges: Vec<Edge> = edges.chain(plan.required()).collect();
+        let edges: Vec<Edge> = plan.wanted().collect();
         if edges.is_empty() {
             return Ok(Solved {
                 stacks: vec![Stack::default(); targets.len()],
+                scans: Vec::new(),
                 has_run: false,
                 cached: None,
                 pins: Pins::new(),
@@ -75,7 +77,10 @@ impl Inner {
             .solver
             .build(Arc::clone(&worker), Arc::clone(graph), &edges, options);
         let solution = solving.await.map_err(step_error)?;
-        let stacks = self.stacks(targets, solution.targets).await?;
+        let mut made = solution.targets.into_iter();
+        let stacks = self.stacks(targets, &mut made).await?;
+        let scans = plan.scans.iter().copied().map(Some).collect();
+        let scans = self.stacks(scans, &mut made).await?;
         let has_run = has_run(graph, &solution.vertices);
         let cached = steps.map(|steps| {
             Arc::new(Exported {
@@ -87,6 +92,7 @@ impl Inner {
         });
         Ok(Solved {
             stacks,
+            scans,
             has_run,
             cached,
             pins: worker.pins(graph),
@@ -146,13 +152,12 @@ impl Inner {
         )))
     }
 
-    /// One for each of `targets`; `made` has those that are not empty, in the same order.
+    /// One for each of `targets`; `made` begins with those that are not empty, in the same order.
     async fn stacks(
         self: &Arc<Self>,
         targets: Vec<Option<Edge>>,
-        made: Vec<solver::Solved<Output>>,
+        made: &mut impl Iterator<Item = solver::Solved<Output>>,
     ) -> Result<Vec<Stack>, EngineError> {
-        let mut made = made.into_iter();
         let mut stacks = Vec::with_capacity(targets.len());
         for target in targets {
             let output = target.and_then(|_| made.next()).map(|target| target.output);

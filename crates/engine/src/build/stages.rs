@@ -299,7 +299,7 @@ impl Build {
         for made in evaluated.images() {
             let cache = self.inline_cache(made).await?;
             let mut parts = made.parts(cache);
-            self.state(made, delivery, &mut parts)?;
+            self.state(made, delivery, &mut parts).await?;
             for (number, parts) in parts.into_iter().enumerate() {
                 match targets.get_mut(number) {
                     Some(set) => set.images.push(parts),

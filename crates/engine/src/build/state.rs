@@ -1,19 +1,41 @@
-//! States where the images of a build came from, when that was asked for.
+//! States where the images of a build came from, and what is in them, when that was asked for.
 
 use std::sync::Arc;
 
 use dockerfile::Lowered;
+use snapshot::Tree;
 
 use super::results::Made;
 use super::stages::{Build, Delivery};
 use crate::error::EngineError;
 use crate::export::{Attestation, ImageParts, ImageSet, PAYLOAD};
 use crate::history::Attachment;
+use crate::output::Stack;
 use crate::provenance::Known;
+use crate::sbom;
 
 impl Build {
     /// Adds to each target what is stated about it.
-    pub(super) fn state(
+    pub(super) async fn state(
+        &self,
+        made: &Made,
+        delivery: &Delivery,
+        targets: &mut [ImageParts],
+    ) -> Result<(), EngineError> {
+        for (parts, scan) in targets.iter_mut().zip(made.scans()) {
+            parts.attestations.extend(self.scanned(scan).await?);
+        }
+        self.state_origin(made, delivery, targets)
+    }
+
+    /// What a scanner wrote.
+    async fn scanned(&self, scan: &Stack) -> Result<Vec<Attestation>, EngineError> {
+        let engine = Arc::clone(self.engine());
+        let layers = engine.snapshots(scan, None).await?;
+        crate::blocking(move || sbom::read(&Tree::layers(&layers, engine.marks)?)).await?
+    }
+
+    fn state_origin(
         &self,
         made: &Made,
         delivery: &Delivery,
@@ -37,8 +59,10 @@ impl Build {
             parts.attestations.push(Attestation {
                 predicate_type: provenance.predicate_type().to_owned(),
                 predicate: Arc::new(provenance.predicate(&capture)),
+                subjects: Vec::new(),
                 inline_only: provenance.inline_only,
                 file_name: provenance.file_name.clone(),
+                is_core: false,
             });
         }
         Ok(())

@@ -32,10 +32,14 @@ pub(crate) struct Attestation {
     /// What kind of statement it is, as a URI.
     pub(crate) predicate_type: String,
     pub(crate) predicate: Arc<Value>,
+    /// What it is about; what was made when empty.
+    pub(crate) subjects: Vec<Subject>,
     /// Only for images, and for those that have an index in any case.
     pub(crate) inline_only: bool,
     /// What it is called beside files.
     pub(crate) file_name: String,
+    /// It says what is in the image itself.
+    pub(crate) is_core: bool,
 }
 
 /// A statement, as it is written and read.
@@ -66,12 +70,16 @@ pub(crate) struct Attached {
 }
 
 impl Attestation {
-    /// The same as a statement about `subject`.
-    pub(crate) fn statement(&self, subject: Vec<Subject>) -> Statement<&Value> {
+    /// The same as a statement, about `made` if it says nothing else.
+    pub(crate) fn statement(&self, made: &[Subject]) -> Statement<&Value> {
+        let subject = match self.subjects.as_slice() {
+            [] => made,
+            own => own,
+        };
         Statement {
             kind: STATEMENT.to_owned(),
             predicate_type: self.predicate_type.clone(),
-            subject,
+            subject: subject.to_vec(),
             predicate: &self.predicate,
         }
     }
@@ -100,7 +108,7 @@ pub(crate) fn attach(
     let statements = attestations.iter().map(|attestation| {
         let mut statement = Written::of(
             MediaType::Other(PAYLOAD.into()),
-            to_json(&attestation.statement(subject.clone()))?,
+            to_json(&attestation.statement(&subject))?,
         );
         let kind = attestation.predicate_type.clone();
         let annotations = &mut statement.descriptor.annotations;
@@ -182,6 +190,8 @@ mod tests {
             predicate_type: "https://slsa.dev/provenance/v1".to_owned(),
             predicate: Arc::new(serde_json::json!({"b": [1], "a": "<x>"})),
             inline_only: true,
+            subjects: Vec::new(),
+            is_core: false,
             file_name: "provenance.json".to_owned(),
         };
         let platform = "linux/arm64".parse().unwrap();

@@ -14,7 +14,7 @@ use solver::StepProgress;
 
 use super::draft::{Draft, writing};
 use super::image::send;
-use super::statements::write_statements;
+use super::statements::{beside, write_statements};
 use super::{Attestation, ImageSet};
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -48,8 +48,13 @@ impl Inner {
         for image in &set.images {
             let layers = self.snapshots(&image.stack, Some(progress)).await?;
             let stated = image.attestations.iter().filter(|one| !one.inline_only);
-            let stated: Vec<Attestation> = stated.cloned().collect();
-            check_stated(&stated, export)?;
+            let prefix = export.statement_prefix();
+            let stated = stated.map(|one| Attestation {
+                file_name: format!("{prefix}{}", one.file_name),
+                ..one.clone()
+            });
+            let stated: Vec<Attestation> = stated.collect();
+            check_names(&stated)?;
             all.push(Files {
                 stated,
                 platform: image.platform(),
@@ -148,12 +153,17 @@ impl Inner {
         output: &mut (dyn Write + Send),
     ) -> Result<(), EngineError> {
         let directories: Vec<String> = all.iter().map(Files::directory).collect();
-        let wholes = all.iter().zip(&directories);
+        let stated = all
+            .iter()
+            .map(|files| beside(&files.tree, &files.stated, None));
+        let stated: Vec<_> = stated.collect::<Result<_, EngineError>>()?;
+        let wholes = all.iter().zip(&directories).zip(&stated);
         let wholes: Vec<Whole<'_>> = wholes
-            .map(|(files, directory)| Whole {
+            .map(|((files, directory), stated)| Whole {
                 tree: &files.tree,
                 directory: split.then_some(OsStr::new(directory)),
                 clamp_mtime: files.latest,
+                beside: stated,
             })
             .collect();
         let output = io::BufWriter::with_capacity(1 << 20, output);
@@ -197,13 +207,13 @@ fn shared(one: &Dir, other: &Dir, path: &Path) -> Result<Option<PathBuf>, Engine
     Ok(None)
 }
 
-/// A tar has no place beside its files.
-fn check_stated(stated: &[Attestation], export: &FilesExport) -> Result<(), EngineError> {
-    if !stated.is_empty() && matches!(export, FilesExport::Tar { .. }) {
-        return Err(EngineError::Unsupported {
-            what: "an attestation in a tar of files".to_owned(),
-            instead: "use type=local, or inline-only=true for images alone",
-        });
+/// Each statement is a file of its own.
+fn check_names(stated: &[Attestation]) -> Result<(), EngineError> {
+    for (number, one) in stated.iter().enumerate() {
+        let mut before = stated[..number].iter();
+        if before.any(|other| other.file_name == one.file_name) {
+            return Err(EngineError::StatementName(one.file_name.clone()));
+        }
     }
     Ok(())
 }

@@ -1,19 +1,21 @@
 //! The documents of an export: those of each image, and the index that leads to them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use oci::{Descriptor, Digest, Index, MediaType, Platform, Reference};
 use solver::StepProgress;
 
 use super::assemble::to_json;
-use super::attestation::{Attached, attach};
+use super::attestation::{Attached, Attestation, attach};
 use super::{Assembled, Dialect, ImageLayer, ImageParts, ImageSet, assemble};
 use crate::annotation::{AnnotationError, Annotations};
 use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::layer::Wanted;
 use crate::request::{AttestationFormat, Times};
+use crate::sbom::name_layers;
 
 /// How documents are written.
 #[derive(Debug, Clone, Copy)]
@@ -132,12 +134,13 @@ impl Inner {
         for parts in &set.images {
             let (documents, layers) = self.assemble(parts, how, progress).await?;
             let attached = match parts.attestations.as_slice() {
-                attestations if has_index && !attestations.is_empty() => {
+                stated if has_index && !stated.is_empty() => {
                     check_dialect(how.dialect)?;
                     let manifest = &documents.manifest_descriptor;
                     let artifact = how.attestations.artifact;
                     let platform = parts.platform();
-                    Some(attach(manifest, &platform, names, attestations, artifact)?)
+                    let stated = self.with_layers(parts, &layers).await?;
+                    Some(attach(manifest, &platform, names, &stated, artifact)?)
                 }
                 _ => None,
             };
@@ -152,6 +155,29 @@ impl Inner {
             false => None,
         };
         Ok(Packed { images, index })
+    }
+
+    /// What is stated about an image with these layers: an SBOM tells which of them files are in.
+    async fn with_layers(
+        self: &Arc<Self>,
+        parts: &ImageParts,
+        layers: &[(Descriptor, Vec<Reference>)],
+    ) -> Result<Vec<Attestation>, EngineError> {
+        let mut stated = parts.attestations.clone();
+        if !stated.iter().any(|one| one.is_core) {
+            return Ok(stated);
+        }
+        let directories = self.snapshots(&parts.stack, None).await?.into_iter();
+        let digests = layers.iter().map(|(layer, _)| layer.digest);
+        let layers: Vec<(PathBuf, Digest)> = directories.zip(digests).collect();
+        let marks = self.marks;
+        let name = move || {
+            for one in stated.iter_mut().filter(|one| one.is_core) {
+                one.predicate = Arc::new(name_layers(&one.predicate, &layers, marks)?);
+            }
+            Ok(stated)
+        };
+        crate::blocking(name).await?
     }
 
     async fn assemble(

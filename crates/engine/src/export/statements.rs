@@ -22,21 +22,32 @@ pub(super) fn write_statements(
     platform: Option<&str>,
     draft: &Draft,
 ) -> Result<(), EngineError> {
-    if stated.is_empty() {
-        return Ok(());
-    }
-    let mut subjects = Vec::new();
-    add_files(tree.root(), &mut subjects)?;
-    for attestation in stated {
-        let statement = attestation.statement(subjects.clone());
-        let text = serde_json::to_vec_pretty(&statement).map_err(EngineError::Serialize)?;
-        let path = directory.join(file_name(&attestation.file_name, platform));
-        draft.replace(&path, |file| {
+    for (name, text) in beside(tree, stated, platform)? {
+        draft.replace(&directory.join(name), |file| {
             let written = file.write_all(&text);
             written.map_err(|source| EngineError::Write { source })
         })?;
     }
     Ok(())
+}
+
+/// What is stated about the files of `tree`, as files: their names and what is in them.
+pub(super) fn beside(
+    tree: &Tree,
+    stated: &[Attestation],
+    platform: Option<&str>,
+) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
+    if stated.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut subjects = Vec::new();
+    add_files(tree.root(), &mut subjects)?;
+    let file = |attestation: &Attestation| {
+        let statement = attestation.statement(&subjects);
+        let text = serde_json::to_vec_pretty(&statement).map_err(EngineError::Serialize)?;
+        Ok((file_name(&attestation.file_name, platform), text))
+    };
+    stated.iter().map(file).collect()
 }
 
 /// `provenance.json`, or `provenance.linux_arm64.json`.
@@ -74,6 +85,27 @@ fn digest(mut file: File) -> std::io::Result<Digest> {
         match file.read(&mut piece)? {
             0 => return Ok(hasher.finish()),
             read => hasher.update(&piece[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_platforms_apart() {
+        for (name, platform, expected) in [
+            ("provenance.json", None, "provenance.json"),
+            ("sbom.spdx.json", None, "sbom.spdx.json"),
+            (
+                "sbom.spdx.json",
+                Some("linux_arm64"),
+                "sbom.spdx.linux_arm64.json",
+            ),
+            ("a", Some("linux_arm_v7"), "a.linux_arm_v7"),
+        ] {
+            assert_eq!(file_name(name, platform), expected);
         }
     }
 }

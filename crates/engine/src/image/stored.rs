@@ -10,10 +10,11 @@ use super::load::{LoadedImage, load_all, read_document};
 use crate::annotation::{Annotation, AnnotationPlace, Annotations};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ImageError};
-use crate::export::{Attestation, ImageParts, ImageSet, Statement};
+use crate::export::{Attestation, ImageParts, ImageSet, Statement, Subject};
 use crate::output::Stack;
 use crate::progress::Task;
 use crate::request::{AttestationFormat, ImageExport, LayerFormat, Times};
+use crate::sbom::forget_layers;
 
 /// The largest statement that is read.
 const MAX_STATEMENT: u64 = 40 << 20;
@@ -75,7 +76,7 @@ impl Inner {
         };
         let mut images = Vec::with_capacity(all.len());
         for image in all {
-            let attestations = self.stored_attestations(&index, &image.descriptor)?;
+            let attestations = self.stored_attestations(&index, &image)?;
             images.push(ImageParts {
                 attestations,
                 ..self.stored_parts(reference, image)?
@@ -148,9 +149,9 @@ impl Inner {
     fn stored_attestations(
         &self,
         index: &Index,
-        image: &Descriptor,
+        image: &LoadedImage,
     ) -> Result<Vec<Attestation>, EngineError> {
-        let of = image.digest.to_string();
+        let of = image.descriptor.digest.to_string();
         let attached = index
             .manifests
             .iter()
@@ -161,13 +162,17 @@ impl Inner {
                 continue;
             };
             for layer in &manifest.layers {
-                attestations.extend(self.stored_attestation(layer)?);
+                attestations.extend(self.stored_attestation(layer, image)?);
             }
         }
         Ok(attestations)
     }
 
-    fn stored_attestation(&self, layer: &Descriptor) -> Result<Option<Attestation>, EngineError> {
+    fn stored_attestation(
+        &self,
+        layer: &Descriptor,
+        image: &LoadedImage,
+    ) -> Result<Option<Attestation>, EngineError> {
         if !self.store.blobs().has(&layer.digest)? {
             return Ok(None);
         }
@@ -180,9 +185,19 @@ impl Inner {
                 source,
             },
         })?;
+        let own = Subject::new(String::new(), &image.descriptor.digest).digest;
+        let is_about_image = statement.subject.iter().any(|one| one.digest == own);
+        // Layers are others when they are pushed.
+        let layers = image.manifest.layers.iter().map(|layer| layer.digest);
+        let document = forget_layers(&statement.predicate, &layers.collect::<Vec<_>>());
         Ok(Some(Attestation {
             predicate_type: statement.predicate_type,
-            predicate: Arc::new(statement.predicate),
+            is_core: document.is_some(),
+            predicate: Arc::new(document.unwrap_or(statement.predicate)),
+            subjects: match is_about_image {
+                true => Vec::new(),
+                false => statement.subject,
+            },
             inline_only: false,
             file_name: String::new(),
         }))

@@ -109,6 +109,8 @@ pub enum FilesExport {
         split: Option<bool>,
         /// No time of a file is later.
         latest: Latest,
+        /// What names of statements begin with that lie beside the files.
+        statement_prefix: String,
     },
     /// As one tar. Of several platforms each has a directory in it.
     Tar {
@@ -116,6 +118,8 @@ pub enum FilesExport {
         destination: Destination,
         /// No time of a file is later.
         latest: Latest,
+        /// What names of statements begin with that lie beside the files.
+        statement_prefix: String,
     },
 }
 
@@ -126,6 +130,24 @@ impl FilesExport {
             Self::Directory { latest, .. } | Self::Tar { latest, .. } => *latest,
         }
     }
+
+    /// What names of statements begin with that lie beside the files.
+    pub(crate) fn statement_prefix(&self) -> &str {
+        match self {
+            Self::Directory {
+                statement_prefix, ..
+            }
+            | Self::Tar {
+                statement_prefix, ..
+            } => statement_prefix,
+        }
+    }
+}
+
+/// Whether names of files can begin with this.
+#[must_use]
+pub fn is_name_prefix(text: &str) -> bool {
+    !text.contains('/') && !text.contains('\0')
 }
 
 /// Where an archive goes.

@@ -19,7 +19,7 @@ use crate::ssh::SshAgent;
 pub use context::{ByteStream, Context, DockerfileIn, LayoutImage, NamedContext, Remote, Steps};
 pub use export::{
     ArchiveExport, ArchiveKind, AttestationFormat, ClientStream, Destination, Export, FilesExport,
-    ImageExport, Latest, LayerFormat, Sink, Times,
+    ImageExport, Latest, LayerFormat, Sink, Times, is_name_prefix,
 };
 pub use secret::{OfferedSecret, Secret, SecretSource, SecretStore};
 
@@ -100,6 +100,8 @@ pub struct BuildRequest {
     pub source_date_epoch: Option<i64>,
     /// What is stated about the images that are made.
     pub provenance: Option<crate::provenance::Provenance>,
+    /// By which scanner it is stated what is in them.
+    pub sbom: Option<crate::sbom::Sbom>,
 }
 
 impl BuildRequest {

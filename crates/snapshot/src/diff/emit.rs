@@ -59,6 +59,21 @@ impl<W: Write> Emitter<W> {
         })
     }
 
+    /// A file that no file system has.
+    pub(super) fn file(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), TarError> {
+        self.writer.entry(&Header {
+            path,
+            kind: EntryKind::File,
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+            size: bytes.len() as u64,
+            modified: Time::from_seconds(self.clamp.unwrap_or_default()),
+            xattrs: Vec::new(),
+        })?;
+        self.writer.write_all(bytes).map_err(TarError::Io)
+    }
+
     pub(super) fn all(&mut self, files: Vec<Loaded>) -> Result<(), DiffError> {
         files.into_iter().try_for_each(|file| self.one(file))
     }

@@ -57,6 +57,8 @@ pub struct Whole<'a> {
     pub directory: Option<&'a OsStr>,
     /// As in [`Options`].
     pub clamp_mtime: Option<i64>,
+    /// Further files, beside those at its top: their names and what is in them.
+    pub beside: &'a [(String, Vec<u8>)],
 }
 
 /// Why a tar cannot be made.
@@ -134,8 +136,11 @@ pub fn export_all<W: Write>(
             emitter.directory(directory)?;
         }
         let prefix = whole.directory.map(PathBuf::from).unwrap_or_default();
-        let walk = Walk::of_directory(whole.tree.root().clone(), prefix)?;
+        let walk = Walk::of_directory(whole.tree.root().clone(), prefix.clone())?;
         emit(walk, &Loader::new(Meaning::Files, pool), &mut emitter)?;
+        for (name, bytes) in whole.beside {
+            emitter.file(prefix.join(name), bytes)?;
+        }
     }
     Ok(emitter.finish()?)
 }

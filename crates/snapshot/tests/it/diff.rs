@@ -190,12 +190,22 @@ fn file_systems_beside_each_other() {
         tree,
         directory: directory.map(OsStr::new),
         clamp_mtime: None,
+        beside: &[],
     };
     let all = [whole(&below, Some("x")), whole(&both, Some("y"))];
     let archive = diff::export_all(&all, None, Vec::new()).unwrap();
     // No link leads from one to the other.
     let expected = "dir x/\nfile x/a \"1\"\nhard x/b = x/a\n\
                     dir y/\nfile y/a \"1\"\nhard y/b = y/a\nfile y/c \"2\"";
+    assert_eq!(list_tar(&archive), text(expected));
+    let beside = [("s".to_owned(), b"3".to_vec())];
+    let with = |directory| diff::Whole {
+        beside: &beside,
+        ..whole(&below, directory)
+    };
+    let archive = diff::export_all(&[with(Some("x")), with(None)], None, Vec::new()).unwrap();
+    let expected = "dir x/\nfile x/a \"1\"\nhard x/b = x/a\nfile x/s 0600 \"3\"\n\
+                    file a \"1\"\nhard b = a\nfile s 0600 \"3\"";
     assert_eq!(list_tar(&archive), text(expected));
     let alone = diff::export_all(&[whole(&both, None)], None, Vec::new()).unwrap();
     let part = diff::Part {

@@ -148,17 +148,21 @@ fn absolute(export: Export, environment: &Environment) -> Export {
             path,
             split,
             latest,
+            statement_prefix,
         }) => Export::Files(FilesExport::Directory {
             path: environment.absolute(&path),
             split,
             latest,
+            statement_prefix,
         }),
         Export::Files(FilesExport::Tar {
             destination,
             latest,
+            statement_prefix,
         }) => Export::Files(FilesExport::Tar {
             destination: place(destination),
             latest,
+            statement_prefix,
         }),
         Export::Image(image) => Export::Image(image),
     }

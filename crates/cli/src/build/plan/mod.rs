@@ -151,6 +151,7 @@ fn request(typed: &Build, environment: &Environment) -> Result<BuildRequest, Err
     let exports = exports(typed, environment)?;
     check_platforms(&exports, &platforms)?;
     let provenance = attestations::provenance(typed, &build_args)?;
+    let sbom = attestations::sbom(typed, &build_args)?;
     let (network, default_network) = networks(&typed.network)?;
     let allowed = allowed(&typed.allow)?;
     Ok(BuildRequest {
@@ -183,6 +184,7 @@ fn request(typed: &Build, environment: &Environment) -> Result<BuildRequest, Err
         explain: typed.explain,
         source_date_epoch: epoch.and_then(Epoch::seconds),
         provenance,
+        sbom,
         ..BuildRequest::default()
     })
 }

@@ -165,7 +165,8 @@ fn more(build: &mut Build, options: BTreeMap<String, String>) -> Result<(), Erro
         match name.as_str() {
             "attest:provenance" if value.is_empty() => build.provenance = Some("true".to_owned()),
             "attest:provenance" => build.provenance = Some(value),
-            "attest:sbom" => build.attest.push("type=sbom".to_owned()),
+            "attest:sbom" if value.is_empty() => build.sbom = Some("true".to_owned()),
+            "attest:sbom" => build.sbom = Some(value),
             "target" => build.target.push(value),
             "platform" => build.platform.push(value),
             "no-cache" if value.is_empty() => build.no_cache = true,

@@ -200,13 +200,11 @@ fn typed(args: &Bake, target: &Target, environment: &Environment) -> Result<Buil
             *from = local.to_owned();
         }
     }
-    let is_sbom_off = |attest: &&bake::Attest| !(attest.kind == "sbom" && attest.disabled);
-    let attests = target.attest.iter().filter(is_sbom_off);
     Ok(Build {
         add_host: pairs(&target.extra_hosts),
         allow: target.entitlements.clone(),
         annotation: target.annotations.clone(),
-        attest: attests.map(bake::Attest::to_flag).collect(),
+        attest: target.attest.iter().map(bake::Attest::to_flag).collect(),
         build_arg: pairs(&target.args),
         build_context: pairs(&own),
         builder: args.builder.clone(),

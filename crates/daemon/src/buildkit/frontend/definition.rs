@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bollard_buildkit_proto::pb;
-use engine::{About, Build, BuildRequest, CacheFrom, Definition, Dockerfile, NamedContext, Reads};
+use engine::{
+    About, Build, BuildRequest, CacheFrom, Definition, Dockerfile, NamedContext, Reads, Sbom,
+};
 use graph::{Edge, Graph, LocalSource, MountSource, Op, SourceOp};
 use llb::{FileQuestion, KnownResult, LoadError, Loaded, Loading, Problem, Step};
 use oci::{Platform, Reference};
@@ -34,6 +36,7 @@ pub(in crate::buildkit) async fn definition(
         Some(json) => caches::imports(&json)?,
         None => Vec::new(),
     };
+    let sbom = attestations::sbom(options.all())?;
     // The whole build was asked for them before.
     options.family(attestations::OPTION);
     options.any(output::EPOCH);
@@ -42,7 +45,10 @@ pub(in crate::buildkit) async fn definition(
     let build = job
         .build(about)
         .map_err(|error| errors::status(&error, None))?;
-    let defined = read(job, &build, definition, "").await?;
+    let defined = Defined {
+        sbom,
+        ..read(job, &build, definition, "").await?
+    };
     Ok(Made {
         results: results::Results::One(defined.plan(job, &build, cache_from).await?),
         metadata: HashMap::new(),
@@ -56,6 +62,8 @@ pub(super) struct Defined {
     pub(super) copies: Contexts,
     /// The file that people are shown the lines of.
     shown: Dockerfile,
+    /// By which scanner the result is scanned.
+    sbom: Option<Sbom>,
 }
 
 /// Reads a definition; names of local sources in it then begin with `prefix`.
@@ -107,6 +115,7 @@ pub(super) async fn read(
         definition,
         copies,
         shown,
+        sbom: None,
     })
 }
 
@@ -199,6 +208,7 @@ async fn file(
         definition,
         copies,
         shown: shown(&Loaded::default()),
+        sbom: None,
     };
     let made = defined.plan(job, build, Vec::new()).await?;
     let evaluated = made.evaluate(job).await?;
@@ -226,6 +236,7 @@ impl Defined {
             cache_from,
             ssh: agents(job, self.agents()).await?,
             dockerfile: self.shown,
+            sbom: self.sbom,
             ..plain_request(job)
         };
         let planned = build.plan_definition(&request, &self.definition).await;

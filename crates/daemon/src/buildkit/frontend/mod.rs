@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use engine::events::{Progress, Warning};
 use engine::{
-    Build, Diagnostic, Dockerfile, EngineError, Location, Planned, Provenance, Reads, Severity,
+    Build, Diagnostic, Dockerfile, EngineError, Location, Planned, Provenance, Reads, Sbom,
+    Severity,
 };
 use tonic::Status;
 
@@ -54,6 +55,8 @@ pub(super) struct Terms {
     pub(super) policy: Option<Policy>,
     /// What is stated about the result.
     pub(super) provenance: Option<Provenance>,
+    /// By which scanner it is stated what is in it.
+    pub(super) sbom: Option<Sbom>,
     /// The platforms that were asked for, as they were written.
     pub(super) platforms: Option<String>,
 }

@@ -338,6 +338,7 @@ fn engine_request(
         ulimits: request.ulimits,
         resources: request.resources,
         source_date_epoch: request.source_date_epoch,
+        sbom: request.sbom,
         ..plain_request(job)
     }
 }

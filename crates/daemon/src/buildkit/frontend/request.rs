@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{
-    About, DockerfileIn, ExtraHost, NetworkMode, NoCache, PullPolicy, Remote, Resources, Ulimit,
-    git_context,
+    About, DockerfileIn, ExtraHost, NetworkMode, NoCache, PullPolicy, Remote, Resources, Sbom,
+    Ulimit, git_context,
 };
 use oci::{ImageConfig, Platform, Reference};
 use tonic::Status;
@@ -61,6 +61,7 @@ pub(super) struct Request {
     pub(super) resources: Resources,
     pub(super) cache_from: Vec<Import>,
     pub(super) source_date_epoch: Option<i64>,
+    pub(super) sbom: Option<Sbom>,
     /// What is asked for in place of a build.
     pub(super) subrequest: Option<String>,
 }
@@ -105,6 +106,7 @@ impl Request {
         // For provenance, of which the whole build was asked before.
         options.family("vcs:");
         attestations::provenance(options.all())?;
+        let sbom = attestations::sbom(options.all())?;
         options.family(attestations::OPTION);
         let mut build_args = options.family("build-arg:");
         // Another front end was asked first, and asks for this one, whatever the file says.
@@ -131,6 +133,7 @@ impl Request {
             source_date_epoch: build_args
                 .get("SOURCE_DATE_EPOCH")
                 .and_then(|text| text.parse().ok()),
+            sbom,
             subrequest: options.one("requestid"),
             build_args,
         };

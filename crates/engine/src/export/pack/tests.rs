@@ -13,6 +13,8 @@ fn parts(architecture: &str, inline_only: &[bool]) -> ImageParts {
     let attestation = |inline_only: &bool| Attestation {
         predicate_type: "https://slsa.dev/provenance/v1".to_owned(),
         predicate: Arc::default(),
+        subjects: Vec::new(),
+        is_core: false,
         inline_only: *inline_only,
         file_name: "provenance.json".to_owned(),
     };
