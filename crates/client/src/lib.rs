@@ -43,6 +43,6 @@ pub use failure::{Failure, Lines};
 pub use futures_util::future::BoxFuture;
 pub use offers::{
     Agent, Bytes, Content, Credentials, Directory, Files, Kind, Located, Login, Offered, Offers,
-    Output, Secret, Secrets, Selection, Sink,
+    Output, Secret, Secrets, Selection, Sink, Store,
 };
 pub use tls::{OwnFiles, Tls, TlsError, TlsFiles};

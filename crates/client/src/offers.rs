@@ -29,6 +29,8 @@ pub struct Offers {
     pub outputs: HashMap<usize, Arc<dyn Output>>,
     /// Bytes that the daemon takes from a URL, by its path.
     pub uploads: HashMap<String, Bytes>,
+    /// Stores of blobs by what the daemon calls them.
+    pub stores: HashMap<String, Arc<dyn Store>>,
 }
 
 /// Which files of a directory are wanted.
@@ -162,6 +164,21 @@ pub trait Output: Debug + Send + Sync {
     /// # Errors
     /// The place cannot be written.
     fn begin(&self) -> io::Result<Box<dyn Sink>>;
+}
+
+/// Has blobs by their digests, and takes more.
+pub trait Store: Debug + Send + Sync {
+    /// A blob; none when it is not there.
+    ///
+    /// # Errors
+    /// It is no digest, or cannot be read.
+    fn open(&self, digest: &str) -> io::Result<Option<File>>;
+
+    /// Begins to take a blob, whose bytes are to have this digest.
+    ///
+    /// # Errors
+    /// It is no digest, or there is no place for it.
+    fn begin(&self, digest: &str) -> io::Result<Box<dyn Sink>>;
 }
 
 /// Takes what is exported. Dropped without [`Sink::finish`], something is missing. May block.

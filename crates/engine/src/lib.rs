@@ -113,7 +113,9 @@ pub use registry::{
     BoxFuture, Credential, Credentials, CredentialsError, GivenToken, Secret as Password,
     WantedToken,
 };
-pub use remote_cache::{CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, LayoutCache};
+pub use remote_cache::{
+    CacheError, CacheExport, CacheFrom, CacheMode, CacheTo, HeldLayout, LayoutCache,
+};
 pub use request::{
     ArchiveExport, ArchiveKind, AttestationFormat, BuildRequest, ByteStream, ClientStream, Context,
     Destination, Dockerfile, DockerfileIn, Export, FilesExport, ImageExport, Latest, LayerFormat,

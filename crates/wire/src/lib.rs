@@ -6,6 +6,7 @@
 
 mod caller;
 mod certificates;
+pub mod content;
 mod health;
 mod tunnel;
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,15 @@ fn dockerfile(number: usize) -> String {
 
 /// What a client was told, to the end or until the daemon was gone.
 fn build(daemon: &Daemon, number: usize) -> String {
+    heard(begin(daemon, number))
+}
+
+fn begin(daemon: &Daemon, number: usize) -> UnixStream {
     let request = context(&dockerfile(number));
-    let mut stream = daemon.send(&format!("POST /build?t=app:{number}"), &request);
+    daemon.send(&format!("POST /build?t=app:{number}"), &request)
+}
+
+fn heard(mut stream: UnixStream) -> String {
     let mut told = Vec::new();
     // A connection that is reset tells the same as one that ends.
     drop(stream.read_to_end(&mut told));
@@ -66,7 +74,10 @@ fn build_all(
 ) -> Vec<(usize, String)> {
     std::thread::scope(|scope| {
         let clients: Vec<_> = numbers
-            .map(|number| (number, scope.spawn(move || build(daemon, number))))
+            .map(|number| {
+                let asked = begin(daemon, number);
+                (number, scope.spawn(move || heard(asked)))
+            })
             .collect();
         meanwhile();
         clients

@@ -10,7 +10,9 @@ mod times;
 use std::fs;
 use std::path::Path;
 
-use crate::kiln::{Project, Ran, command, ended, finish, tool};
+use testkit::Scratch;
+
+use crate::kiln::{Kiln, Project, Ran, command, ended, finish, tool};
 use crate::serving::Daemon;
 use crate::ssh;
 
@@ -271,6 +273,9 @@ fn what_cannot_be_asked_for_is_named() {
              {instead}"
         )
     };
+    let scratch = Scratch::new();
+    let cache = |name| format!("type=local,dest={}", scratch.join(name).display());
+    let (one, other) = (cache("one"), cache("other"));
     for (arguments, what, instead) in [
         (
             vec!["--explain"],
@@ -293,9 +298,9 @@ fn what_cannot_be_asked_for_is_named() {
             "set it in the builder's configuration",
         ),
         (
-            vec!["--cache-to", "type=local,dest=x"],
-            "a cache in a directory (type=local)",
-            "use type=registry",
+            vec!["--cache-to", &one, "--cache-to", &other],
+            "a cache in several directories (--cache-to type=local)",
+            "write one and copy it",
         ),
         (
             vec!["--pull=never"],
@@ -330,6 +335,67 @@ fn what_cannot_be_asked_for_is_named() {
             .error()
             .contains("at unix://PATH and at tcp://HOST:PORT")
     );
+}
+
+#[test]
+fn caches_and_layouts_are_directories_of_the_client() {
+    let (daemon, other) = (Daemon::new(), Daemon::new());
+    let scratch = Scratch::new();
+    let place = scratch.join("cache");
+    let from = format!("type=local,src={}", place.display());
+    let to = format!("type=local,dest={},mode=max", place.display());
+    let project =
+        Project::of("FROM alpine AS one\nRUN echo a >/a\nFROM alpine\nCOPY --from=one /a /\n");
+    let both = ["--cache-from", from.as_str(), "--cache-to", &to];
+    // The first build finds none.
+    let told = build(&daemon, &project, &both).stderr;
+    assert!(!told.contains("CACHED"), "{told}");
+    let layout = format!("type=oci,dest={}", scratch.join("a.tar").display());
+    let told = build(&other, &project, &[&both[..], &["-o", &layout]].concat()).stderr;
+    let is_known = |told: &str| {
+        let mut lines = told.lines();
+        let step = lines
+            .find(|line| line.ends_with("] RUN echo a >/a"))
+            .unwrap();
+        told.contains(&format!("{} CACHED", step.split(' ').next().unwrap()))
+    };
+    assert!(is_known(&told), "{told}");
+    // And in a process of its own.
+    let told = Kiln::new().build(&project, &["--cache-from", &from]);
+    assert!(is_known(&told), "{told}");
+    let index: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.join("index.json")).unwrap()).unwrap();
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1, "{index}");
+    tool(
+        "skopeo",
+        &[
+            "inspect",
+            "--raw",
+            &format!("oci:{}:latest", place.display()),
+        ],
+    );
+
+    // A layout is a context.
+    let image = scratch.dir("image");
+    tool(
+        "tar",
+        &[
+            "-xf",
+            scratch.join("a.tar").to_str().unwrap(),
+            "-C",
+            image.to_str().unwrap(),
+        ],
+    );
+    let project = Project::of("FROM base\nRUN cat /a >/b\n");
+    let context = format!("base=oci-layout://{}", image.display());
+    let out = scratch.join("out");
+    let output = format!("type=local,dest={}", out.display());
+    let arguments = ["--build-context", context.as_str(), "-o", &output];
+    build(&daemon, &project, &arguments).ok();
+    assert_eq!(fs::read_to_string(out.join("b")).unwrap(), "a\n");
+    for daemon in [daemon, other] {
+        assert_eq!(daemon.stop().code, 0);
+    }
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! Exporters and caches by the names and attributes that BuildKit has for them.
+//! Exporters by the names and attributes that BuildKit has for them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use client::Output;
-use client::messages::{CacheOptions, CacheOptionsEntry, Exporter};
+use client::messages::Exporter;
 use engine::{
-    Annotations, ArchiveExport, ArchiveKind, AttestationFormat, CacheFrom, CacheMode, CacheTo,
-    Destination, Export, FilesExport, ImageExport, Latest, LayerFormat, Times,
+    Annotations, ArchiveExport, ArchiveKind, AttestationFormat, Destination, Export, FilesExport,
+    ImageExport, Latest, LayerFormat, Times,
 };
 use oci::{Compression, Reference};
 
@@ -15,7 +15,7 @@ use super::outputs::{File, Stdout, Unpacked};
 use super::refuse;
 use crate::error::Error;
 
-type Attributes = HashMap<String, String>;
+pub(super) type Attributes = HashMap<String, String>;
 
 /// An exporter, and where the client takes what it sends.
 pub(super) fn exporter(
@@ -75,58 +75,6 @@ pub(super) fn exporter(
     Ok((exporter, output))
 }
 
-/// Caches to look in and to write.
-pub(super) fn caches(from: &[CacheFrom], to: &[CacheTo]) -> Result<CacheOptions, Error> {
-    let imports = from.iter().map(|from| {
-        let attrs = Attributes::from([("ref".to_owned(), registry(from)?)]);
-        Ok(entry("registry", attrs))
-    });
-    let exports = to.iter().map(|to| match to {
-        CacheTo::Inline => Ok(entry("inline", Attributes::new())),
-        CacheTo::Export(export) => {
-            let mut attrs = format(&export.layers, true);
-            let mode = match export.mode {
-                CacheMode::Min => "min",
-                CacheMode::Max => "max",
-            };
-            attrs.extend([
-                ("ref".to_owned(), registry(&export.to)?),
-                ("mode".to_owned(), mode.to_owned()),
-                (
-                    "image-manifest".to_owned(),
-                    export.image_manifest.to_string(),
-                ),
-            ]);
-            if export.ignore_error {
-                attrs.insert("ignore-error".to_owned(), "true".to_owned());
-            }
-            Ok(entry("registry", attrs))
-        }
-    });
-    Ok(CacheOptions {
-        imports: imports.collect::<Result<_, Error>>()?,
-        exports: exports.collect::<Result<_, Error>>()?,
-        ..CacheOptions::default()
-    })
-}
-
-fn entry(kind: &str, attrs: Attributes) -> CacheOptionsEntry {
-    CacheOptionsEntry {
-        r#type: kind.to_owned(),
-        attrs,
-    }
-}
-
-fn registry(cache: &CacheFrom) -> Result<String, Error> {
-    match cache {
-        CacheFrom::Registry(reference) => Ok(reference.to_string()),
-        CacheFrom::Layout(_) => Err(refuse(
-            "a cache in a directory (type=local)",
-            "use type=registry",
-        )),
-    }
-}
-
 fn image(export: &ImageExport, tags: &[Reference]) -> Attributes {
     let ImageExport {
         names,
@@ -176,7 +124,7 @@ fn name<'a>(attrs: &mut Attributes, names: impl Iterator<Item = &'a Reference>) 
 
 /// How layers are written, as far as it is not what is usual; media types are OCI's unless `oci` is
 /// false.
-fn format(layers: &LayerFormat, oci: bool) -> Attributes {
+pub(super) fn format(layers: &LayerFormat, oci: bool) -> Attributes {
     let LayerFormat {
         compression,
         level,

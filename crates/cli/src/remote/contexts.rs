@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use client::{Bytes, Directory};
-use engine::{BuildRequest, Context, Dockerfile, DockerfileIn, NamedContext, Remote};
+use client::{Bytes, Directory, Store};
+use engine::{BuildRequest, Context, Dockerfile, DockerfileIn, LayoutImage, NamedContext, Remote};
 
 use super::offers::{Disk, Memory};
 use super::refuse;
+use super::stores::Blobs;
 use crate::args::build::Build;
 use crate::error::Error;
 use crate::values::pair;
@@ -25,6 +26,8 @@ pub(super) struct Contexts {
     pub(super) options: HashMap<String, String>,
     pub(super) directories: HashMap<String, Arc<dyn Directory>>,
     pub(super) uploads: HashMap<String, Bytes>,
+    /// By what the builder calls them.
+    pub(super) stores: HashMap<String, Arc<dyn Store>>,
     /// The main context, if it is a directory.
     pub(super) main: Option<PathBuf>,
 }
@@ -92,6 +95,15 @@ impl Contexts {
         self.put("filename", name);
     }
 
+    /// Offers a layout; what leads to the image in it.
+    fn layout(&mut self, layout: &LayoutImage) -> Result<String, Error> {
+        let digest = layout.entry()?;
+        let store = format!("layout{}", self.stores.len());
+        self.stores
+            .insert(format!("oci:{store}"), Blobs::of(&layout.path));
+        Ok(format!("oci-layout://{store}@{digest}"))
+    }
+
     fn remote(&mut self, from: Remote, typed: &str) -> Result<(), Error> {
         match from {
             Remote::Url(url) => self.put(CONTEXT, url),
@@ -117,9 +129,7 @@ impl Contexts {
                 format!("local:{local}")
             }
             NamedContext::Image(image) => format!("docker-image://{image}"),
-            NamedContext::Layout(_) => {
-                return Err(refuse("an image in an OCI layout", "load or push it first"));
-            }
+            NamedContext::Layout(layout) => self.layout(layout)?,
             NamedContext::Remote(_) => of_name(name, typed)?,
             NamedContext::Build(_) => {
                 return Err(refuse(

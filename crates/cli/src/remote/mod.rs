@@ -5,6 +5,7 @@
 
 mod address;
 mod attributes;
+mod caches;
 mod choose;
 mod contexts;
 mod credentials;
@@ -16,6 +17,7 @@ mod outputs;
 mod pick;
 mod progress;
 mod request;
+mod stores;
 
 pub(crate) use address::{Host, Plain, tls_directory, tls_in};
 pub(crate) use choose::{Share, by_all, by_what_is_said};

@@ -12,10 +12,12 @@ use engine::{
 };
 use oci::Reference;
 
+use super::caches::{Caches, caches};
 use super::contexts::{Contexts, contexts};
 use super::credentials::CredentialFiles;
 use super::key::shared_key;
 use super::offers::{OfferedAgent, OfferedCredentials, OfferedSecrets};
+use super::stores::Taken;
 use super::{attributes, refuse};
 use crate::args::build::Build;
 use crate::build::source_rules;
@@ -29,6 +31,8 @@ pub(crate) struct Asked {
     pub(crate) request: SolveRequest,
     /// What its session offers.
     pub(crate) offers: Offers,
+    /// The cache that it sends.
+    pub(crate) taken: Option<Taken>,
 }
 
 impl Asked {
@@ -63,13 +67,18 @@ pub(crate) fn request(
     check(&build)?;
     let contexts = contexts(typed, &mut build)?;
     let id = engine::new_id()?;
+    let Caches {
+        options: caches,
+        stores: of_caches,
+        taken,
+    } = caches(&build.cache_from, &build.cache_to, environment.now)?;
     let mut request = SolveRequest {
         r#ref: id.clone(),
         session: id,
         frontend: "dockerfile.v0".to_owned(),
         frontend_attrs: options(&build),
         entitlements: entitlements(&build)?,
-        cache: Some(attributes::caches(&build.cache_from, &build.cache_to)?),
+        cache: Some(caches),
         source_policy: source_rules(environment)?.map(SourceRules::into_message),
         ..SolveRequest::default()
     };
@@ -83,8 +92,10 @@ pub(crate) fn request(
         options,
         directories,
         uploads,
+        mut stores,
         main,
     } = contexts;
+    stores.extend(of_caches);
     request.frontend_attrs.extend(options);
     let key = main.map(|main| shared_key(&main, environment));
     let offers = Offers {
@@ -97,8 +108,13 @@ pub(crate) fn request(
         ))),
         outputs,
         uploads,
+        stores,
     };
-    Ok(Asked { request, offers })
+    Ok(Asked {
+        request,
+        offers,
+        taken,
+    })
 }
 
 /// Refuses what there is no word for.

@@ -3,6 +3,7 @@
 
 mod archive;
 mod auth;
+mod content;
 mod files;
 mod secrets;
 mod send;
@@ -31,6 +32,7 @@ use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Status};
+use wire::content::NAME as CONTENT;
 use wire::{Caller, Health, MAX_MESSAGE};
 
 use crate::offers::{Located, Offers};
@@ -122,14 +124,16 @@ fn methods(offers: &Offers) -> Vec<String> {
         credentials,
         outputs,
         uploads,
+        stores,
     } = offers;
-    let services: [(bool, &str, &[&str]); 6] = [
+    let services: [(bool, &str, &[&str]); 7] = [
         (!directories.is_empty(), FILE_SYNC, &["DiffCopy"]),
         (!outputs.is_empty(), FILE_SEND, &["DiffCopy"]),
         (secrets.is_some(), SECRETS, &["GetSecret"]),
         (!agents.is_empty(), SSH, &["CheckAgent", "ForwardAgent"]),
         (credentials.is_some(), AUTH, &["Credentials"]),
         (!uploads.is_empty(), UPLOAD, &["Pull"]),
+        (!stores.is_empty(), CONTENT, &["Info", "Read", "Write"]),
     ];
     let offered = services.into_iter().filter(|(is_offered, ..)| *is_offered);
     let methods = offered.flat_map(|(_, service, methods)| {
@@ -178,6 +182,7 @@ async fn answer(offers: &Arc<Offers>, request: IncomingCall) -> hyper::Response<
                 .call(request)
                 .await
         }
+        CONTENT => Ok(content::answer(offers, request).await),
         HEALTH => HealthServer::new(Health).call(request).await,
         other => {
             let message = format!("the client has no service {other:?}");

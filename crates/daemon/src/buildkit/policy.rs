@@ -182,6 +182,25 @@ pub(super) async fn decide(
     }
 }
 
+/// Decides about an image in a store of the client's that is a context.
+///
+/// # Errors
+/// The build may not have it, or is to have something else in its place.
+pub(super) async fn admit_layout(job: &Arc<Job>, layout: &llb::Layout) -> Result<(), Status> {
+    let llb::Layout { store, digest } = layout;
+    let source = pb::SourceOp {
+        identifier: format!("oci-layout://{store}@{digest}"),
+        attrs: [("oci.store".to_owned(), store.clone())].into(),
+    };
+    match decide(job, source.clone(), None).await? == source {
+        true => Ok(()),
+        false => Err(Status::unimplemented(
+            "a source policy that puts something in the place of a context in an OCI layout is not \
+             provided by kiln",
+        )),
+    }
+}
+
 /// Asks the client, and tells it what it wants to know before it answers.
 async fn ask(
     job: &Arc<Job>,

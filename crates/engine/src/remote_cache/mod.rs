@@ -25,6 +25,7 @@ pub(crate) use import::Imports;
 pub(crate) use inline::InlineRecords;
 pub(crate) use layers::layout_of;
 pub(crate) use ship::layout;
+pub use ship::layout::HeldLayout;
 pub(crate) use steps::Steps;
 
 /// Why a cache cannot be used.

@@ -217,31 +217,38 @@ fn failed(from: &CacheFrom, source: registry::Error) -> EngineError {
     CacheError::Registry { what, source }.into()
 }
 
-fn read_top(layout: &LayoutCache) -> Result<Document, EngineError> {
-    let digest = match layout.digest {
-        Some(digest) => digest,
-        None => {
-            let bytes = read_file(&layout.path.join("index.json"), oci::MAX_DOCUMENT_SIZE)?;
-            let index: oci::Index = oci::from_unambiguous_json(&bytes).map_err(|source| {
-                let (kind, digest) = ("index", Digest::of(&bytes));
-                ImageError::InvalidDocument {
-                    digest,
-                    source: oci::DocumentError::Json { kind, source },
-                }
-            })?;
-            let is_wanted = |entry: &&Descriptor| {
-                let name = entry.annotations.get(oci::annotation::REF_NAME);
-                name == Some(&layout.tag)
-            };
-            let found = index.manifests.iter().find(is_wanted);
-            found
-                .map(|entry| entry.digest)
-                .ok_or_else(|| CacheError::NoEntry {
-                    path: layout.path.clone(),
-                    wanted: layout.tag.clone(),
-                })?
+impl LayoutCache {
+    /// The digest that stands under its tag, unless one was named.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn entry(&self) -> Result<Digest, EngineError> {
+        if let Some(digest) = self.digest {
+            return Ok(digest);
         }
-    };
+        let bytes = read_file(&self.path.join("index.json"), oci::MAX_DOCUMENT_SIZE)?;
+        let index: oci::Index = oci::from_unambiguous_json(&bytes).map_err(|source| {
+            let (kind, digest) = ("index", Digest::of(&bytes));
+            ImageError::InvalidDocument {
+                digest,
+                source: oci::DocumentError::Json { kind, source },
+            }
+        })?;
+        let is_wanted = |entry: &&Descriptor| {
+            let name = entry.annotations.get(oci::annotation::REF_NAME);
+            name == Some(&self.tag)
+        };
+        let found = index.manifests.iter().find(is_wanted);
+        let missing = || CacheError::NoEntry {
+            path: self.path.clone(),
+            wanted: self.tag.clone(),
+        };
+        Ok(found.map(|entry| entry.digest).ok_or_else(missing)?)
+    }
+}
+
+fn read_top(layout: &LayoutCache) -> Result<Document, EngineError> {
+    let digest = layout.entry()?;
     let bytes = read_blob(&layout.path, &digest, oci::MAX_DOCUMENT_SIZE)?;
     Ok(parse_document(digest, &bytes, None)?)
 }

@@ -152,6 +152,19 @@ fn blob_path(layout: &Path, digest: &Digest) -> PathBuf {
     layout.join("blobs/sha256").join(digest.hex())
 }
 
+impl LayoutImage {
+    /// What its name leads to, which must be its digest if there is one.
+    ///
+    /// # Errors
+    /// There is no such image.
+    pub fn entry(&self) -> Result<Digest, EngineError> {
+        match (self.digest, &self.tag) {
+            (Some(digest), None) => Ok(digest),
+            _ => Ok(find(self)?.digest),
+        }
+    }
+}
+
 fn find(layout: &LayoutImage) -> Result<Descriptor, EngineError> {
     let path = layout.path.join("index.json");
     let invalid = |why: String| LayoutError::Invalid {

@@ -148,7 +148,7 @@ fn elsewhere(
         return Err(match ended {
             Ended::Failed(failure) => told_failure(&name, failure, has_failures),
             Ended::NoBuilder(error) => of_target(&name, error.into()),
-            Ended::NoIndex(error) => of_target(&name, error),
+            Ended::NoIndex(error) | Ended::NoCache(error) => of_target(&name, error),
             Ended::Cancelled => cancelled(),
         });
     }

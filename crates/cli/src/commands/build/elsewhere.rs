@@ -28,6 +28,8 @@ pub(in crate::commands) enum Ended {
     Cancelled,
     /// Nobody listens there.
     NoBuilder(ConnectError),
+    /// The cache that came cannot be kept.
+    NoCache(Error),
     /// What nodes pushed cannot be made one image.
     NoIndex(Error),
     /// The build failed.
@@ -63,6 +65,7 @@ pub(super) fn build(
         Err(Ended::NoBuilder(error)) => {
             return Err(Error::from(error).context("failed to build"));
         }
+        Err(Ended::NoCache(error)) => return Err(error.context("failed to build")),
         Err(Ended::NoIndex(error)) => return Err(error.context("failed to push")),
         Err(Ended::Cancelled) => {
             let error = Error::new("canceled").exit(INTERRUPTED);
@@ -138,5 +141,8 @@ pub(in crate::commands) async fn ask(
     };
     let (built, ()) = tokio::join!(built, showing);
     let response = built.map_err(Ended::Failed)?;
+    if let Some(taken) = asked.taken {
+        taken.finish(&response).map_err(Ended::NoCache)?;
+    }
     Ok(Built { response, pushes })
 }

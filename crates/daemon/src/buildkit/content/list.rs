@@ -10,10 +10,10 @@ use tonic::Request;
 use tonic::server::{ServerStreamingService, UnaryService};
 
 use super::filter::Filters;
-use super::messages::{Info, ListRequest, ListResponse};
 use super::{Answered, Service};
 use crate::buildkit::Messages;
 use crate::buildkit::blocking::blocking;
+use wire::content::{Info, ListRequest, ListResponse};
 
 /// How many one message has.
 const PIECE: usize = 100;

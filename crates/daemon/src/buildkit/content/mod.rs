@@ -3,7 +3,6 @@
 
 mod filter;
 mod list;
-pub(super) mod messages;
 
 use std::fs::File;
 use std::io;
@@ -20,13 +19,13 @@ use tonic::codegen::http;
 use tonic::server::{Grpc, ServerStreamingService, UnaryService};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
+use wire::content::{Info, InfoRequest, InfoResponse, ListRequest, ReadRequest, ReadResponse};
 
-use self::messages::{Info, InfoRequest, InfoResponse, ListRequest, ReadRequest, ReadResponse};
 use super::Messages;
 use super::blocking::blocking;
 use crate::docker::Daemon;
 
-pub(super) use self::messages::NAME;
+pub(super) use wire::content::NAME;
 
 /// Bytes of one message.
 const CHUNK: u64 = 1 << 20;

@@ -19,7 +19,7 @@ use crate::buildkit::session::files::{self, Selection};
 use crate::buildkit::session::secrets::ClientSecrets;
 use crate::buildkit::session::ssh::{self, Agents};
 use crate::buildkit::session::upload;
-use crate::buildkit::{caches, errors};
+use crate::buildkit::{caches, errors, policy};
 
 /// The ignore file of a directory.
 const IGNORE: &str = ".dockerignore";
@@ -159,6 +159,7 @@ async fn named(
             NamedSource::Image(image) => NamedContext::Image(image.clone()),
             NamedSource::Remote(remote) => NamedContext::Remote(remote.clone()),
             NamedSource::Layout(layout) => {
+                policy::admit_layout(job, layout).await?;
                 let image = StoredImage {
                     name: name.clone(),
                     layout: layout.clone(),

@@ -17,7 +17,7 @@ use tonic_prost::ProstCodec;
 use wire::{Caller, MAX_MESSAGE};
 
 use super::Session;
-use crate::buildkit::content::messages::{
+use wire::content::{
     COMMIT, InfoRequest, InfoResponse, NAME, ReadRequest, ReadResponse, STAT, WRITE, WriteRequest,
     WriteResponse,
 };

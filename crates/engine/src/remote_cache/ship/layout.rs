@@ -49,6 +49,39 @@ pub(crate) fn hold(layout: &Path) -> Result<Hold, EngineError> {
     Ok(Hold { lock })
 }
 
+/// A cache in a directory, whose blobs somebody else writes.
+#[derive(Debug)]
+pub struct HeldLayout {
+    hold: Hold,
+    layout: LayoutCache,
+}
+
+impl HeldLayout {
+    /// Holds the directory, which is made if it is missing: nothing is removed there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn new(layout: LayoutCache) -> Result<Self, EngineError> {
+        let hold = hold(&layout.path)?;
+        Ok(Self { hold, layout })
+    }
+
+    /// Names `entry`, whose blobs are all there, in the index; with `reset` nothing else stays in the
+    /// directory.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn finish(
+        self,
+        entry: Descriptor,
+        reset: bool,
+        now: SystemTime,
+    ) -> Result<(), EngineError> {
+        let Self { hold, layout } = self;
+        name(hold, &layout, entry, (reset, now), &Draft::default())
+    }
+}
+
 /// Whether the directory has the blob; if so, it stays.
 pub(super) fn has(layout: &Path, blob: &Descriptor) -> bool {
     is_there(&blob_path(layout, &blob.digest), blob.size)
@@ -94,6 +127,19 @@ pub(crate) fn finish(
     for bytes in [ending.config, ending.document] {
         write(&blob_path(path, &Digest::of(bytes)), bytes, draft)?;
     }
+    let entry = Descriptor::of(ending.kind.clone(), ending.document);
+    name(hold, layout, entry, (ending.reset, ending.now), draft)
+}
+
+/// Names in the index what is there already.
+fn name(
+    hold: Hold,
+    layout: &LayoutCache,
+    mut entry: Descriptor,
+    (reset, now): (bool, SystemTime),
+    draft: &Draft,
+) -> Result<(), EngineError> {
+    let path = layout.path.as_path();
     write(
         &path.join("oci-layout"),
         br#"{"imageLayoutVersion":"1.0.0"}"#,
@@ -106,17 +152,16 @@ pub(crate) fn finish(
     };
     let held = File::create(&lock).map_err(failed)?;
     held.lock().map_err(failed)?;
-    let mut entry = Descriptor::of(ending.kind.clone(), ending.document);
     entry
         .annotations
         .insert(annotation::REF_NAME.to_owned(), layout.tag.clone());
-    let known = if ending.reset { None } else { read_index(path) };
+    let known = if reset { None } else { read_index(path) };
     let index = with_entry(known, entry);
     write(&path.join("index.json"), &json(&index)?, draft)?;
     // While others are at it, what they need cannot be told from what nobody does.
     if hold.lock.try_lock().is_ok() {
-        let grace = if ending.reset { Duration::ZERO } else { GRACE };
-        sweep(path, &index, grace, ending.now);
+        let grace = if reset { Duration::ZERO } else { GRACE };
+        sweep(path, &index, grace, now);
     }
     Ok(())
 }
