@@ -14,7 +14,9 @@ use registry::BoxFuture;
 
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
+use crate::image::ResolvedImage;
 use crate::session::{CONTEXT, context_name, named};
+use crate::source::LAYOUTS;
 
 /// Why a source may not be had.
 pub type Refusal = Arc<dyn Error + Send + Sync>;
@@ -115,7 +117,8 @@ impl Inner {
         platform: &Platform,
         pull: PullPolicy,
     ) -> Result<(Reference, PullPolicy), EngineError> {
-        if !self.policy.is_judged() {
+        // Layouts were decided about where they were brought in.
+        if !self.policy.is_judged() || reference.domain() == LAYOUTS {
             return Ok((reference.clone(), pull));
         }
         let wanted = SourceOp::Image(ImageSource {
@@ -127,6 +130,23 @@ impl Inner {
             SourceOp::Image(image) => Ok((image.reference, image.pull)),
             _ => Ok((reference.clone(), pull)),
         }
+    }
+
+    /// Finds what the build has in place of an image that a Dockerfile names. It is decided about under
+    /// its name, and once more when its digest is known, as BuildKit's front end has it.
+    pub(crate) async fn find_admitted(
+        self: &Arc<Self>,
+        reference: &Reference,
+        platform: &Platform,
+        pull: PullPolicy,
+    ) -> Result<ResolvedImage, EngineError> {
+        let (reference, pull) = self.admit_image(reference, platform, pull).await?;
+        let found = self.resolve_image(&reference, platform, pull).await?;
+        let (pinned, pull) = self.admit_image(&found.reference, platform, pull).await?;
+        if pinned == found.reference {
+            return Ok(found);
+        }
+        self.resolve_image(&pinned, platform, pull).await
     }
 
     /// What `found` was found for has been decided about.

@@ -42,7 +42,7 @@ pub use policy::{PolicyError, SourcePolicy, parse_policy};
 pub use schema::{Field, Kind, Message, OP};
 pub use source::image::{image_attributes, normalised};
 pub use source::layout::{Layout, layout_attributes, layouts_in};
-pub use source::named::{name_source, read_source, source_platform};
+pub use source::named::{name_source, read_remote, read_source, source_platform};
 pub use source::result::{of_result, results_in};
 pub use vertex::{Loaded, LoadedVertex, Place, ProgressGroup, SourceFile};
 pub use wire::decode;

@@ -38,6 +38,8 @@ const METHOD: &str = "/moby.buildkit.v1.sourcepolicy.policysession.PolicyVerifie
 const MAX_QUESTIONS: usize = 10;
 /// What images are named by that registries have.
 const REGISTRY: &str = "docker-image://";
+/// What repositories are named by.
+const GIT: &str = "git://";
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct CheckPolicyRequest {
@@ -294,6 +296,12 @@ fn normalise(source: &mut pb::SourceOp) {
     let reference = name.and_then(|name| name.parse::<oci::Reference>().ok());
     if let Some(reference) = reference {
         source.identifier = format!("{REGISTRY}{reference}");
+    }
+    if source.identifier.starts_with(GIT) {
+        let read = llb::read_remote(source).ok();
+        if let Some(named) = read.as_ref().and_then(llb::name_source) {
+            source.identifier = named.identifier;
+        }
     }
 }
 

@@ -175,9 +175,8 @@ async fn answer(
         return Ok(());
     };
     let platform = &question.platform;
-    let admitted = inner.admit_image(&question.reference, platform, request.pull);
-    let (reference, pull) = admitted.await?;
-    match inner.resolve_image(&reference, platform, pull).await {
+    let found = inner.find_admitted(&question.reference, platform, request.pull);
+    match found.await {
         Ok(image) => lowering.answer(ImageAnswer {
             question: question.id,
             reference: image.reference.clone(),

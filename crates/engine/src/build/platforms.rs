@@ -132,12 +132,9 @@ impl<'a> Lowerings<'a> {
         let find = |(asked, name): (Asked, &str)| {
             let task = Task::begin(progress, &engine.clock, name);
             async move {
-                let admitted = engine.admit_image(&asked.0, &asked.1, request.pull);
-                let found = match admitted.await {
-                    Ok((reference, pull)) => engine.resolve_image(&reference, &asked.1, pull).await,
-                    Err(error) => Err(error),
-                };
-                (asked, task.end(found))
+                let found = engine.find_admitted(&asked.0, &asked.1, request.pull);
+                let found = task.end(found.await);
+                (asked, found)
             }
         };
         let mut refused = HashMap::new();

@@ -9,8 +9,8 @@ use crate::error::Problem;
 use crate::path;
 
 /// The secrets that git is given if the client has them.
-const TOKEN: &str = "GIT_AUTH_TOKEN";
-const HEADER: &str = "GIT_AUTH_HEADER";
+pub(super) const TOKEN: &str = "GIT_AUTH_TOKEN";
+pub(super) const HEADER: &str = "GIT_AUTH_HEADER";
 
 pub(super) fn convert(name: &str, attrs: &BTreeMap<String, String>) -> Result<SourceOp, Problem> {
     let (location, fragment) = name.split_once('#').unwrap_or((name, ""));

@@ -6,6 +6,7 @@ use bollard_buildkit_proto::pb;
 use graph::{GitSource, Graph, HttpSource, ImageSource, PullPolicy, SourceOp};
 use oci::Platform;
 
+use super::git::{HEADER, TOKEN};
 use super::source;
 use crate::error::Problem;
 use crate::load::Given;
@@ -69,6 +70,22 @@ pub fn read_source(named: &pb::SourceOp, op: &SourceOp) -> Result<SourceOp, Prob
     )
 }
 
+/// A source that is for no platform, by its name.
+///
+/// # Errors
+/// There is no such source.
+pub fn read_remote(named: &pb::SourceOp) -> Result<SourceOp, Problem> {
+    source(
+        named,
+        &Given {
+            options: &Options::default(),
+            graph: &Graph::default(),
+            platform: None,
+            inputs: &[],
+        },
+    )
+}
+
 fn of_image(image: &ImageSource) -> Attrs {
     match image.pull {
         PullPolicy::Always => Attrs::from([("image.resolvemode".to_owned(), "pull".to_owned())]),
@@ -101,8 +118,17 @@ fn git_identifier(git: &GitSource) -> String {
 }
 
 fn of_git(git: &GitSource) -> Attrs {
-    let mut attrs = Attrs::from([("git.fullurl".to_owned(), git.url.clone())]);
+    let usual = [
+        ("git.fullurl", git.url.as_str()),
+        ("git.authtokensecret", TOKEN),
+        ("git.authheadersecret", HEADER),
+    ];
+    let usual = usual.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let mut attrs = Attrs::from(usual);
     let mut put = |key: &str, value: String| attrs.insert(key.to_owned(), value);
+    if is_ssh(&git.url) {
+        put("git.mountsshsock", "default".to_owned());
+    }
     if git.keep_git_directory {
         put("git.keepgitdir", "true".to_owned());
     }
@@ -116,6 +142,10 @@ fn of_git(git: &GitSource) -> Attrs {
         put("git.knownsshhosts", hosts.clone());
     }
     attrs
+}
+
+fn is_ssh(url: &str) -> bool {
+    url.starts_with("ssh://") || !url.contains("://")
 }
 
 fn of_http(http: &HttpSource) -> Attrs {
@@ -199,12 +229,14 @@ mod tests {
             ),
             (
                 git("https://u:p@e.org:81/a/b.git", "main", ""),
-                "git://e.org:81/a/b.git#main git.fullurl=https://u:p@e.org:81/a/b.git",
+                "git://e.org:81/a/b.git#main git.authheadersecret=GIT_AUTH_HEADER \
+                 git.authtokensecret=GIT_AUTH_TOKEN git.fullurl=https://u:p@e.org:81/a/b.git",
             ),
             (
                 git("git@e.org:a/b.git", "", "d"),
-                "git://e.org/a/b.git#:d git.fullurl=git@e.org:a/b.git git.keepgitdir=true \
-                 git.skipsubmodules=true",
+                "git://e.org/a/b.git#:d git.authheadersecret=GIT_AUTH_HEADER \
+                 git.authtokensecret=GIT_AUTH_TOKEN git.fullurl=git@e.org:a/b.git \
+                 git.keepgitdir=true git.mountsshsock=default git.skipsubmodules=true",
             ),
             (
                 SourceOp::Http(http),
