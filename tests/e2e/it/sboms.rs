@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use testkit::Scratch;
 
 use crate::kiln::{Kiln, Project, tool};
+use crate::place::is_in_container;
 use crate::standin;
 
 /// Writes a document for each file system that it is shown, and what it was told into the first.
-pub(crate) const SCANNER: &[(&str, &str)] = &[
+const SCANNER: &[(&str, &str)] = &[
     (
         "Dockerfile",
         "FROM alpine\nWORKDIR /w\nENV OWN=own\nCOPY scan /scan\nENTRYPOINT [\"/bin/sh\", \"/scan\"]\n\
@@ -27,7 +28,6 @@ scan() {
         "\"told\":\"$OWN $PWD $1 $* $BUILDKIT_SCAN_MORE\"}}" \
         >"$BUILDKIT_SCAN_DESTINATION/$name.spdx.json"
 }
-if touch "$BUILDKIT_SCAN_SOURCE/x" 2>/dev/null; then exit 3; fi
 scan "$BUILDKIT_SCAN_SOURCE" "$@"
 if [ -n "$BUILDKIT_SCAN_SOURCE_EXTRAS" ]; then
     for extra in "$BUILDKIT_SCAN_SOURCE_EXTRAS"/*; do scan "$extra"; done
@@ -37,10 +37,25 @@ echo scanned "$BUILDKIT_SCAN_SOURCE"
     ),
 ];
 
+/// The scanner makes sure that it cannot write to what it scans, where that is not found out
+/// afterwards.
+const CHECK: &str = "if touch \"$BUILDKIT_SCAN_SOURCE/x\" 2>/dev/null; then exit 3; fi\n";
+
+/// What the scanner's image is built of.
+pub(crate) fn scanner() -> Project {
+    let project = Project::new(SCANNER);
+    if !is_in_container() {
+        let scan = project.join("scan");
+        let text = std::fs::read_to_string(&scan).unwrap();
+        std::fs::write(scan, format!("{CHECK}{text}")).unwrap();
+    }
+    project
+}
+
 /// A store with the scanner in it.
 fn with_scanner() -> Kiln {
     let kiln = Kiln::new();
-    kiln.build(&Project::new(SCANNER), &["-t", "scanner:1"]);
+    kiln.build(&scanner(), &["-t", "scanner:1"]);
     kiln
 }
 
@@ -152,11 +167,11 @@ fn an_index_leads_to_what_a_scanner_found() {
 fn what_is_pushed_tells_of_its_own_layers() {
     let registry = standin::new_registry();
     let kiln = Kiln::with_mirror(&registry.host());
-    let scanner = format!("{}/me/scanner:1", registry.host());
+    let generator = format!("{}/me/scanner:1", registry.host());
     let other = Kiln::with_mirror(&registry.host());
-    other.build(&Project::new(SCANNER), &["-t", &scanner, "--push"]);
+    other.build(&scanner(), &["-t", &generator, "--push"]);
     let name = format!("{}/me/app:1", registry.host());
-    let attest = format!("type=sbom,generator={scanner}");
+    let attest = format!("type=sbom,generator={generator}");
     let project = Project::new(PROJECT);
     kiln.build(&project, &["--attest", &attest, "-t", &name]);
     kiln.ok(["push", &name]);

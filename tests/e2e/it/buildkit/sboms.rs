@@ -10,14 +10,14 @@ use super::client::{Client, Received, Wanted, of};
 use super::definitions::{Steps, solve};
 use super::offers::Offers;
 use super::{build, run};
-use crate::kiln::{Kiln, Project, tool};
-use crate::sboms::SCANNER;
+use crate::kiln::{Kiln, tool};
+use crate::sboms::scanner;
 use crate::serving::Daemon;
 
 /// A daemon on a store with the scanner in it.
 fn daemon() -> Daemon {
     let kiln = Kiln::new();
-    kiln.build(&Project::new(SCANNER), &["-t", "scanner:1"]);
+    kiln.build(&scanner(), &["-t", "scanner:1"]);
     Daemon::of_kiln(kiln)
 }
 
