@@ -1,6 +1,6 @@
 //! What both ends of a connection have in common, whoever of the two listens: certificates from files,
-//! calls over a connection that is there already, and a connection within a call, which is how a
-//! daemon calls its clients.
+//! calls over a connection that is there already, a connection within a call, which is how a daemon
+//! calls its clients, and the messages of the content service, which both of them serve.
 //!
 //! Nothing here connects or listens, and nothing runs on its own.
 
