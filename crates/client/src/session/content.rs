@@ -137,15 +137,13 @@ impl StreamingService<WriteRequest> for Service {
     fn call(&mut self, request: Request<Streaming<WriteRequest>>) -> Self::Future {
         let store = self.store(request.metadata());
         Box::pin(async move {
-            let writing = Writing {
-                incoming: request.into_inner(),
-                store: store?,
-                sink: None,
-                offset: 0,
-            };
-            let answers = stream::try_unfold(writing, |mut writing| async move {
-                let answer = writing.next().await?;
-                Ok(answer.map(|answer| (answer, writing)))
+            let state = (request.into_inner(), Writing::new(store?));
+            let answers = stream::try_unfold(state, |(mut incoming, mut writing)| async move {
+                let Some(message) = incoming.message().await? else {
+                    return Ok(None);
+                };
+                let answer = writing.answer(&message)?;
+                Ok(Some((answer, (incoming, writing))))
             });
             let answers: Messages<WriteResponse> = Box::pin(answers);
             Ok(Response::new(answers))
@@ -155,44 +153,68 @@ impl StreamingService<WriteRequest> for Service {
 
 /// A blob on its way.
 struct Writing {
-    incoming: Streaming<WriteRequest>,
     store: Arc<dyn Store>,
+    /// The digest, which is told first and last, and not with each piece.
+    expected: String,
     /// None before the first bytes, and when all are there.
     sink: Option<Box<dyn Sink>>,
     offset: u64,
 }
 
 impl Writing {
-    /// The answer to what the daemon says next; none when it says no more.
-    async fn next(&mut self) -> Result<Option<WriteResponse>, Status> {
-        let Some(message) = self.incoming.message().await? else {
-            return Ok(None);
-        };
-        let (action, total, expected) = (message.action, message.total, message.expected.clone());
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            expected: String::new(),
+            sink: None,
+            offset: 0,
+        }
+    }
+
+    /// The answer to what the daemon says next.
+    fn answer(&mut self, message: &WriteRequest) -> Result<WriteResponse, Status> {
+        let (action, total) = (message.action, message.total);
+        if !message.expected.is_empty() {
+            self.expected.clone_from(&message.expected);
+        }
         match action {
-            STAT => {}
+            STAT => self.look()?,
             WRITE | COMMIT => self.write(message)?,
             other => return Err(Status::unimplemented(format!("writing action {other}"))),
         }
-        Ok(Some(WriteResponse {
+        Ok(WriteResponse {
             action,
             offset: number(self.offset),
             total,
-            digest: if action == COMMIT {
-                expected
-            } else {
-                String::new()
+            digest: match action {
+                COMMIT => self.expected.clone(),
+                _ => String::new(),
             },
-        }))
+        })
     }
 
-    fn write(&mut self, message: WriteRequest) -> Result<(), Status> {
+    /// What is there need not come again.
+    fn look(&self) -> Result<(), Status> {
+        if self.expected.is_empty() {
+            return Ok(());
+        }
+        let known = self.store.open(&self.expected);
+        match known.map_err(|error| failed(&error))? {
+            Some(_) => Err(Status::already_exists(format!(
+                "content {}: already exists",
+                self.expected
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, message: &WriteRequest) -> Result<(), Status> {
         if message.offset != number(self.offset) && !message.data.is_empty() {
             let text = format!("write at {} of {} bytes", message.offset, self.offset);
             return Err(Status::out_of_range(text));
         }
         if self.sink.is_none() {
-            let begun = self.store.begin(&message.expected);
+            let begun = self.store.begin(&self.expected);
             self.sink = Some(begun.map_err(|error| failed(&error))?);
         }
         let Some(sink) = &mut self.sink else {
@@ -219,5 +241,91 @@ fn failed(error: &io::Error) -> Status {
     match error.kind() {
         io::ErrorKind::InvalidInput => Status::invalid_argument(error.to_string()),
         _ => Status::internal(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Blobs that are there, and what was written.
+    #[derive(Debug, Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<String>>>);
+
+    struct Kept(Memory, String, Vec<u8>);
+
+    impl Store for Memory {
+        fn open(&self, digest: &str) -> io::Result<Option<File>> {
+            let is_known = digest == "known";
+            is_known.then(|| File::open("/dev/null")).transpose()
+        }
+
+        fn begin(&self, digest: &str) -> io::Result<Box<dyn Sink>> {
+            Ok(Box::new(Kept(self.clone(), digest.to_owned(), Vec::new())))
+        }
+    }
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.2.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Kept {
+        fn finish(self: Box<Self>) -> io::Result<()> {
+            let text = format!("{}={}", self.1, String::from_utf8_lossy(&self.2));
+            self.0.0.lock().unwrap().push(text);
+            Ok(())
+        }
+    }
+
+    fn message(action: i32, expected: &str, offset: i64, data: &[u8]) -> WriteRequest {
+        WriteRequest {
+            action,
+            expected: expected.to_owned(),
+            offset,
+            data: data.to_vec(),
+            ..WriteRequest::default()
+        }
+    }
+
+    /// As containerd's own clients do it.
+    #[test]
+    fn the_digest_is_not_told_with_each_piece() {
+        let memory = Memory::default();
+        let mut writing = Writing::new(Arc::new(memory.clone()));
+        let told = [
+            message(STAT, "digest", 0, b""),
+            message(WRITE, "", 0, b"ab"),
+            message(WRITE, "", 2, b"c"),
+            message(COMMIT, "digest", 3, b""),
+        ];
+        let offsets: Vec<i64> = told
+            .iter()
+            .map(|message| writing.answer(message).unwrap().offset)
+            .collect();
+        assert_eq!(offsets, [0, 2, 3, 3]);
+        assert_eq!(*memory.0.lock().unwrap(), ["digest=abc"]);
+    }
+
+    #[test]
+    fn what_is_there_need_not_come_again_and_nothing_is_left_out() {
+        let answer = |messages: &[WriteRequest]| {
+            let mut writing = Writing::new(Arc::new(Memory::default()));
+            let mut answers = messages.iter().map(|message| writing.answer(message));
+            answers.find_map(Result::err).unwrap().to_string()
+        };
+        let known = answer(&[message(STAT, "known", 0, b"")]);
+        assert!(known.contains("content known: already exists"), "{known}");
+        let gap = [message(STAT, "a", 0, b""), message(WRITE, "", 7, b"x")];
+        let gap = answer(&gap);
+        assert!(gap.contains("write at 7 of 0 bytes"), "{gap}");
     }
 }
