@@ -93,17 +93,9 @@ pub enum EngineError {
         /// By which name.
         id: String,
     },
-    /// Whoever decides about sources did not let the build have one.
-    #[error("{0}")]
-    SourceRefused(crate::policy::Refusal),
-    /// What is to take the place of a source cannot.
-    #[error("a source policy puts {to} in the place of {from}, which is not provided by kiln")]
-    SourceKind {
-        /// What the build wanted.
-        from: &'static str,
-        /// What it is to have.
-        to: &'static str,
-    },
+    /// The build may not have a source.
+    #[error(transparent)]
+    Policy(#[from] crate::policy::PolicyError),
     /// A step failed.
     #[error("{}", step.error)]
     Step {

@@ -106,7 +106,7 @@ pub use limits::limit_key;
 pub use offered::{OfferedFiles, offered_files};
 pub use op::{ContainerProcess, FrontEnd, NewContainer, Speaks, StepContainer, StepProcess};
 pub use output::{LocalTree, Output, Stack};
-pub use policy::{Refusal, SourceJudge};
+pub use policy::{PolicyError, Refusal, SourceJudge};
 pub use progress::Task;
 pub use provenance::{Asked, Provenance, ProvenanceError, ProvenanceMode, ProvenanceVersion};
 pub use registry::{

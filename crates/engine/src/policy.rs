@@ -21,6 +21,22 @@ use crate::source::LAYOUTS;
 /// Why a source may not be had.
 pub type Refusal = Arc<dyn Error + Send + Sync>;
 
+/// Why a build may not have a source.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// Whoever decides about sources says so.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// What is to take the place of a source cannot.
+    #[error("a source policy puts {to} in the place of {from}, which is not provided by kiln")]
+    Kind {
+        /// What the build wanted.
+        from: &'static str,
+        /// What it is to have.
+        to: &'static str,
+    },
+}
+
 /// Decides about sources.
 pub trait SourceJudge: fmt::Debug + Send + Sync {
     /// What a build has in place of `source`, which may be the same. A directory of the client's has
@@ -102,9 +118,9 @@ impl Inner {
             return Ok(wanted.clone());
         }
         let judged = judge.judge(wanted).await;
-        let had = judged.map_err(EngineError::SourceRefused)?;
+        let had = judged.map_err(PolicyError::Refused)?;
         if let (Some(from), Some(to)) = (unlike(wanted, &had), unlike(&had, wanted)) {
-            return Err(EngineError::SourceKind { from, to });
+            return Err(PolicyError::Kind { from, to }.into());
         }
         policy.accept(&had);
         Ok(had)

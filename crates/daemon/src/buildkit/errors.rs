@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bollard_buildkit_proto::google::protobuf::Any;
 use bollard_buildkit_proto::google::rpc;
 use bollard_buildkit_proto::pb;
-use engine::{Dockerfile, EngineError, Location, Span};
+use engine::{Dockerfile, EngineError, Location, PolicyError, Span};
 use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -36,7 +36,7 @@ pub(super) fn status(error: &EngineError, dockerfile: Option<&Dockerfile>) -> St
             let spans = diagnostics.first().map(|first| first.spans.iter());
             locations.extend(spans.into_iter().flatten().map(location));
         }
-        EngineError::SourceRefused(refusal) => {
+        EngineError::Policy(PolicyError::Refused(refusal)) => {
             let told = refusal.downcast_ref::<Refused>();
             let told = told.map(|Refused(status)| rpc::Status::decode(status.details()));
             details.extend(told.and_then(Result::ok).unwrap_or_default().details);

@@ -141,7 +141,7 @@ impl<'a> Lowerings<'a> {
         for (asked, found) in join_all(new.into_iter().map(find)).await {
             match found {
                 Ok(image) => drop(self.images.insert(asked, image)),
-                Err(error @ (EngineError::SourceRefused(_) | EngineError::SourceKind { .. })) => {
+                Err(error @ EngineError::Policy(_)) => {
                     return Err(error);
                 }
                 Err(error) => drop(refused.insert(asked, error)),

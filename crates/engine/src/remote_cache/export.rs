@@ -35,6 +35,8 @@ pub(super) struct Recorded {
     pub(super) config: CacheConfig,
     /// Each once.
     pub(super) layers: Vec<LayerId>,
+    /// Names of steps with several results, for which there are no records.
+    pub(super) left_out: Vec<String>,
 }
 
 impl Exported {
@@ -47,6 +49,7 @@ impl Exported {
             chains: Chains::default(),
             records: HashMap::new(),
             layers: Vec::new(),
+            left_out: Vec::new(),
         };
         for vertex in &self.vertices {
             recorder.vertex(vertex)?;
@@ -54,6 +57,7 @@ impl Exported {
         Ok(Recorded {
             config: recorder.chains.into_config(),
             layers: recorder.layers,
+            left_out: recorder.left_out,
         })
     }
 
@@ -72,6 +76,7 @@ struct Recorder<'a> {
     chains: Chains,
     records: HashMap<VertexId, RecordId>,
     layers: Vec<LayerId>,
+    left_out: Vec<String>,
 }
 
 impl Recorder<'_> {
@@ -104,6 +109,11 @@ impl Recorder<'_> {
         if let Some(key) = solved.cache_key {
             let definition = solved.definition.map(|definition| definition.0);
             self.chains.keys(record, OwnKeys::new(key.0, definition));
+        }
+        if let How::Cached(outputs) | How::Executed(outputs) = &solved.how
+            && outputs.len() > 1
+        {
+            self.left_out.push(vertex.meta.name.clone());
         }
         match self.stack(solved)? {
             Some(stack) if !vertex.meta.unexported => self.result(record, &stack),

@@ -9,6 +9,7 @@ use buildkit::{CONFIG_TYPE, CacheConfig, annotation};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Compression, Descriptor, Digest, MediaType, Reference};
+use solver::progress::LogStream;
 use solver::{ProgressSender, StepProgress};
 use store::{LayerId, LayerRow};
 
@@ -71,6 +72,10 @@ impl Inner {
             let (engine, exported, mode) = (Arc::clone(self), Arc::clone(exported), export.mode);
             crate::blocking(move || exported.records(&engine, mode)).await??
         };
+        for name in &recorded.left_out {
+            let words = format!("not in the cache, since it has several results: {name}\n");
+            told.log(LogStream::Stderr, words.into()).await;
+        }
         if recorded.layers.is_empty() {
             // A cache without results is of no use to anybody.
             return Ok(());
@@ -263,7 +268,9 @@ fn named(
     recorded: Recorded,
     blobs: &BTreeMap<LayerId, Descriptor>,
 ) -> (CacheConfig, Vec<Descriptor>) {
-    let Recorded { mut config, layers } = recorded;
+    let Recorded {
+        mut config, layers, ..
+    } = recorded;
     let digests: BTreeMap<Digest, Digest> = blobs
         .iter()
         .map(|(layer, blob)| (placeholder(*layer), blob.digest))

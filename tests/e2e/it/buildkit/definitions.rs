@@ -495,6 +495,33 @@ fn what_is_not_to_be_exported_is_in_no_cache() {
 }
 
 #[test]
+fn what_a_cache_cannot_have_is_told() {
+    let (daemon, registry) = (Daemon::new(), testkit::FakeRegistry::start());
+    run(async {
+        let client = Client::connect(&daemon.socket).await;
+        let mut steps = Steps::default();
+        let below = steps.files(&[("/below", "below")]);
+        let actions = vec![
+            action(0, -1, 0, written("/a")),
+            action(1, -1, 1, written("/b")),
+        ];
+        let made = pb::op::Op::File(pb::FileOp { actions });
+        let made = steps.add(&[below], made);
+        let to = format!("{}/cache:1", registry.host());
+        let wanted = Wanted {
+            cache_to: vec![("registry", vec![("ref", to.leak()), ("mode", "max")])],
+            ..Wanted::default()
+        };
+        let _session = client.session("one", "shared", Offers::build(&[])).await;
+        let built = client.define("one", &wanted, steps.end(&made)).await;
+        built.ok();
+        let expected = "not in the cache, since it has several results: ";
+        assert!(built.logs().starts_with(expected), "{}", built.logs());
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
 fn a_definition_without_steps_makes_nothing() {
     let daemon = Daemon::new();
     run(async {
